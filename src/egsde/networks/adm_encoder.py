@@ -1,0 +1,82 @@
+"""The time-dependent domain classifier whose middle features are EGSDE's extractor (Zhao 2022).
+
+The encoder half of ADM with attention pooling (guided-diffusion EncoderUNetModel; EGSDE's DSE).
+Shapes: x (B, in, H, W), t (B,) levels 0..999 as floats; K domains, F features.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from egsde.networks.layers import (
+    AttentionPool,
+    Blocks,
+    Numbers,
+    cos_sin_embedding,
+    downsampling,
+    group_norm,
+    level_widths,
+)
+
+
+class ADMEncoder(nn.Module):
+    """logits = pool(features): `features` serve the energy, logits train the classifier.
+
+    attention_resolutions are sides of feature maps. The head has the official name `I2Iout`.
+    ValueError for sizes that do not divide (groups of 32 channels, heads, halvings).
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        num_classes: int = 2,
+        *,
+        width: int = 128,
+        depth: int = 2,
+        channel_mult: Numbers = None,
+        attention_resolutions: Numbers = "32,16,8",
+        num_head_channels: int = 64,
+        in_channels: int = 3,
+        dropout: float = 0.0,
+        use_scale_shift_norm: bool = True,
+        resblock_updown: bool = True,
+        use_new_attention_order: bool = False,
+        checkpoint: bool = False,
+    ) -> None:
+        super().__init__()
+        self.image_size, self.width, self.num_classes = image_size, width, num_classes
+        self.in_channels = in_channels
+        widths = level_widths(image_size, width, channel_mult)
+        emb_channels = 4 * width
+        make = Blocks(
+            emb_channels,
+            dropout=dropout,
+            film=use_scale_shift_norm,
+            resblock_updown=resblock_updown,
+            num_head_channels=num_head_channels,
+            heads_first=not use_new_attention_order,
+            checkpoint=checkpoint,
+        )
+        self.time_embed = nn.Sequential(
+            nn.Linear(width, emb_channels), nn.SiLU(), nn.Linear(emb_channels, emb_channels)
+        )
+        self.input_blocks, self.middle_block, _ = make.encoder(
+            in_channels, widths, depth, downsampling(image_size, attention_resolutions)
+        )
+        side = image_size // 2 ** (len(widths) - 1)
+        self.I2Iout = nn.Sequential(
+            group_norm(widths[-1]),
+            nn.SiLU(),
+            AttentionPool(side, widths[-1], num_head_channels, num_classes),
+        )
+
+    def features(self, x: Tensor, t: Tensor) -> Tensor:
+        """The middle block's output, (B, F, H / 2^(levels-1), W / 2^(levels-1))."""
+        emb = self.time_embed(cos_sin_embedding(t, self.width).to(x.dtype))
+        for block in self.input_blocks:
+            x = block(x, emb)
+        return self.middle_block(x, emb)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        """Logits (B, K)."""
+        return self.I2Iout(self.features(x, t))

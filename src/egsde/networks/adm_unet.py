@@ -1,0 +1,111 @@
+"""The ADM UNet of guided-diffusion (Dhariwal and Nichol 2021, arXiv 2105.05233): eps(x, t).
+
+Shapes: x (B, in, H, W), t (B,) levels 0..999 as floats -> (B, out, H, W), twice out if learn_sigma.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from egsde.networks.layers import (
+    Blocks,
+    Numbers,
+    Stage,
+    cos_sin_embedding,
+    downsampling,
+    group_norm,
+    level_widths,
+    zero,
+)
+
+
+class ADMUNet(nn.Module):
+    """UNet of residual and attention blocks, with the option names of the official `create_model`.
+
+    attention_resolutions are sides of feature maps; num_head_channels, unless -1, overrides
+    num_heads; class_cond adds an embedding of `num_class` labels. ValueError for sizes that do
+    not divide (groups of 32 channels, heads, halvings).
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        *,
+        num_channels: int = 128,
+        num_res_blocks: int = 1,
+        channel_mult: Numbers = None,
+        attention_resolutions: Numbers = "16",
+        num_heads: int = 4,
+        num_head_channels: int = 64,
+        num_heads_upsample: int = -1,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        learn_sigma: bool = False,
+        class_cond: bool = False,
+        num_class: int = 1000,
+        dropout: float = 0.0,
+        use_scale_shift_norm: bool = True,
+        resblock_updown: bool = True,
+        use_new_attention_order: bool = False,
+        checkpoint: bool = False,
+    ) -> None:
+        super().__init__()
+        self.image_size, self.num_channels = image_size, num_channels
+        self.in_channels = in_channels
+        self.out_channels = 2 * out_channels if learn_sigma else out_channels
+        widths = level_widths(image_size, num_channels, channel_mult)
+        attend_at = downsampling(image_size, attention_resolutions)
+        emb_channels = 4 * num_channels
+        make = Blocks(
+            emb_channels,
+            dropout=dropout,
+            film=use_scale_shift_norm,
+            resblock_updown=resblock_updown,
+            num_heads=num_heads,
+            num_head_channels=num_head_channels,
+            heads_first=not use_new_attention_order,
+            checkpoint=checkpoint,
+        )
+        self.time_embed = nn.Sequential(
+            nn.Linear(num_channels, emb_channels), nn.SiLU(), nn.Linear(emb_channels, emb_channels)
+        )
+        self.label_emb = nn.Embedding(num_class, emb_channels) if class_cond else None
+        self.input_blocks, self.middle_block, skips = make.encoder(
+            in_channels, widths, num_res_blocks, attend_at
+        )
+        channels, heads_up = widths[-1], None if num_heads_upsample == -1 else num_heads_upsample
+        outputs: list[Stage] = []
+        for level, width in reversed(list(enumerate(widths))):
+            for i in range(num_res_blocks + 1):
+                layers: list[nn.Module] = [make.res(channels + skips.pop(), width)]
+                channels = width
+                if 2**level in attend_at:
+                    layers.append(make.attention(channels, heads_up))
+                if level and i == num_res_blocks:
+                    layers.append(make.up(channels))
+                outputs.append(Stage(*layers))
+        self.output_blocks = nn.ModuleList(outputs)
+        self.out = nn.Sequential(
+            group_norm(channels),
+            nn.SiLU(),
+            zero(nn.Conv2d(channels, self.out_channels, 3, padding=1)),
+        )
+
+    def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
+        """x (B, in, H, W), t (B,) in 0..999, label (B,) for class_cond -> (B, out, H, W)."""
+        emb = self.time_embed(cos_sin_embedding(t, self.num_channels).to(x.dtype))
+        if self.label_emb is not None:
+            if label is None:
+                raise ValueError(
+                    "a class-conditional network needs label, got None; pass shape (B,)"
+                )
+            emb = emb + self.label_emb(label)
+        skips = []
+        for block in self.input_blocks:
+            x = block(x, emb)
+            skips.append(x)
+        x = self.middle_block(x, emb)
+        for block in self.output_blocks:
+            x = block(torch.cat([x, skips.pop()], dim=1), emb)
+        return self.out(x)

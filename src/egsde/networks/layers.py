@@ -1,0 +1,346 @@
+"""Blocks of the ADM networks, named as in guided-diffusion (Dhariwal and Nichol 2021).
+
+Shapes: B images, C channels, H x W pixels, E embedding width, L = H W tokens, h heads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+Numbers = str | float | Iterable[float] | None
+
+M = TypeVar("M", bound=nn.Module)
+
+GROUPS = 32
+
+
+def numbers(value: Numbers) -> tuple[float, ...]:
+    """Read "16,8", 16, [16, 8] or nothing as a tuple; whole numbers become int."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        value = [float(part) for part in value.split(",") if part.strip()]
+    elif isinstance(value, (int, float)):
+        value = [value]
+    return tuple(int(v) if float(v).is_integer() else float(v) for v in value)
+
+
+def group_norm(channels: int, eps: float = 1e-5) -> nn.GroupNorm:
+    """GroupNorm with 32 groups; ValueError unless 32 divides the channels."""
+    if channels % GROUPS:
+        raise ValueError(
+            f"a layer of {channels} channels cannot be split into {GROUPS} groups; "
+            f"choose width times channel_mult as multiples of {GROUPS}"
+        )
+    return nn.GroupNorm(GROUPS, channels, eps=eps)
+
+
+def zero(module: M) -> M:
+    """Set all parameters to zero, so that a fresh residual branch starts as the identity."""
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
+    return module
+
+
+def angles(t: Tensor, half: int, steps: float) -> Tensor:
+    """t_b 10000^(-k/steps) for k < half: (B,) -> (B, half), in float32 as the originals do."""
+    k = torch.arange(half, dtype=torch.float32, device=t.device)
+    return t.float()[:, None] * torch.exp(k * (-math.log(10000) / steps))
+
+
+def cos_sin_embedding(t: Tensor, width: int) -> Tensor:
+    """ADM: [cos | sin](t 10000^(-k/half)), (B,) -> (B, width); guided_diffusion/nn.py."""
+    angle = angles(t, width // 2, width // 2)
+    return F.pad(torch.cat([angle.cos(), angle.sin()], dim=1), (0, width % 2))
+
+
+def sin_cos_embedding(t: Tensor, width: int) -> Tensor:
+    """DDPM: [sin | cos](t 10000^(-k/(half-1))), (B,) -> (B, width); ddim models/diffusion.py."""
+    angle = angles(t, width // 2, width // 2 - 1)
+    return F.pad(torch.cat([angle.sin(), angle.cos()], dim=1), (0, width % 2))
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(q^T k / sqrt(d)) v on (N, d, L); plain products, so that it differentiates twice."""
+    scale = q.shape[1] ** -0.25
+    weight = torch.softmax((q * scale).transpose(1, 2) @ (k * scale), dim=-1)
+    return v @ weight.transpose(1, 2)
+
+
+class Recomputed(nn.Module):
+    """A block `run(x, emb)`, recomputed in the backward pass when `checkpoint` is set."""
+
+    checkpoint: bool = False
+    run: Callable[[Tensor, Tensor], Tensor]
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        if self.checkpoint and torch.is_grad_enabled():
+            return checkpoint(self.run, x, emb, use_reentrant=False)
+        return self.run(x, emb)
+
+
+class Stem(nn.Conv2d):
+    """A convolution that ignores the embedding."""
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(x)
+
+
+class Downsample(nn.Module):
+    """Halve H and W by a strided convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.op = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        return self.op(x)
+
+
+class Upsample(nn.Module):
+    """Double H and W by repetition, then convolve."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        return self.conv(enlarge(x))
+
+
+def enlarge(x: Tensor) -> Tensor:
+    """Repeat each pixel twice: (B, C, H, W) -> (B, C, 2H, 2W)."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def shrink(x: Tensor) -> Tensor:
+    """Mean of 2 x 2 pixels: (B, C, H, W) -> (B, C, H/2, W/2)."""
+    return F.avg_pool2d(x, 2)
+
+
+class ResBlock(Recomputed):
+    """skip(r x) + conv(silu(film(norm(conv(r silu(norm x))), emb))); r resizes or does nothing."""
+
+    def __init__(
+        self,
+        channels: int,
+        out_channels: int,
+        emb_channels: int,
+        *,
+        dropout: float,
+        film: bool,
+        resize: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.film, self.resize = film, resize
+        self.in_layers = nn.Sequential(
+            group_norm(channels), nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1)
+        )
+        self.emb_layers = nn.Sequential(
+            nn.SiLU(), nn.Linear(emb_channels, 2 * out_channels if film else out_channels)
+        )
+        self.out_layers = nn.Sequential(
+            group_norm(out_channels),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            zero(nn.Conv2d(out_channels, out_channels, 3, padding=1)),
+        )
+        self.skip_connection = (
+            nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)
+        )
+
+    def run(self, x: Tensor, emb: Tensor) -> Tensor:
+        norm, silu, conv = self.in_layers
+        h = silu(norm(x))
+        if self.resize is not None:
+            h, x = self.resize(h), self.resize(x)
+        h = conv(h)
+        e = self.emb_layers(emb)[:, :, None, None]  # (B, C or 2C, 1, 1)
+        norm, silu, dropout, conv = self.out_layers
+        if self.film:
+            scale, shift = e.chunk(2, dim=1)
+            h = torch.addcmul(shift, norm(h), 1 + scale)
+        else:
+            h = norm(h + e)
+        return self.skip_connection(x) + conv(dropout(silu(h)))
+
+
+class AttentionBlock(Recomputed):
+    """x + proj(attention(norm x)) over pixels; `heads_first` is the legacy channel order."""
+
+    def __init__(self, channels: int, heads: int, *, heads_first: bool) -> None:
+        super().__init__()
+        if channels % heads:
+            raise ValueError(
+                f"attention over {channels} channels cannot have {heads} heads; "
+                "choose num_heads that divides the channels of each attention level"
+            )
+        self.heads, self.heads_first = heads, heads_first
+        self.norm = group_norm(channels)
+        self.qkv = nn.Conv1d(channels, 3 * channels, 1)
+        self.proj_out = zero(nn.Conv1d(channels, channels, 1))
+
+    def run(self, x: Tensor, emb: Tensor) -> Tensor:
+        qkv = self.qkv(self.norm(x).flatten(2))  # (B, 3C, L)
+        batch, _, length = qkv.shape
+        if self.heads_first:
+            q, k, v = qkv.reshape(batch * self.heads, -1, length).chunk(3, dim=1)
+        else:
+            parts = qkv.reshape(batch, 3, -1, length).unbind(1)
+            q, k, v = (part.reshape(batch * self.heads, -1, length) for part in parts)
+        h = attend(q, k, v).reshape(batch, -1, length)
+        return x + self.proj_out(h).reshape(x.shape)
+
+
+class AttentionPool(nn.Module):
+    """CLIP's pooling: attention asked by the mean token, (B, C, H, W) -> (B, out)."""
+
+    def __init__(self, side: int, channels: int, head_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.heads = head_count(channels, head_channels)
+        self.positional_embedding = nn.Parameter(torch.randn(channels, side**2 + 1) / channels**0.5)
+        self.qkv_proj = nn.Conv1d(channels, 3 * channels, 1)
+        self.c_proj = nn.Conv1d(channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = x.flatten(2)
+        tokens = torch.cat([tokens.mean(dim=-1, keepdim=True), tokens], dim=-1)
+        tokens = tokens + self.positional_embedding  # (B, C, 1 + L)
+        batch, _, length = tokens.shape
+        parts = self.qkv_proj(tokens).reshape(batch, 3, -1, length).unbind(1)
+        q, k, v = (part.reshape(batch * self.heads, -1, length) for part in parts)
+        pooled = attend(q[:, :, :1], k, v).reshape(batch, -1, 1)
+        return self.c_proj(pooled)[:, :, 0]
+
+
+class Stage(nn.Sequential):
+    """Layers that all take (x, emb)."""
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:  # type: ignore[override]
+        for layer in self:
+            x = layer(x, emb)
+        return x
+
+
+def head_count(channels: int, head_channels: int) -> int:
+    """channels / head_channels; ValueError when it is not whole."""
+    if channels % head_channels:
+        raise ValueError(
+            f"num_head_channels={head_channels} does not divide the {channels} channels of an "
+            "attention level; choose a divisor of width times channel_mult at each of "
+            "attention_resolutions and at the lowest resolution"
+        )
+    return channels // head_channels
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The options that all blocks of one ADM network share, and the blocks made from them."""
+
+    emb_channels: int
+    dropout: float = 0.0
+    film: bool = True
+    resblock_updown: bool = True
+    num_heads: int = 4
+    num_head_channels: int = -1
+    heads_first: bool = True
+    checkpoint: bool = False
+
+    def res(
+        self, channels: int, out: int, resize: Callable[[Tensor], Tensor] | None = None
+    ) -> ResBlock:
+        block = ResBlock(
+            channels, out, self.emb_channels, dropout=self.dropout, film=self.film, resize=resize
+        )
+        block.checkpoint = self.checkpoint
+        return block
+
+    def attention(self, channels: int, num_heads: int | None = None) -> AttentionBlock:
+        heads = num_heads or self.num_heads
+        if self.num_head_channels != -1:
+            heads = head_count(channels, self.num_head_channels)
+        block = AttentionBlock(channels, heads, heads_first=self.heads_first)
+        block.checkpoint = self.checkpoint
+        return block
+
+    def down(self, channels: int) -> nn.Module:
+        return (
+            self.res(channels, channels, shrink) if self.resblock_updown else Downsample(channels)
+        )
+
+    def up(self, channels: int) -> nn.Module:
+        if self.resblock_updown:
+            return self.res(channels, channels, enlarge)
+        return Upsample(channels)
+
+    def encoder(
+        self, in_channels: int, widths: Sequence[int], depth: int, attend_at: frozenset[int]
+    ) -> tuple[nn.ModuleList, Stage, list[int]]:
+        """Input blocks, middle block and the channels of each input block's output.
+
+        `widths` are the channels per level; `attend_at` the downsampling factors with attention.
+        """
+        channels = widths[0]
+        blocks, skips = [Stage(Stem(in_channels, channels, 3, padding=1))], [channels]
+        for level, width in enumerate(widths):
+            for _ in range(depth):
+                layers: list[nn.Module] = [self.res(channels, width)]
+                channels = width
+                if 2**level in attend_at:
+                    layers.append(self.attention(channels))
+                blocks.append(Stage(*layers))
+                skips.append(channels)
+            if level < len(widths) - 1:
+                blocks.append(Stage(self.down(channels)))
+                skips.append(channels)
+        middle = Stage(
+            self.res(channels, channels), self.attention(channels), self.res(channels, channels)
+        )
+        return nn.ModuleList(blocks), middle, skips
+
+
+def level_widths(image_size: int, width: int, channel_mult: Numbers) -> tuple[int, ...]:
+    """Channels per level: int(width m) for m in channel_mult, by default the official multipliers.
+
+    ValueError for an image size without a default or with more halvings than it allows.
+    """
+    official = {
+        512: (0.5, 1, 1, 2, 2, 4, 4),
+        256: (1, 1, 2, 2, 4, 4),
+        128: (1, 1, 2, 3, 4),
+        64: (1, 2, 3, 4),
+    }
+    mult = numbers(channel_mult) or official.get(image_size)
+    if mult is None:
+        raise ValueError(
+            f"no default channel_mult for image_size={image_size} (there is one for 64, 128, 256 "
+            "and 512); give it, for example channel_mult=[1, 2, 2]"
+        )
+    if image_size % 2 ** (len(mult) - 1):
+        raise ValueError(
+            f"image_size={image_size} cannot be halved {len(mult) - 1} times; "
+            f"shorten channel_mult={list(mult)} or choose another image_size"
+        )
+    return tuple(int(width * m) for m in mult)
+
+
+def downsampling(image_size: int, resolutions: Numbers) -> frozenset[int]:
+    """Resolutions such as "16,8" as downsampling factors image_size / resolution."""
+    factors = set()
+    for resolution in numbers(resolutions):
+        if resolution <= 0 or image_size % resolution:
+            raise ValueError(
+                f"attention resolution {resolution} does not divide image_size={image_size}; "
+                f"attention_resolutions are sides of feature maps: {image_size}, "
+                f"{image_size // 2}, {image_size // 4} ..."
+            )
+        factors.add(int(image_size // resolution))
+    return frozenset(factors)
