@@ -1,0 +1,82 @@
+"""Every random number of a translation: one independent stream per image, key and draw.
+
+Row b of a draw depends only on (seed, ids[b], child path, key, draw number), so an image gets the
+same noise alone, in any batch, in any order, after a resume and on any number of devices.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+
+import torch
+from torch import Tensor
+
+Randn = Callable[[Tensor], Tensor]  # a randn_like
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Keyed noise for the images `ids` (one id per row of what is drawn).
+
+    device is where numbers are generated: streams of "cpu" are identical everywhere; a CUDA
+    device saves the copy but gives other numbers.
+    """
+
+    seed: int
+    ids: Sequence[str]
+    path: tuple[str, ...] = ()
+    device: str = "cpu"
+
+    def stream(self, key: str) -> Randn:
+        """A randn_like whose n-th call on the same stream is draw n of (seed, id, path, key)."""
+        draws = count()
+
+        def randn_like(x: Tensor) -> Tensor:
+            if len(x) != len(self.ids):
+                raise ValueError(
+                    f"noise for {len(self.ids)} image ids was asked for a batch of {len(x)}; "
+                    "pass one id per image"
+                )
+            draw = next(draws)
+            rows = [self._row(x, image, key, draw) for image in self.ids]
+            return torch.stack(rows).to(x.device)
+
+        return randn_like
+
+    def child(self, key: object) -> Noise:
+        """An independent family: a repeat, or another sample of the same images."""
+        return replace(self, path=(*self.path, str(key)))
+
+    def _row(self, x: Tensor, image: str, key: str, draw: int) -> Tensor:
+        name = json.dumps([self.seed, str(image), self.path, key, draw]).encode()
+        digest = hashlib.blake2b(name, digest_size=8).digest()
+        generator = torch.Generator(self.device)
+        generator.manual_seed(int.from_bytes(digest, "little") >> 1)
+        return torch.randn(x.shape[1:], generator=generator, dtype=x.dtype, device=self.device)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Recorded noises in place of `Noise`: records["0/start"] lists the draws of stream "start"
+    of child 0, in order."""
+
+    records: Mapping[str, Sequence[Tensor]]
+    path: str = ""
+
+    def stream(self, key: str) -> Randn:
+        name = f"{self.path}{key}"
+        if name not in self.records:
+            raise ValueError(f"no recorded noise {name!r}; recorded are {sorted(self.records)}")
+        draws = iter(self.records[name])
+
+        def randn_like(x: Tensor) -> Tensor:
+            return next(draws).to(x)
+
+        return randn_like
+
+    def child(self, key: object) -> Replay:
+        return replace(self, path=f"{self.path}{key}/")

@@ -1,0 +1,91 @@
+"""Networks as functions of (y, t): score = map(net(y, time label)), and frozen classifiers.
+
+The only place where a time becomes the network's (B,) label (`sde.network_time`). `calls` counts
+network evaluations (one per batch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from egsde.predictions import Eps, Prediction
+from egsde.sde import SDE
+
+Score = Callable[..., Tensor]  # (y, t, source) -> like y
+
+
+def _label(sde: SDE, t: Tensor, x: Tensor) -> Tensor:
+    return sde.network_time(t).flatten().to(x).expand(len(x))
+
+
+def _autocast(x: Tensor, enabled: bool) -> torch.autocast:
+    return torch.autocast(x.device.type, torch.bfloat16, enabled=enabled and x.is_cuda)
+
+
+class ScoreModel(nn.Module):
+    """A network (x, label) -> (B, C', H, W) as the score of q(x_t) under `sde`.
+
+    C' > C: only the first C channels are used, so learned variances (ADM's six channels) are
+    dropped as in the official code (functions/denoising.py). autocast: bfloat16 around the
+    network, on CUDA only.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        sde: SDE,
+        prediction: Prediction = Eps(),  # noqa: B008 (frozen)
+        *,
+        autocast: bool = False,
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.sde = sde
+        self.prediction = prediction
+        self.autocast = autocast
+        self.calls = 0
+
+    def output(self, x: Tensor, t: Tensor) -> Tensor:
+        """The raw prediction at x_t, (B, C, H, W): what the training loss compares."""
+        self.calls += 1
+        with _autocast(x, self.autocast):
+            output = self.net(x, _label(self.sde, t, x))
+        return output[:, : x.shape[1]].to(x.dtype)
+
+    def forward(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
+        """The score at y, (B, C, H, W); source is ignored."""
+        alpha, sigma = self.sde.alpha(t), self.sde.sigma(t)
+        return self.prediction.score(self.output(y, t), y, alpha, sigma)
+
+
+class Extractor(nn.Module):
+    """A frozen time-dependent classifier: net(x, label) -> logits, net.features -> (B, F, h, w).
+
+    Parameters stop requiring gradients and the network stays in evaluation mode.
+    """
+
+    def __init__(self, net: nn.Module, sde: SDE, *, autocast: bool = False) -> None:
+        super().__init__()
+        self.net = net.requires_grad_(False).eval()
+        self.sde = sde
+        self.autocast = autocast
+        self.calls = 0
+
+    def train(self, mode: bool = True) -> Extractor:
+        return super().train(False)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        """Logits (B, K) of the domain of x_t."""
+        return self._evaluate(self.net, x, t)
+
+    def features(self, x: Tensor, t: Tensor) -> Tensor:
+        """Features (B, F, h, w) of x_t, before pooling."""
+        return self._evaluate(self.net.features, x, t)
+
+    def _evaluate(self, network: Callable[..., Tensor], x: Tensor, t: Tensor) -> Tensor:
+        self.calls += 1
+        with _autocast(x, self.autocast):
+            return network(x, _label(self.sde, t, x)).to(x.dtype)
