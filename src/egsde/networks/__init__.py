@@ -2,5 +2,22 @@
 
 from egsde.networks.adm_encoder import ADMEncoder
 from egsde.networks.adm_unet import ADMUNet
+from egsde.networks.ddpm_unet import DDPMUNet
+from egsde.networks.weights import (
+    load_official,
+    load_official_file,
+    read_weights,
+    sha256_of,
+    start_from_imagenet,
+)
 
-__all__ = ["ADMEncoder", "ADMUNet"]
+__all__ = [
+    "ADMEncoder",
+    "ADMUNet",
+    "DDPMUNet",
+    "load_official",
+    "load_official_file",
+    "read_weights",
+    "sha256_of",
+    "start_from_imagenet",
+]
