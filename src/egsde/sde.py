@@ -56,6 +56,19 @@ class SDE:
         """Nearest time the process has; the identity when it is continuous."""
         return t
 
+    @property
+    def t_noisy(self) -> float:
+        """The smallest time of a grid at which sigma > 0."""
+        return self.t_min
+
+    def check_start(self, start: float) -> None:
+        """Raise ValueError unless a translation can start at this time."""
+        if not self.t_min < start <= self.T:
+            raise ValueError(
+                f"t_start={start} is outside ({self.t_min}, {self.T}] of {self}; "
+                "use a time inside, such as 0.5"
+            )
+
     def training_time(self, u: Tensor) -> Tensor:
         """Map u uniform in [0, 1) to a training time: uniform in [t_train, T]."""
         return self.t_train + (self.T - self.t_train) * u
@@ -209,6 +222,19 @@ class DDPM(SDE):
 
     def snap(self, t: Tensor) -> Tensor:
         return (t * self.levels).round() / self.levels
+
+    @property
+    def t_noisy(self) -> float:
+        return 1 / self.levels
+
+    def check_start(self, start: float) -> None:
+        super().check_start(start)
+        below = math.floor(start * self.levels + 1e-6)
+        if start * self.levels - below > 1e-6:
+            raise ValueError(
+                f"t_start={start} lies between levels {below} and {below + 1} of {self}; "
+                f"use {below / self.levels} or {(below + 1) / self.levels}"
+            )
 
     def training_time(self, u: Tensor) -> Tensor:
         """Map u uniform in [0, 1) to a level 1 .. levels, each equally likely."""

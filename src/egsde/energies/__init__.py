@@ -1,0 +1,18 @@
+"""Energies: functions of (y, t, source) that guide a translation."""
+
+from egsde.energies.base import Energy, WeightedSum
+from egsde.energies.domain_cosine import DomainCosine
+from egsde.energies.domain_l2 import DomainL2
+from egsde.energies.log_prob import LogProb
+from egsde.energies.low_pass_cosine import LowPassCosine
+from egsde.energies.low_pass_l2 import LowPassL2
+
+__all__ = [
+    "DomainCosine",
+    "DomainL2",
+    "Energy",
+    "LogProb",
+    "LowPassCosine",
+    "LowPassL2",
+    "WeightedSum",
+]

@@ -1,0 +1,35 @@
+"""Realism: mean over positions of cos(features(y), features(x_t)) (EGSDE, Zhao 2022, S_s).
+
+Features of a time-dependent domain classifier carry what tells the domains apart; a low energy
+drops the source's share of it. Cosine over channels, mean over positions
+(functions/denoising.py: s1 = "cosine").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from egsde.energies.base import Energy
+from egsde.scores import Extractor
+from egsde.source import Source
+
+
+@dataclass(frozen=True, eq=False)
+class DomainCosine(Energy):
+    """In [-1, 1] per image; the gradient flows through the features of y only.
+
+    "expectation" noise: the cosine is linear in the source's unit features, so they are averaged.
+    """
+
+    extractor: Extractor
+
+    def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
+        ours = normalize(self.extractor.features(y, t), dim=1, eps=1e-10)
+        cosine = ours.new_zeros(())
+        for draw in range(source.draws):
+            theirs = normalize(source.features(self.extractor, t, draw), dim=1, eps=1e-10)
+            cosine = cosine + (ours * theirs).sum(1).mean((1, 2))
+        return cosine / source.draws

@@ -1,0 +1,27 @@
+"""Realism by distance: -||features(y) - features(x_t)||^2
+(functions/denoising.py: s1 = "neg_l2")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from egsde.energies.base import Energy
+from egsde.scores import Extractor
+from egsde.source import Source
+
+
+@dataclass(frozen=True, eq=False)
+class DomainL2(Energy):
+    """A sum over channels and positions; unbounded below, so weights are small."""
+
+    extractor: Extractor
+
+    def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
+        ours = self.extractor.features(y, t)
+        distance = ours.new_zeros(())
+        for draw in range(source.draws):
+            theirs = source.features(self.extractor, t, draw)
+            distance = distance + (ours - theirs).square().flatten(1).sum(1)
+        return -distance / source.draws

@@ -1,0 +1,22 @@
+"""Classifier guidance: E = -log p_t(label | y) (Dhariwal 2021), for any solver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from egsde.energies.base import Energy
+from egsde.scores import Extractor
+from egsde.source import Source
+
+
+@dataclass(frozen=True, eq=False)
+class LogProb(Energy):
+    """label: the wanted class; the target domain is the last one. The source is not used."""
+
+    extractor: Extractor
+    label: int = -1
+
+    def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
+        return -self.extractor(y, t).log_softmax(1)[:, self.label]

@@ -1,0 +1,30 @@
+"""Faithfulness by direction: -mean over pixels of cos(LP(y), LP(x_t)) over colour channels
+(functions/denoising.py: s2 = "cosine")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from egsde.energies.base import Energy
+from egsde.filters import Kernel, LowPass, linear
+from egsde.source import Source
+
+
+@dataclass(frozen=True)
+class LowPassCosine(Energy):
+    """In [-1, 1] per image."""
+
+    factor: int = 32  # at 256 pixels
+    kernel: Kernel = linear
+
+    def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
+        low_pass = LowPass(self.factor, self.kernel)
+        ours = normalize(low_pass(y), dim=1, eps=1e-10)
+        cosine = ours.new_zeros(())
+        for draw in range(source.draws):
+            theirs = normalize(low_pass(source.at(t, draw)), dim=1, eps=1e-10)
+            cosine = cosine + (ours * theirs).sum(1).mean((1, 2))
+        return -cosine / source.draws

@@ -1,0 +1,31 @@
+"""Faithfulness: ||LP(y) - LP(x_t)||^2, a sum over channels and pixels (EGSDE, Zhao 2022, -S_i).
+
+The filter is linear, so the gradient is 2 G (y - x_t) G in closed form (functions/denoising.py:
+s2 = "neg_l2"). A sum: its gradient at a pixel is the same at any size while factor / size is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from egsde.energies.base import Energy
+from egsde.filters import Kernel, LowPass, linear
+from egsde.source import Source
+
+
+@dataclass(frozen=True)
+class LowPassL2(Energy):
+    """ "expectation" noise: x_t is replaced by its mean alpha x_0, which is the exact expected
+    gradient; the value then omits a constant in y."""
+
+    factor: int = 32  # at 256 pixels
+    kernel: Kernel = linear
+
+    def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
+        low = LowPass(self.factor, self.kernel)(y - source.mean(t))
+        return low.square().flatten(1).sum(1)
+
+    def grad(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
+        return 2 * LowPass(self.factor, self.kernel).gram(y - source.mean(t))

@@ -1,0 +1,115 @@
+"""Time grids: t_start = t_0 > t_1 > ... > t_n, where a sampler's steps begin and end.
+
+`steps` counts steps over the whole [0, T]; a translation from t_start runs the share
+n = steps t_start / T of them. Grids end at t_min (0 for a chain) and are snapped to a chain's
+levels; a grid that would visit a level twice is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from egsde.sde import SDE
+
+
+class Grid(Protocol):
+    def times(self, sde: SDE, start: float) -> Tensor: ...
+
+
+def _snapped(
+    grid: Grid, steps: int, sde: SDE, start: float, place: Callable[[int], Tensor]
+) -> Tensor:
+    """place(n) gives n + 1 falling times; check start and that snapping merges none of them."""
+    sde.check_start(start)
+
+    def snapped(total: int) -> Tensor:
+        return sde.snap(place(max(1, round(total * start / sde.T))))
+
+    times = snapped(steps)
+    if bool((times.diff() >= 0).any()):
+        fewer = (k for k in range(steps - 1, 0, -1) if bool((snapped(k).diff() < 0).all()))
+        raise ValueError(
+            f"{grid} visits a level of {sde} twice; the largest possible number of steps from "
+            f"t_start={start} is steps={next(fewer, 1)}"
+        )
+    return times
+
+
+def _check_steps(grid: Grid, steps: int) -> None:
+    if steps < 1:
+        raise ValueError(f"{grid} needs at least one step")
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Evenly spaced times."""
+
+    steps: int = 1000
+
+    def __post_init__(self) -> None:
+        _check_steps(self, self.steps)
+
+    def times(self, sde: SDE, start: float) -> Tensor:
+        def place(n: int) -> Tensor:
+            return torch.linspace(start, sde.t_min, n + 1, dtype=torch.float64)
+
+        return _snapped(self, self.steps, sde, start, place)
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """Evenly spaced sqrt(t): dense near clean data (DDIM's "quad", Song 2021)."""
+
+    steps: int = 50
+
+    def __post_init__(self) -> None:
+        _check_steps(self, self.steps)
+
+    def times(self, sde: SDE, start: float) -> Tensor:
+        def place(n: int) -> Tensor:
+            root = torch.linspace(start**0.5, sde.t_min**0.5, n + 1, dtype=torch.float64)
+            return root.square()
+
+        return _snapped(self, self.steps, sde, start, place)
+
+
+@dataclass(frozen=True)
+class LogSNR:
+    """Evenly spaced log(alpha / sigma) (Lu 2022); a chain's last step goes from level 1 to 0."""
+
+    steps: int = 20
+
+    def __post_init__(self) -> None:
+        _check_steps(self, self.steps)
+
+    def times(self, sde: SDE, start: float) -> Tensor:
+        def place(n: int) -> Tensor:
+            clean = torch.tensor([sde.t_min], dtype=torch.float64)
+            ends = torch.tensor([start, sde.t_noisy], dtype=torch.float64)
+            jumps = int(sde.t_noisy > sde.t_min)  # the step into clean data, where SNR is infinite
+            first, last = _log_snr(sde, ends).tolist()
+            levels = torch.linspace(first, last, n + 1 - jumps, dtype=torch.float64)
+            times = _invert(lambda t: _log_snr(sde, t), levels, sde.t_noisy, start)
+            times[0] = start
+            return torch.cat([times, clean]) if jumps else torch.cat([times[:-1], clean])
+
+        return _snapped(self, self.steps, sde, start, place)
+
+
+def _log_snr(sde: SDE, t: Tensor) -> Tensor:
+    return sde.alpha(t).log() - sde.sigma(t).log()
+
+
+def _invert(falling: Callable[[Tensor], Tensor], values: Tensor, low: float, high: float) -> Tensor:
+    """Bisection to float64 accuracy."""
+    below, above = torch.full_like(values, low), torch.full_like(values, high)
+    for _ in range(60):
+        middle = (below + above) / 2
+        larger = falling(middle) > values
+        below, above = torch.where(larger, middle, below), torch.where(larger, above, middle)
+    return (below + above) / 2

@@ -1,0 +1,41 @@
+"""Ancestral sampling: (x + std^2 score) / a + noise, with a, std of q(x_t | x_s) (Ho 2020).
+
+VP: DDPM's sampler; VE: SMLD's. On a level chain walked level by level this is the official
+EGSDE step, guidance included: mean - beta / sqrt(1 - beta) grad E (functions/denoising.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from egsde.noise import Randn
+from egsde.reverse import Reverse
+from egsde.solvers.base import Carry
+
+
+def posterior(std: Tensor, sigma_s: Tensor, sigma_t: Tensor) -> Tensor:
+    """std sigma_s / sigma_t: the posterior's q(x_s | x_t, x_0), "fixedsmall"."""
+    return std * sigma_s / sigma_t
+
+
+def beta(std: Tensor, sigma_s: Tensor, sigma_t: Tensor) -> Tensor:
+    """std, the kernel's own, "fixedlarge"; none into clean data."""
+    return std * (sigma_s > 0)
+
+
+@dataclass(frozen=True)
+class Ancestral:
+    """variance: the standard deviation of the step's noise, `posterior` or `beta`."""
+
+    variance: Callable[[Tensor, Tensor, Tensor], Tensor] = posterior
+
+    def step(
+        self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
+    ) -> tuple[Tensor, Carry]:
+        sde = reverse.sde
+        a, std = sde.transition(s, t)
+        mean = (x + std.square() * reverse.score(x, t)) / a
+        return mean + self.variance(std, sde.sigma(s), sde.sigma(t)) * randn(x), None

@@ -1,0 +1,101 @@
+"""The source image and its noised versions x_t ~ q(x_t | x_0): what energies and constraints see.
+
+Which noise makes x_t (per image, so nothing couples a batch):
+  "shared"       one eps makes the start and every x_t (official code, runners/egsde.py)
+  "fresh"        a new eps every step (EGSDE, Algorithm 1)
+  "expectation"  energies average over x_t: exactly where they are linear or quadratic in it
+                 (`mean`), else over `draws` new samples a step
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from egsde.noise import Noise
+from egsde.sde import SDE
+
+DRAWS = {"shared": 1, "fresh": 1, "expectation": 4}
+
+
+class FeatureNet(Protocol):
+    def features(self, x: Tensor, t: Tensor) -> Tensor: ...
+
+
+def check_mode(mode: str) -> None:
+    """Raise ValueError unless mode is a kind of source noise."""
+    if mode not in DRAWS:
+        raise ValueError(f"source_noise is {mode!r}; use one of {sorted(DRAWS)}")
+
+
+@dataclass
+class Source:
+    """x0 (B, C, H, W) is the clean source; cond holds what came with it (mask, label, ...).
+
+    current is the image that the start perturbs: x0, or the previous result when a translation is
+    repeated. Values are kept within one step (`begin` forgets them), eps of "shared" for the run.
+    """
+
+    x0: Tensor
+    sde: SDE
+    noise: Noise
+    mode: str = "shared"
+    cond: Mapping[str, Tensor] = field(default_factory=dict)
+    current: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        check_mode(self.mode)
+        self.draws = DRAWS[self.mode]
+        self._step = 0
+        self._kept: dict[tuple, Tensor] = {}
+        self._start_eps: Tensor | None = None
+
+    def begin(self, step: int) -> None:
+        """Called by the loop before a step: forget the last step's values."""
+        self._step = step
+        self._kept.clear()
+
+    def start(self, t: Tensor) -> Tensor:
+        """The noised start alpha(t) current + sigma(t) eps; "shared" noise is this eps."""
+        image = self.x0 if self.current is None else self.current
+        return self.sde.perturb(image, t, self._eps_of_start())
+
+    def at(self, t: Tensor, draw: int = 0) -> Tensor:
+        """x_t of x_0, (B, C, H, W); within one step all times share the noise of a draw."""
+        return self._keep(
+            ("x", float(t), draw), lambda: self.sde.perturb(self.x0, t, self._eps(draw))
+        )
+
+    def mean(self, t: Tensor) -> Tensor:
+        """The average of x_t over what the mode averages: alpha(t) x_0, or x_t itself."""
+        if self.mode == "expectation":
+            return (self.sde.alpha(t) * self.x0).to(self.x0.dtype)
+        return self.at(t)
+
+    def features(self, net: FeatureNet, t: Tensor, draw: int = 0) -> Tensor:
+        """net.features(x_t, t), (B, F, h, w), without gradients, once per step."""
+        with torch.no_grad():
+            return self._keep(
+                ("features", id(net), float(t), draw),
+                lambda: net.features(self.at(t, draw), t),
+            )
+
+    def _eps_of_start(self) -> Tensor:
+        if self._start_eps is None:
+            self._start_eps = self.noise.stream("start")(self.x0)
+        return self._start_eps
+
+    def _eps(self, draw: int) -> Tensor:
+        if self.mode == "shared":
+            return self._eps_of_start()
+        key = f"source/{self._step}/{draw}"
+        return self._keep(("eps", draw), lambda: self.noise.stream(key)(self.x0))
+
+    def _keep(self, key: tuple, make: Callable[[], Tensor]) -> Tensor:
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]

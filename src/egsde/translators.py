@@ -1,0 +1,82 @@
+"""Translators (x0, noise, **cond) -> y: a start, a guided score, a sampler and a constraint.
+
+Guidance is score - grad E: the energy of the product of experts p(y) exp(-E(y, x_t, t))
+(EGSDE, Zhao 2022), so every solver is an EGSDE solver.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from egsde.energies.base import Energy
+from egsde.noise import Noise
+from egsde.sampler import Constraint, Sampler
+from egsde.scores import Score
+from egsde.sde import SDE
+from egsde.source import Source, check_mode
+
+Translator = Callable[..., Tensor]  # (x0, noise, **cond) -> y
+Start = Callable[[Source, Tensor, Noise], Tensor]  # (source, times, noise) -> y at times[0]
+
+
+def noised(source: Source, times: Tensor, noise: Noise) -> Tensor:
+    """y = alpha x + sigma eps at times[0]: the source, or the previous result when repeated."""
+    return source.start(times[0])
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """Every diffusion translation method; `methods` names the papers' choices.
+
+    x0 and the result are (B, C, H, W), unclamped. repeats: translate the result again with new
+    noise; as in the official code (runners/egsde.py) the start then perturbs the previous result,
+    while x_t keeps noising the original x0. ValueError if t_start is no time of the sde or
+    source_noise is unknown.
+    """
+
+    sde: SDE
+    score: Score
+    sampler: Sampler
+    energy: Energy | None = None
+    constraint: Constraint | None = None
+    start: Start = noised
+    t_start: float = 1.0
+    source_noise: str = "shared"
+    repeats: int = 1
+
+    def __post_init__(self) -> None:
+        check_mode(self.source_noise)
+        self.sampler.times(self.sde, self.t_start)
+        if self.repeats < 1:
+            raise ValueError(f"repeats must be at least 1, got {self.repeats}")
+
+    def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor:
+        return deque(self.trajectory(x0, noise, **cond), maxlen=1).pop()[2]
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def trajectory(
+        self, x0: Tensor, noise: Noise, **cond: Tensor
+    ) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Yield (i, t, y) of every state, one repeat after the other."""
+        times = self.sampler.times(self.sde, self.t_start)
+        y = x0
+        for k in range(self.repeats):
+            fresh = noise.child(k)
+            source = Source(x0, self.sde, fresh, self.source_noise, cond, current=y)
+            reverse = self.sde.reverse(partial(self.guided_score, source=source))
+            y = self.start(source, times, fresh)
+            states = self.sampler.trajectory(reverse, y, times, fresh, self.constraint, source)
+            for i, t, y in states:  # noqa: B007 (y starts the next repeat)
+                yield i, t, y
+
+    def guided_score(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
+        """score(y, t, source) - grad E(y, t, source)."""
+        score = self.score(y, t, source)
+        return score if self.energy is None else score - self.energy.grad(y, t, source)
