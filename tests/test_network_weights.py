@@ -1,19 +1,83 @@
-"""Loading official weights: prefixes, file formats, hashes and errors."""
+"""Loading official weights: real key lists, prefixes, file formats, hashes and errors."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from egsde.networks import (
+    ADMEncoder,
+    ADMUNet,
+    DDPMUNet,
     load_official,
     load_official_file,
     read_weights,
     sha256_of,
     start_from_imagenet,
 )
+from shared import shared_path
 from test_networks import SMALL, fill, make
+
+# Real configurations: AFHQ dog (cat2dog.yml), CelebA-HQ female (male2female.yml), the extractor.
+REAL = {
+    "adm": {
+        "image_size": 256,
+        "num_channels": 128,
+        "num_res_blocks": 1,
+        "learn_sigma": True,
+        "class_cond": False,
+        "attention_resolutions": "16",
+        "num_heads": 4,
+        "num_head_channels": 64,
+        "use_scale_shift_norm": True,
+        "resblock_updown": True,
+        "dropout": 0.0,
+        "use_fp16": False,
+        "use_new_attention_order": False,
+        "var_type": "fixedsmall",
+    },
+    "ddpm": {
+        "image_size": 256,
+        "ch": 128,
+        "out_ch": 3,
+        "in_channels": 3,
+        "ch_mult": [1, 1, 2, 2, 4, 4],
+        "num_res_blocks": 2,
+        "attn_resolutions": [16],
+        "dropout": 0.0,
+        "resamp_with_conv": True,
+    },
+    "dse": {
+        "image_size": 256,
+        "num_class": 2,
+        "classifier_width": 128,
+        "classifier_depth": 2,
+        "classifier_attention_resolutions": "32,16,8",
+        "classifier_use_scale_shift_norm": True,
+        "classifier_resblock_updown": True,
+        "classifier_pool": "attention",
+    },
+}
+
+
+@pytest.mark.parametrize("kind", ["adm", "ddpm", "dse"])
+def test_real_networks_have_the_official_keys(kind):
+    keys = json.loads(shared_path(f"fixtures/keys_{kind}_256.json").read_text())
+    state = {k: torch.zeros(1).expand(shape) for k, shape in keys.items()}
+    net = load_official(kind, REAL[kind], state)
+    assert {k: list(v.shape) for k, v in net.state_dict().items()} == keys
+    assert list(net.state_dict()) == list(keys)
+    with torch.device("meta"):
+        nets = {
+            "adm": ADMUNet(256, learn_sigma=True),
+            "ddpm": DDPMUNet(256),
+            "dse": ADMEncoder(256),
+        }
+    default = nets[kind]
+    assert {k: list(v.shape) for k, v in default.state_dict().items()} == keys
 
 
 def test_prefix_file_formats_and_hash(tmp_path):
