@@ -1,0 +1,8 @@
+"""Domains of images: embedded emoji, folders, archives, pairs; and their data module."""
+
+from egsde.data.domains import Images, Store, output_name
+from egsde.data.emoji_set import Emoji
+from egsde.data.folder import Folders
+from egsde.data.module import UnpairedData
+
+__all__ = ["Emoji", "Folders", "Images", "Store", "UnpairedData", "output_name"]

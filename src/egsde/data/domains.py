@@ -1,0 +1,86 @@
+"""A domain: pictures with stable ids, as uint8 arrays; and how an id names an output file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Protocol
+
+import numpy as np
+
+from egsde.data.images import SUFFIXES
+
+
+class Images(Protocol):
+    """Pictures of one domain and split, all of one size."""
+
+    ids: list[str]  # sorted relative paths, with suffix
+
+    def array(self, index: int) -> np.ndarray:
+        """uint8 (H, W, 3)."""
+        ...
+
+
+class Store(Protocol):
+    """A data set: domains by name. `paired`: the same id in two domains is the same thing."""
+
+    paired: bool
+
+    def images(self, domain: str, split: str, size: int) -> Images: ...
+
+
+class ArrayImages:
+    """Images held in memory: uint8 (N, H, W, 3)."""
+
+    def __init__(self, ids: Sequence[str], arrays: np.ndarray) -> None:
+        self.ids, self.arrays = list(ids), arrays
+
+    def array(self, index: int) -> np.ndarray:
+        return self.arrays[index]
+
+
+class Subset:
+    """The images at some indices of others, in that order."""
+
+    def __init__(self, images: Images, indices: Sequence[int]) -> None:
+        self.images, self.indices = images, list(indices)
+        self.ids = [images.ids[i] for i in self.indices]
+
+    def array(self, index: int) -> np.ndarray:
+        return self.images.array(self.indices[index])
+
+
+def stem(name: str) -> str:
+    """An id without its image suffix: what the two sides of a pair share."""
+    head, dot, tail = name.rpartition(".")
+    return head if f"{dot}{tail}".lower() in SUFFIXES else name
+
+
+def output_name(name: str) -> str:
+    """Path of the PNG made from image `name`; two ids never share one.
+
+    `a/b.png` stays; any other gets `.png` appended (`a/b.jpg.png`), and so does a PNG whose stem
+    looks like an image file, since that name may belong to its neighbour.
+    """
+    plain = name.endswith(".png") and stem(name[:-4]) == name[:-4]
+    return name if plain else f"{name}.png"
+
+
+def fraction(name: str) -> float:
+    """A number in [0, 1) that depends on nothing but the id's stem."""
+    return int.from_bytes(blake2b(stem(name).encode(), digest_size=7).digest(), "big") / 2**56
+
+
+def hash_split(name: str) -> str:
+    """train (80 %), val (10 %) or test (10 %) for an image of an undivided folder."""
+    place = fraction(name)
+    return "train" if place < 0.8 else "val" if place < 0.9 else "test"
+
+
+def spread(count: int, limit: int | None) -> list[int]:
+    """At most `limit` of the indices below count, evenly spread: floor(k count / limit)."""
+    if limit is None or limit >= count:
+        return list(range(count))
+    if limit < 1:
+        raise ValueError(f"limit={limit} leaves no image; use a positive number or null")
+    return [k * count // limit for k in range(limit)]

@@ -1,0 +1,147 @@
+"""LightningDataModule of two domains: training views, and the source images to translate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Subset as SubsetOfDataset
+
+from egsde.data.domains import Images, Store, spread
+from egsde.data.shards import Batches, ResumableLoader, shard
+from egsde.data.views import VIEWS, Pictures, Translations, View, in_order, pair
+
+STORE_KEYS = {"root", "fit", "on_error", "cache_mib"}
+
+
+class UnpairedData(LightningDataModule):
+    """Source and target domain of a store.
+
+    view: what a training batch shows, "target" dict(id, image), "labelled" dict(id, image, label)
+    with label 0 the source, then `extra`, the target last, "both" dict(x, y, id, id_y), "paired"
+    dict(id, x, y). Images are float32 (B, 3, size, size) in [-1, 1].
+    Training order and flips depend on (seed, epoch, batch, rank) only. Use it with
+    Trainer(use_distributed_sampler=False): it deals the images out itself and never pads.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        source: str,
+        target: str,
+        *,
+        size: int,
+        extra: Sequence[str] = (),
+        view: str = "target",
+        batch_size: int = 32,
+        eval_batch_size: int | None = None,
+        num_workers: int = 0,
+        flip: bool = False,
+        limit: int | None = None,
+        seed: int = 0,
+        **described: Any,
+    ) -> None:
+        """`described`: the keys that stand beside the others in conf but are the store's own."""
+        super().__init__()
+        unknown = set(described) - STORE_KEYS
+        if unknown:
+            raise ValueError(f"UnpairedData has no option {', '.join(sorted(unknown))}")
+        if view not in VIEWS:
+            raise ValueError(f"data.view={view!r} is unknown; use one of {', '.join(VIEWS)}")
+        if source == target:
+            raise ValueError(f"data.source and data.target are both {source!r}; choose two domains")
+        self.store, self.source, self.target, self.extra = store, source, target, list(extra)
+        self.size, self.view, self.flip, self.seed = size, view, flip, seed
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+        self.num_workers, self.limit = min(num_workers, os.cpu_count() or 1), limit
+        self.opened: dict[tuple[str, str], Images] = {}
+
+    @property
+    def domains(self) -> list[str]:
+        """Source, extra domains, target: the order of the classifier's labels."""
+        return [self.source, *self.extra, self.target]
+
+    @property
+    def names(self) -> list[str]:
+        """Short names of `domains`, for legends and folders."""
+        return [Path(domain).stem for domain in self.domains]
+
+    def images(self, domain: str, split: str) -> Images:
+        """Pictures of a domain by its name, opened once."""
+        if (domain, split) not in self.opened:
+            self.opened[domain, split] = self.store.images(domain, split, self.size)
+        return self.opened[domain, split]
+
+    def domain(self, which: str, split: str) -> Pictures:
+        """Dataset of dict(id, image) of "source" or "target"."""
+        if which not in ("source", "target"):
+            raise ValueError(f"domain {which!r} is unknown; use source or target")
+        return Pictures(self.images(self.source if which == "source" else self.target, split))
+
+    def viewed(self, split: str) -> View:
+        """The training view of one split."""
+        needed = self.domains[-1:] if self.view == "target" else self.domains
+        return VIEWS[self.view]([self.images(domain, split) for domain in needed])
+
+    def rank_and_world(self) -> tuple[int, int]:
+        trainer = self.trainer
+        return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
+
+    def loader_options(self) -> dict[str, Any]:
+        return {
+            "num_workers": self.num_workers,
+            "pin_memory": torch.cuda.is_available(),
+            "persistent_workers": self.num_workers > 0,
+        }
+
+    def train_dataloader(self) -> ResumableLoader:
+        view = self.viewed("train")
+        rank, world = self.rank_and_world()
+        counts = view.counts(self.batch_size)
+        batches = Batches(
+            view.sizes, counts, seed=self.seed, rank=rank, world=world, flip=self.flip
+        )
+        return ResumableLoader(
+            view,  # type: ignore[arg-type]
+            batch_sampler=batches,
+            collate_fn=view.collate,
+            **self.loader_options(),
+        )
+
+    def val_dataloader(self) -> DataLoader:
+        view = self.viewed("val")
+        rank, world = self.rank_and_world()
+        draws = in_order(view)
+        return DataLoader(
+            view,  # type: ignore[arg-type]
+            batch_size=self.eval_batch_size,
+            sampler=[draws[i] for i in shard(len(draws), rank, world)],  # type: ignore[arg-type]
+            collate_fn=view.collate,
+            **self.loader_options(),
+        )
+
+    def translations(self, split: str) -> Dataset:
+        """The source images to translate: `limit` of them, evenly spread over the split."""
+        source = self.images(self.source, split)
+        if not self.store.paired:
+            every = Translations(source)
+        else:
+            every = Translations(*pair(source, self.images(self.target, split)))
+        return SubsetOfDataset(every, spread(len(every), self.limit))
+
+    def translation_loader(
+        self, split: str = "test", rank: int = 0, world: int = 1, batch_size: int | None = None
+    ) -> DataLoader:
+        """Batches dict(id, x0 [, truth]) of one rank's images ids[rank::world], never padded."""
+        images = self.translations(split)
+        return DataLoader(
+            images,
+            batch_size=batch_size or self.eval_batch_size,
+            sampler=shard(len(images), rank, world),  # type: ignore[arg-type]
+            **self.loader_options(),
+        )

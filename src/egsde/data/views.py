@@ -1,0 +1,146 @@
+"""What a training batch shows: target images, labelled images of all domains, both, or pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, default_collate
+
+from egsde.data.domains import Images, Subset, stem
+from egsde.data.images import to_tensor
+from egsde.data.shards import Draw, evenly
+
+
+def picture(images: Images, index: int, flipped: bool = False) -> Tensor:
+    """float32 (3, H, W) in [-1, 1], mirrored if asked."""
+    array = images.array(index)
+    return to_tensor(array[:, ::-1] if flipped else array)
+
+
+class Pictures(Dataset):
+    """dict(id, image) of one domain, in the order of its ids."""
+
+    def __init__(self, images: Images) -> None:
+        self.images, self.ids = images, images.ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"id": self.ids[index], "image": picture(self.images, index)}
+
+
+class Translations(Dataset):
+    """dict(id, x0 [, truth]) of source images; truth is the same thing in the target domain."""
+
+    def __init__(self, source: Images, truth: Images | None = None) -> None:
+        self.source, self.truth, self.ids = source, truth, source.ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        item: dict[str, Any] = {"id": self.ids[index], "x0": picture(self.source, index)}
+        if self.truth is not None:
+            item["truth"] = picture(self.truth, index)
+        return item
+
+
+def pair(source: Images, target: Images) -> tuple[Subset, Subset]:
+    """The images of two domains that share an id (without suffix), in the source's order."""
+    place = {stem(name): index for index, name in enumerate(target.ids)}
+    both = [(i, place[stem(n)]) for i, n in enumerate(source.ids) if stem(n) in place]
+    if not both:
+        raise ValueError("no image of the source has a partner of the same name in the target")
+    mine, theirs = zip(*both, strict=True)
+    return Subset(source, mine), Subset(target, theirs)
+
+
+class View(Protocol):
+    """A dataset keyed by draws, and how many draws of each stream make a batch."""
+
+    sizes: list[int]
+
+    def counts(self, batch_size: int) -> list[int]: ...
+    def __getitem__(self, draw: Draw) -> dict[str, Any]: ...
+    def collate(self, items: list[dict[str, Any]]) -> dict[str, Any]: ...
+
+
+def in_order(view: View) -> list[Draw]:
+    """Every image once, unflipped, the domains interleaved evenly."""
+    draws = [((i + 0.5) / n, k, i) for k, n in enumerate(view.sizes) for i in range(n)]
+    return [(k, i, False) for _, k, i in sorted(draws)]
+
+
+class Labelled(Dataset):
+    """dict(id, image, label): label 0 is the source, the last the target, extra domains between."""
+
+    def __init__(self, domains: Sequence[Images]) -> None:
+        self.domains = list(domains)
+        self.sizes = [len(images.ids) for images in domains]
+
+    def counts(self, batch_size: int) -> list[int]:
+        return evenly(batch_size, len(self.sizes))
+
+    def __getitem__(self, draw: Draw) -> dict[str, Any]:
+        domain, index, flipped = draw
+        images = self.domains[domain]
+        image = picture(images, index, flipped)
+        return {"id": images.ids[index], "image": image, "label": domain}
+
+    def collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
+        return default_collate(items)
+
+
+class Target(Labelled):
+    """dict(id, image) of the target domain."""
+
+    def __init__(self, domains: Sequence[Images]) -> None:
+        super().__init__(domains[-1:])
+
+    def __getitem__(self, draw: Draw) -> dict[str, Any]:
+        item = super().__getitem__(draw)
+        return {"id": item["id"], "image": item["image"]}
+
+
+class Both(Labelled):
+    """dict(x, y, id, id_y): unpaired source images x and target images y."""
+
+    def __init__(self, domains: Sequence[Images]) -> None:
+        super().__init__([domains[0], domains[-1]])
+
+    def counts(self, batch_size: int) -> list[int]:
+        return [batch_size, batch_size]
+
+    def collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
+        x, y = ([item for item in items if item["label"] == k] for k in (0, 1))
+        count = min(len(x), len(y))
+        batch = {"x": [i["image"] for i in x[:count]], "y": [i["image"] for i in y[:count]]}
+        stacked: dict[str, Any] = {name: torch.stack(rows) for name, rows in batch.items()}
+        names = {"id": [i["id"] for i in x[:count]], "id_y": [i["id"] for i in y[:count]]}
+        return stacked | names
+
+
+class Paired(Dataset):
+    """dict(id, x, y): the same id in the source and in the target, mirrored together."""
+
+    def __init__(self, domains: Sequence[Images]) -> None:
+        self.x, self.y = pair(domains[0], domains[-1])
+        self.sizes = [len(self.x.ids)]
+
+    def counts(self, batch_size: int) -> list[int]:
+        return [batch_size]
+
+    def __getitem__(self, draw: Draw) -> dict[str, Any]:
+        _, index, flipped = draw
+        x, y = picture(self.x, index, flipped), picture(self.y, index, flipped)
+        return {"id": self.x.ids[index], "x": x, "y": y}
+
+    def collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
+        return default_collate(items)
+
+
+VIEWS: dict[str, type] = {"target": Target, "labelled": Labelled, "both": Both, "paired": Paired}
