@@ -27,15 +27,19 @@ def _snapped(
     """place(n) gives n + 1 falling times; check start and that snapping merges none of them."""
     sde.check_start(start)
 
-    def snapped(total: int) -> Tensor:
-        return sde.snap(place(max(1, round(total * start / sde.T))))
+    def snapped(n: int) -> Tensor:
+        times = place(n)
+        times[0], times[-1] = start, sde.t_min
+        return sde.snap(times)
 
-    times = snapped(steps)
+    n = max(1, round(steps * start / sde.T))
+    times = snapped(n)
     if bool((times.diff() >= 0).any()):
-        fewer = (k for k in range(steps - 1, 0, -1) if bool((snapped(k).diff() < 0).all()))
+        fewer = (k for k in range(n - 1, 0, -1) if bool((snapped(k).diff() < 0).all()))
+        largest = next(fewer, 1)
         raise ValueError(
-            f"{grid} visits a level of {sde} twice; the largest possible number of steps from "
-            f"t_start={start} is steps={next(fewer, 1)}"
+            f"{grid} visits a level of {sde} twice: from t_start={start} it can take at most "
+            f"{largest} steps; use steps={int(largest * sde.T / start)}"
         )
     return times
 
@@ -95,8 +99,7 @@ class LogSNR:
             first, last = _log_snr(sde, ends).tolist()
             levels = torch.linspace(first, last, n + 1 - jumps, dtype=torch.float64)
             times = _invert(lambda t: _log_snr(sde, t), levels, sde.t_noisy, start)
-            times[0] = start
-            return torch.cat([times, clean]) if jumps else torch.cat([times[:-1], clean])
+            return torch.cat([times, clean]) if jumps else times
 
         return _snapped(self, self.steps, sde, start, place)
 

@@ -59,7 +59,7 @@ class SDE:
     @property
     def t_noisy(self) -> float:
         """The smallest time of a grid at which sigma > 0."""
-        return self.t_min
+        return self.t_min or self.t_train
 
     def check_start(self, start: float) -> None:
         """Raise ValueError unless a translation can start at this time."""

@@ -1,0 +1,49 @@
+"""Imports go down only: each module of egsde may import its own layer and the ones below."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+LAYERS = [  # bottom first; reverse names SDE in annotations, sde builds it
+    {"_torchvision"},
+    {"sde", "reverse", "noise", "filters", "predictions", "networks"},
+    {"sampler", "solvers", "grids", "source"},
+    {"energies", "constraints", "scores"},
+    {"translators", "codecs"},
+    {"methods"},
+    {"modules", "data", "metrics", "weights"},
+    {"callbacks", "reports"},
+    {"cli", "run", "train"},
+]
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+TORCH_ONLY = {"lightning", "torchmetrics", "torch_fidelity", "torchvision", "hydra", "wandb"}
+SOURCE = Path(__file__).parents[1] / "src" / "egsde"
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            extra = [f"egsde.{a.name}" for a in node.names] if node.module == "egsde" else []
+            found |= {node.module or "", *extra}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+def test_imports_go_down():
+    wrong = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        own = path.relative_to(SOURCE).with_suffix("").parts[0]
+        if own == "__init__":
+            continue
+        for name in imports(path):
+            top, _, rest = name.partition(".")
+            other = rest.split(".")[0]
+            upward = top == "egsde" and RANK.get(other, -1) > RANK[own]
+            sideways = own == "networks" and top == "egsde" and other != "networks"
+            heavy = RANK[own] <= RANK["methods"] and top in TORCH_ONLY and own != "_torchvision"
+            if upward or sideways or heavy:
+                wrong.append(f"{path.relative_to(SOURCE)} imports {name}")
+    assert not wrong, "\n".join(wrong)
