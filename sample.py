@@ -1,0 +1,6 @@
+"""Translate images and measure the result: `python sample.py --help`."""
+
+from egsde.cli import sample
+
+if __name__ == "__main__":
+    sample()

@@ -1,0 +1,37 @@
+"""Write `weights.safetensors` when training ends, and keep the configuration in every checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from egsde.weights import save_weights
+
+RECORDED = ("kind", "network", "sde", "prediction", "data", "seed")
+
+
+class Export(Callback):
+    """`half`: store float16; `use`: which weights the file holds, of "averaged" and "raw"."""
+
+    def __init__(
+        self, out: str | Path, half: bool = False, use: Sequence[str] = ("averaged", "raw")
+    ) -> None:
+        self.out, self.half, self.use = Path(out), half, use
+        self.config: dict[str, Any] = {}  # plain and resolved; set by the entry point
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["config"] = self.config
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        trainer.save_checkpoint(self.out / "checkpoints" / "last.ckpt")
+        if not trainer.is_global_zero:
+            return
+        everything = {"averaged": module.ema.net, "raw": module.network}
+        trained = {key: self.config[key] for key in RECORDED} | {"steps": trainer.global_step}
+        networks = {name: everything[name] for name in self.use}
+        save_weights(self.out / "weights.safetensors", networks, trained, self.half)

@@ -1,0 +1,228 @@
+"""Translate images, write them, measure them: the same code while training and from sample.py.
+
+Every rank takes its own images and none twice. An image's PNG is written to a temporary name and
+renamed, so a file that exists is complete, and a run that was cut goes on where it stopped. Ranks
+meet once, when the numbers are gathered.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from PIL import Image
+from torch import Tensor
+
+from egsde.callbacks.progress import images_bar
+from egsde.data import output_name
+from egsde.metrics import Suite
+from egsde.noise import Noise
+from egsde.reports import draw_grid
+from egsde.translators import Translator
+
+
+def to_uint8(image: Tensor) -> Tensor:
+    """[-1, 1] floats to uint8, clamped and rounded, on the CPU."""
+    return ((image + 1) * 127.5).round().clamp(0, 255).to("cpu", torch.uint8)
+
+
+def all_gather(value: Any) -> list[Any]:
+    """The values of all processes; alone, a list of one."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return [value]
+    values: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+@dataclass
+class Report:
+    """What a translation run found: on every rank the same."""
+
+    n: int
+    seconds: float  # translating, summed over ranks
+    translated: int  # images made now, not found from an earlier run
+    per_image: list[dict[str, Any]] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
+    protocol: dict[str, Any] = field(default_factory=dict)
+    grid: Image.Image | None = None
+
+
+class Translate(Callback):
+    """`previews`: a partial (score=...) -> translator for validation, drawn to out/previews.
+
+    `metrics`: a Suite or None. `split`: what to translate. `columns`: images in the grid. At test
+    time the module's own `translator` is used and images go to out/images.
+    """
+
+    def __init__(
+        self,
+        out: str | Path,
+        seed: int = 0,
+        split: str = "test",
+        metrics: Suite | None = None,
+        previews: Callable[..., Translator] | None = None,
+        columns: int = 12,
+    ) -> None:
+        self.out, self.seed, self.split = Path(out), seed, split
+        self.metrics, self.previews, self.columns = metrics, previews, columns
+        self.report: Report | None = None
+
+    def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if self.previews is None or trainer.sanity_checking:
+            return
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        translator = self.previews(score=module.averaged)
+        report = self.run(trainer, translator, data, module.device, images=None)
+        module.log_dict({f"val/{k}": v for k, v in report.metrics.items()}, rank_zero_only=True)
+        if trainer.is_global_zero and report.grid is not None:
+            folder = self.out / "previews"
+            folder.mkdir(parents=True, exist_ok=True)
+            report.grid.save(folder / f"step_{trainer.global_step:07d}.png")
+            log_image(trainer, "previews", report.grid, trainer.global_step)
+
+    def on_test_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        self.report = self.run(
+            trainer, module.translator, data, module.device, images=self.out / "images"
+        )
+        if trainer.is_global_zero and self.report.grid is not None:
+            self.report.grid.save(self.out / "grid.png")
+            log_image(trainer, "grid", self.report.grid, 0)
+            log_table(trainer, self.report, self.out / "images")
+            for logger in trainer.loggers:
+                logger.log_metrics(self.report.metrics, step=0)
+
+    def run(
+        self,
+        trainer: Trainer,
+        translator: Translator,
+        data: LightningDataModule,
+        device: torch.device,
+        images: Path | None,
+    ) -> Report:
+        """Translate this rank's share of the split, into the folder `images` if there is one."""
+        loader = data.translation_loader(self.split, trainer.global_rank, trainer.world_size)
+        if self.metrics is not None:
+            self.metrics.start(device)
+        kept: list[tuple[Tensor, ...]] = []
+        seconds, made = 0.0, 0
+        total = len(data.translations(self.split))
+        share = len(range(trainer.global_rank, total, trainer.world_size))
+        with images_bar(share, shown=images is not None and trainer.is_global_zero) as advance:
+            for batch in loader:
+                began = time.perf_counter()
+                y, new = self._translate(translator, batch, device, images)
+                seconds, made = seconds + time.perf_counter() - began, made + new
+                x0 = to_uint8(batch["x0"])
+                truth = to_uint8(batch["truth"]) if "truth" in batch else None
+                if self.metrics is not None:
+                    self.metrics.update(batch["id"], y, x0, truth)
+                parts = (x0, y) if truth is None else (x0, y, truth)
+                if len(kept) < self.columns:
+                    kept += list(zip(*parts, strict=True))[: self.columns - len(kept)]
+                advance(len(y))
+        return self._gather(trainer, data, kept, seconds, made, total, reference=images is not None)
+
+    def _translate(
+        self, translator: Translator, batch: dict[str, Any], device: torch.device, images: Path | None
+    ) -> tuple[Tensor, int]:
+        """uint8 translations of a batch, and how many of them were made now."""
+        ids = batch["id"]
+        paths = [images / output_name(i) for i in ids] if images is not None else []
+        todo = [b for b, path in enumerate(paths) if not path.exists()] if paths else range(len(ids))
+        x0 = batch["x0"]
+        y = torch.empty(x0.shape, dtype=torch.uint8)
+        if len(todo):
+            rows = torch.as_tensor(list(todo))
+            tensors = {k: v[rows].to(device) for k, v in batch.items() if isinstance(v, Tensor)}
+            x = tensors.pop("x0")
+            tensors.pop("truth", None)
+            noise = Noise(self.seed, [ids[b] for b in todo])
+            y[rows] = to_uint8(translator(x, noise, **tensors))
+        done = set(range(len(ids))) - set(todo)
+        for b in done:
+            y[b] = torch.from_numpy(np.array(Image.open(paths[b]).convert("RGB"))).permute(2, 0, 1)
+        for b in todo if paths else ():
+            save_png(y[b], paths[b])
+        return y, len(todo)
+
+    def _gather(
+        self,
+        trainer: Trainer,
+        data: LightningDataModule,
+        kept: list[tuple[Tensor, ...]],
+        seconds: float,
+        made: int,
+        total: int,
+        reference: bool,
+    ) -> Report:
+        parts = all_gather((kept, seconds, made))
+        dealt = [rank[i] for i in range(self.columns) for rank, _, _ in parts if i < len(rank)]
+        names = ("source", "translation", "truth")
+        rows = {n: list(c) for n, c in zip(names, zip(*dealt[: self.columns], strict=True), strict=False)}
+        report = Report(total, sum(p[1] for p in parts), sum(p[2] for p in parts))
+        report.grid = draw_grid(rows) if rows else None
+        if self.metrics is not None:
+            if reference:
+                self._set_reference(trainer, data)
+            found = self.metrics.compute(all_gather)
+            report.metrics, report.protocol = found["metrics"], found["protocol"]
+            report.per_image = found["per_image"]
+        return report
+
+    def _set_reference(self, trainer: Trainer, data: LightningDataModule) -> None:
+        """Real images of both domains, the source those that are translated; once a run."""
+        assert self.metrics is not None
+        split = self.metrics.protocol.reference_split
+        key = f"{type(data.store).__name__.lower()}-{data.size}-{'-'.join(data.names)}-{split}"
+        rank, world = trainer.global_rank, trainer.world_size
+        if not self.metrics.has_reference(key):
+            target = shared_out(data.domain("target", split), "image", rank, world)
+            source = shared_out(data.translations(self.split), "x0", rank, world)
+            self.metrics.set_reference(target, source, key=key, gather=all_gather)
+
+
+def shared_out(dataset: Any, name: str, rank: int, world: int) -> Iterator[Tensor]:
+    """One rank's images of a dataset as uint8 batches of one."""
+    for i in range(rank, len(dataset), world):
+        yield to_uint8(dataset[i][name])[None]
+
+
+def save_png(image: Tensor, path: Path) -> None:
+    """Write uint8 (3, H, W) so that the file is either complete or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(temporary, format="PNG")
+    temporary.replace(path)
+
+
+def log_image(trainer: Trainer, name: str, picture: Image.Image, step: int) -> None:
+    """To every logger that shows pictures."""
+    for logger in trainer.loggers:
+        if hasattr(logger, "log_image"):  # Weights & Biases
+            logger.log_image(name, [picture], step=step)
+        elif hasattr(getattr(logger, "experiment", None), "add_image"):  # TensorBoard
+            logger.experiment.add_image(name, np.array(picture), step, dataformats="HWC")
+
+
+def log_table(trainer: Trainer, report: Report, images: Path, most: int = 200) -> None:
+    """Per-image numbers beside the pictures, for loggers that have tables; at most `most` rows."""
+    for logger in trainer.loggers:
+        if hasattr(logger, "log_table") and report.per_image:
+            import wandb
+
+            columns = list(report.per_image[0])
+            rows = [
+                [wandb.Image(str(images / output_name(row["id"]))), *(row[c] for c in columns)]
+                for row in report.per_image[:most]
+            ]
+            logger.log_table("images", columns=["translation", *columns], data=rows)

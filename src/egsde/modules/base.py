@@ -1,0 +1,81 @@
+"""What every training module shares: keyed random numbers, optimiser, warm-up, averaged weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from egsde.modules.bins import TimeBins
+from egsde.modules.ema import EMA
+
+Schedule = Callable[[int, int], float]  # (step, total steps) -> factor of the learning rate
+
+
+def step_seed(*key: object) -> int:
+    """A 63-bit seed for one training step: a resumed run draws what an uninterrupted one draws."""
+    digest = hashlib.blake2b("/".join(map(str, key)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+class TimedModule(LightningModule):
+    """Trains one network that sees noised images, and logs by time bins.
+
+    `network`: the module whose parameters are trained and averaged. `optimizer`: a partial that
+    takes the parameters. `schedule`: (step, total) -> factor. `ema_decay`: see `EMA`. `bins`:
+    number of equal time bins in [0, T] for the logs.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: Callable[[Iterable[Tensor]], Optimizer],
+        schedule: Schedule,
+        ema_decay: float,
+        bins: int = 5,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.ema = EMA(network, ema_decay)
+        self.make_optimizer, self.schedule = optimizer, schedule
+        self.bins = {"train": TimeBins(bins), "val": TimeBins(bins)}
+        self.seed = 0  # set by the entry point
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = self.make_optimizer(self.network.parameters())
+        total = int(self.trainer.estimated_stepping_batches)
+        scheduler = LambdaLR(optimizer, lambda step: self.schedule(step, total))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step", "name": "train/lr"},
+        }
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        torch.manual_seed(step_seed(self.seed, "train", self.global_step, self.global_rank))
+
+    def on_validation_start(self) -> None:
+        self._state = torch.get_rng_state()
+        torch.manual_seed(step_seed(self.seed, "val", self.global_rank))
+
+    def on_validation_end(self) -> None:
+        torch.set_rng_state(self._state)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients))
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.ema.update(self.network)
+        if self.global_step % self.trainer.log_every_n_steps == 0:
+            self.log_dict(self.bins["train"].pop("train/" + self.binned))
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_dict(self.bins["val"].pop("val/" + self.binned), sync_dist=True)
+
+    binned = "loss"  # what the bins hold

@@ -1,0 +1,32 @@
+"""Running means per time bin: how well a network does at each noise level."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class TimeBins:
+    """Sums of a per-image value over equal bins of t / T in [0, 1]; `pop` returns the means."""
+
+    def __init__(self, count: int = 5) -> None:
+        self.count = count
+        self.total = torch.zeros(count, dtype=torch.float64)
+        self.seen = torch.zeros(count, dtype=torch.float64)
+
+    def add(self, fraction: Tensor, value: Tensor) -> None:
+        """fraction: t / T, (B,) or broadcast shape; value: (B,)."""
+        index = (fraction.detach().flatten().cpu() * self.count).long().clamp(0, self.count - 1)
+        self.total.index_add_(0, index, value.detach().flatten().cpu().double())
+        self.seen.index_add_(0, index, torch.ones_like(index, dtype=torch.float64))
+
+    def pop(self, name: str) -> dict[str, float]:
+        """{"name/t0.0-0.2": mean, ...} for the bins that saw anything; forgets them."""
+        means = {}
+        for i in range(self.count):
+            if self.seen[i]:
+                label = f"{name}/t{i / self.count:.1f}-{(i + 1) / self.count:.1f}"
+                means[label] = float(self.total[i] / self.seen[i])
+        self.total.zero_()
+        self.seen.zero_()
+        return means

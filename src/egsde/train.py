@@ -1,0 +1,78 @@
+"""One training run: compose, instantiate, fit. Leaves checkpoints, metrics.csv, config.yaml, weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from lightning.pytorch import Trainer, seed_everything
+from omegaconf import DictConfig
+
+from egsde.networks import ADMEncoder, start_from_imagenet
+from egsde.run import closing, prepare, save_yaml
+from egsde.weights import find, is_ours, read_checkpoint, read_weights
+
+
+def train(cfg: DictConfig) -> float | None:
+    """Train `cfg.module` on `cfg.data`; returns the logged `cfg.objective`, for sweeps.
+
+    ValueError where a checkpoint in the run's folder was made with another configuration.
+    """
+    out, config = prepare(cfg)
+    checkpoint = _checkpoint_to_resume(cfg.resume, out, config)
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    data = instantiate(cfg.data)
+    module = instantiate(cfg.module)
+    module.seed = cfg.seed
+    if cfg.init_weights is not None:
+        _initialise(module, cfg.init_weights)
+    loggers = [instantiate(node) for node in cfg.logger.values()]
+    callbacks = {k: instantiate(node) for k, node in cfg.callbacks.items() if node is not None}
+    callbacks["export"].config = config
+    with closing(loggers):
+        trainer: Trainer = instantiate(
+            cfg.trainer, logger=loggers, callbacks=list(callbacks.values()), default_root_dir=out
+        )
+        if trainer.is_global_zero:
+            save_yaml(out / "config.yaml", config)
+            for logger in loggers:
+                logger.log_hyperparams(config)
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        value = trainer.callback_metrics.get(cfg.objective)
+    return None if value is None else float(value)
+
+
+def _checkpoint_to_resume(resume: str | None, out: Path, config: dict[str, Any]) -> Path | None:
+    """The checkpoint to go on from, checked to be of the same model and data."""
+    if resume is None:
+        return None
+    path = out / "checkpoints" / "last.ckpt" if resume == "auto" else Path(resume)
+    if not path.is_file():
+        if resume == "auto":
+            return None
+        raise FileNotFoundError(
+            f"no checkpoint at {path.absolute()}; give one that exists: resume=PATH"
+        )
+    before = torch.load(path, map_location="cpu", weights_only=True)["config"]
+    kept = ("kind", "network", "sde", "prediction", "module", "data", "seed")
+    changed = [key for key in kept if before[key] != config[key]]
+    if changed:
+        raise ValueError(
+            f"{path} was trained with another {', '.join(changed)}; use another out= folder, the "
+            "settings of its config.yaml, or resume=null to start anew"
+        )
+    return path
+
+
+def _initialise(module: Any, weights: str) -> None:
+    """Start from weights of ours or from an official checkpoint, raw and averaged alike."""
+    path = find(weights, "init_weights")
+    if is_ours(path):
+        module.network.load_state_dict(read_weights(path, "averaged"))
+    elif isinstance(module.network, ADMEncoder):
+        start_from_imagenet(module.network, read_checkpoint(path))
+    else:
+        module.network.load_state_dict(read_checkpoint(path))
+    module.ema.net.load_state_dict(module.network.state_dict())

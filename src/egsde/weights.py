@@ -1,0 +1,152 @@
+"""Weights on disk: our `weights.safetensors` with the configuration inside, and official checkpoints.
+
+Our file holds `averaged.<name>` and `raw.<name>` tensors and, as metadata, the configuration of the
+network, the SDE and the prediction, so it opens without any other file. Configurations that come
+from a file may only name classes of this package.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from egsde.networks import load_official
+from egsde.networks import read_weights as read_checkpoint
+from egsde.predictions import Eps
+from egsde.scores import Extractor, ScoreModel
+from egsde.sde import SDE
+
+PACKAGE = Path(__file__).parent
+
+
+def find(weights: str | Path | None, hint: str) -> Path:
+    """The file: as given, else inside the package (`demo/...`); FileNotFoundError names both."""
+    if weights is None:
+        raise ValueError(f"no weights are given; add {hint}=PATH")
+    path = Path(weights).expanduser()
+    for candidate in (path, PACKAGE / path):
+        if candidate.is_file():
+            return candidate
+    raise FileNotFoundError(
+        f"no weights at {path.absolute()}; give a file that exists: {hint}=PATH"
+    )
+
+
+def save_weights(
+    path: Path, networks: Mapping[str, nn.Module], config: Mapping[str, Any], half: bool = False
+) -> None:
+    """Write `networks` (by name: "averaged", "raw") and the plain `config` to one file.
+
+    half: store float16; opened as float32 again.
+    """
+    tensors = {}
+    for prefix, network in networks.items():
+        for name, value in network.state_dict().items():
+            stored = value.half() if half and value.is_floating_point() else value
+            tensors[f"{prefix}.{name}"] = stored.detach().cpu().contiguous().clone()
+    temporary = path.with_suffix(".tmp")
+    save_file(tensors, temporary, metadata={"egsde": json.dumps(config, sort_keys=True)})
+    temporary.replace(path)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether the file was written by `save_weights`."""
+    if path.suffix != ".safetensors":
+        return False
+    with safe_open(path, framework="pt") as file:
+        return "egsde" in (file.metadata() or {})
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration inside a file of `save_weights`."""
+    if not is_ours(path):
+        raise ValueError(
+            f"{path} holds no configuration: it was not written by egsde. Official checkpoints "
+            "need their own option, such as score=adm_256 or extractor=dse_256"
+        )
+    with safe_open(path, framework="pt") as file:
+        return json.loads(file.metadata()["egsde"])
+
+
+def read_weights(path: Path, use: str) -> dict[str, Tensor]:
+    """The tensors under the name `use`, as float32."""
+    with safe_open(path, framework="pt") as file:
+        keys = list(file.keys())
+        found = sorted({key.split(".", 1)[0] for key in keys})
+        if use not in found:
+            raise ValueError(f"{path} holds {found}, not {use!r}; choose one of these")
+        mine = [key for key in keys if key.startswith(f"{use}.")]
+        state = {key.split(".", 1)[1]: file.get_tensor(key) for key in mine}
+    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def _check_targets(node: Any, path: Path) -> None:
+    """Refuse a configuration that names anything outside this package."""
+    if isinstance(node, dict):
+        target = node.get("_target_", "egsde.")
+        if not str(target).startswith("egsde.") or ".." in str(target):
+            raise ValueError(f"{path} asks to run {target!r}; only classes of egsde are allowed")
+        for value in node.values():
+            _check_targets(value, path)
+    elif isinstance(node, list):
+        for value in node:
+            _check_targets(value, path)
+
+
+def _same_process(a: SDE, b: SDE) -> bool:
+    """Whether two processes have the same noise levels (and so the same score)."""
+    t = torch.linspace(0.05, 1, 20, dtype=torch.float64)
+    return torch.allclose(a.alpha(t), b.alpha(t)) and torch.allclose(a.sigma(t), b.sigma(t))
+
+
+def _open(path: Path, kind: str, sde: SDE, use: str) -> tuple[nn.Module, dict[str, Any]]:
+    config = read_config(path)
+    _check_targets(config, path)
+    if config["kind"] != kind:
+        raise ValueError(f"{path} holds a {config['kind']}, not a {kind}")
+    trained = instantiate(config["sde"])
+    if not _same_process(trained, sde):
+        raise ValueError(
+            f"{path} was trained with {trained!r}, but the configuration has {sde!r}; "
+            "choose the sde= it was trained with"
+        )
+    network = instantiate(config["network"])
+    network.load_state_dict(read_weights(path, use))
+    return network.eval().requires_grad_(False), config
+
+
+def load_score(weights: str | None, sde: SDE, use: str = "averaged") -> ScoreModel:
+    """The score model in a file of `train.py`; `use`: "averaged" or "raw" weights."""
+    path = find(weights, "score.weights")
+    network, config = _open(path, "score", sde, use)
+    return ScoreModel(network, sde, instantiate(config["prediction"]))
+
+
+def load_extractor(weights: str | None, sde: SDE, use: str = "averaged") -> Extractor:
+    """The domain classifier in a file of `train.py model=classifier`."""
+    path = find(weights, "extractor.weights")
+    return Extractor(_open(path, "classifier", sde, use)[0], sde)
+
+
+def official_score(
+    kind: str, config: Mapping[str, Any], weights: str | None, sde: SDE
+) -> ScoreModel:
+    """A published score network (`afhq_dog_4m.pt`, `celebahq_female_ddpm.pth`), predicting eps."""
+    path = find(weights, "score.weights")
+    network = load_official(kind, dict(config), read_checkpoint(path))
+    return ScoreModel(network.requires_grad_(False), sde, Eps())
+
+
+def official_extractor(config: Mapping[str, Any], weights: str | None, sde: SDE) -> Extractor:
+    """A published domain-specific extractor (`cat2dog_dse.pt`)."""
+    path = find(weights, "extractor.weights")
+    network = load_official("dse", dict(config), read_checkpoint(path))
+    return Extractor(network.requires_grad_(False), sde)
