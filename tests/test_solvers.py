@@ -18,9 +18,9 @@ from shared import shared_path
 LINEAR_GRIDS = [Uniform(20), Quadratic(12), LogSNR(12)]
 
 
-def exact_moments(solver, grid, rows: int, problem=Gaussian(), sde=VP()) -> tuple[float, float]:
+def exact_moments(solver, grid, rows: int) -> tuple[float, float]:
     """Mean and variance reached from the exact marginal at t = 1."""
-    noise = Impulses(rows + 2)
+    sde, problem, noise = VP(), Gaussian(), Impulses(rows + 2)
     mean, variance = problem.moments(sde, f64(1.0))
     start = mean + variance.sqrt() * noise.stream("start")(noise.images(0.0))
     sampler = Sampler(solver, grid)
