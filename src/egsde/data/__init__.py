@@ -4,5 +4,15 @@ from egsde.data.domains import Images, Store, output_name
 from egsde.data.emoji_set import Emoji
 from egsde.data.folder import Folders
 from egsde.data.module import UnpairedData
+from egsde.data.pairs import PairedFolders, SideBySide
 
-__all__ = ["Emoji", "Folders", "Images", "Store", "UnpairedData", "output_name"]
+__all__ = [
+    "Emoji",
+    "Folders",
+    "Images",
+    "PairedFolders",
+    "SideBySide",
+    "Store",
+    "UnpairedData",
+    "output_name",
+]

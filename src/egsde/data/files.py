@@ -10,6 +10,8 @@ from typing import Protocol
 
 from egsde.data.images import SUFFIXES
 
+ENDS = 32
+
 
 def is_image(path: str) -> bool:
     """True for a path with an image's suffix and no hidden part."""
@@ -29,6 +31,10 @@ class Files(Protocol):
         ...
 
     def read(self, path: str) -> bytes: ...
+
+    def ends(self, path: str) -> tuple[bytes, bytes, int]:
+        """First and last ENDS bytes, and the size."""
+        ...
 
 
 class Folder:
@@ -52,6 +58,13 @@ class Folder:
 
     def read(self, path: str) -> bytes:
         return (self.root / path).read_bytes()
+
+    def ends(self, path: str) -> tuple[bytes, bytes, int]:
+        with open(self.root / path, "rb") as file:
+            head = file.read(ENDS)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - ENDS))
+            return head, file.read(ENDS), size
 
 
 class Archive:
@@ -86,6 +99,10 @@ class Archive:
 
     def read(self, path: str) -> bytes:
         return self.zip.read(self.inner + path)
+
+    def ends(self, path: str) -> tuple[bytes, bytes, int]:
+        data = self.read(path)
+        return data[:ENDS], data[-ENDS:], len(data)
 
 
 def open_files(path: str | Path) -> Folder | Archive | None:

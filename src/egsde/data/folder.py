@@ -12,19 +12,19 @@ from PIL import Image
 
 from egsde.data.domains import hash_split
 from egsde.data.files import Files, open_files
-from egsde.data.images import UnreadableImage, decode, square
+from egsde.data.images import UnreadableImage, decode, seems_whole, square
 
 SPLITS = ("train", "val", "test")
 STAND_IN = {"val": "test", "test": "val"}  # where a data set has only one of the two
-WholePicture = Callable[[Image.Image], Image.Image]
+Part = Callable[[Image.Image], Image.Image]
 
 
 class FileImages:
     """Images decoded from files; unreadable ones are refused or skipped, by name, never silently.
 
-    on_error "refuse" raises ValueError; "skip" reads every file first and leaves the bad ones out
-    with a warning, so the ids are the same in every process. All files that fit into `cache_mib`
-    are decoded at once and kept.
+    on_error "refuse" raises ValueError; "skip" leaves the bad files out with a warning. Files whose
+    ends look wrong are decoded before anything else; all are where they fit into `cache_mib` (they
+    are then kept) and with "skip", so that the ids are the same in every process.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class FileImages:
         fit: str = "crop",
         on_error: str = "refuse",
         cache_mib: int = 256,
-        part: WholePicture | None = None,
+        part: Part | None = None,
     ) -> None:
         if on_error not in ("refuse", "skip"):
             raise ValueError(f"on_error={on_error!r} is unknown; use refuse or skip")
@@ -44,9 +44,12 @@ class FileImages:
         self.fit, self.part = fit, part
         self.ids = list(paths)
         self.held: list[np.ndarray] | None = None
-        fits = len(self.ids) * size * size * 3 <= cache_mib * 2**20
-        if fits or on_error == "skip":
-            self.read_all(keep=fits, skip=on_error == "skip")
+        keep = len(self.ids) * size * size * 3 <= cache_mib * 2**20
+        every = keep or on_error == "skip"
+        self.check([n for n in self.ids if every or self.doubtful(n)], keep=keep, on_error=on_error)
+
+    def doubtful(self, name: str) -> bool:
+        return not seems_whole(*self.files.ends(self.paths[name]))
 
     def decoded(self, name: str) -> np.ndarray:
         image = decode(self.files.read(self.paths[name]))
@@ -58,19 +61,19 @@ class FileImages:
         except (UnreadableImage, OSError) as error:
             return f"{name} ({error})"
 
-    def read_all(self, *, keep: bool, skip: bool) -> None:
-        """Decode every file once; keep the pictures or only learn which are bad."""
+    def check(self, names: Sequence[str], *, keep: bool, on_error: str) -> None:
+        """Decode some files once; keep the pictures, or only learn which are bad."""
         held: list[np.ndarray] = []
         bad: dict[str, str] = {}
         with ThreadPoolExecutor() as pool:
-            for name, result in zip(self.ids, pool.map(self.attempt, self.ids), strict=True):
+            for name, result in zip(names, pool.map(self.attempt, names), strict=True):
                 if isinstance(result, str):
                     bad[name] = result
                 elif keep:
                     held.append(result)
         if bad:
             what = f"{len(bad)} of {len(self.ids)} images cannot be read: {', '.join(bad.values())}"
-            if not skip:
+            if on_error == "refuse":
                 raise ValueError(f"{what}; repair or remove them, or use data.on_error=skip")
             warnings.warn(f"{what}; skipped", stacklevel=2)
             self.ids = [name for name in self.ids if name not in bad]
@@ -169,7 +172,7 @@ class Folders:
         page = f"; to get them see {self.page}" if self.page else ""
         return f"{where}{expected}{page}"
 
-    def images(self, domain: str, split: str, size: int) -> FileImages:
-        """Images of one domain and split, square, size x size."""
+    def images(self, domain: str, split: str, size: int, part: Part | None = None) -> FileImages:
+        """Images of one domain and split, size x size; `part` cuts the picture out of the file."""
         files, paths = self.paths(domain, split)
-        return FileImages(files, paths, size, **self.options)  # type: ignore[arg-type]
+        return FileImages(files, paths, size, part=part, **self.options)  # type: ignore[arg-type]

@@ -84,6 +84,20 @@ def decode(data: bytes) -> Image.Image:
         raise UnreadableImage(reason) from error
 
 
+def seems_whole(head: bytes, tail: bytes, size: int) -> bool:
+    """False where a file's first and last bytes leave a doubt that it is a whole JPEG, PNG or WebP.
+
+    A doubt is not a verdict: decode the file to know.
+    """
+    if head.startswith(b"\xff\xd8\xff"):
+        return tail.endswith(b"\xff\xd9")
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return tail.endswith(b"IEND\xaeB`\x82")
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return int.from_bytes(head[4:8], "little") + 8 <= size
+    return False
+
+
 def to_tensor(array: np.ndarray) -> Tensor:
     """uint8 (H, W, 3) -> float32 (3, H, W) in [-1, 1]: v / 127.5 - 1."""
     pixels = torch.from_numpy(np.array(array)).permute(2, 0, 1).contiguous()  # (3, H, W)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from torch.utils.data import Subset as SubsetOfDataset
 
 from egsde.data.domains import Images, Store, spread
@@ -97,6 +97,7 @@ class UnpairedData(LightningDataModule):
             "num_workers": self.num_workers,
             "pin_memory": torch.cuda.is_available(),
             "persistent_workers": self.num_workers > 0,
+            "generator": torch.Generator(),  # the global one stays as it is
         }
 
     def train_dataloader(self) -> ResumableLoader:
@@ -125,7 +126,7 @@ class UnpairedData(LightningDataModule):
             **self.loader_options(),
         )
 
-    def translations(self, split: str) -> Dataset:
+    def translations(self, split: str) -> SubsetOfDataset:
         """The source images to translate: `limit` of them, evenly spread over the split."""
         source = self.images(self.source, split)
         if not self.store.paired:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -56,6 +57,11 @@ def pair(source: Images, target: Images) -> tuple[Subset, Subset]:
     if not both:
         raise ValueError("no image of the source has a partner of the same name in the target")
     mine, theirs = zip(*both, strict=True)
+    known = {stem(source.ids[i]) for i in mine}
+    alone = [name for name in (*source.ids, *target.ids) if stem(name) not in known]
+    if alone:
+        count, names = len(alone), ", ".join(alone)
+        warnings.warn(f"{count} images have no partner and are left out: {names}", stacklevel=2)
     return Subset(source, mine), Subset(target, theirs)
 
 

@@ -1,0 +1,157 @@
+"""Layouts on disk, pairs and the embedded emoji: right images, stable splits, no leak."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from egsde.data import Folders
+from egsde.data.build_emoji import sheet
+from egsde.data.domains import hash_split, stem
+from egsde.data.emoji_set import index, pictures
+from folders import data, encoded, fill
+from shared import shared_path
+
+
+def test_published_layouts(tmp_path: Path) -> None:
+    for split, count in (("train", 3), ("val", 2)):
+        for domain in ("cat", "dog", "wild"):
+            fill(tmp_path / "afhq" / split / domain, count, "jpg")
+    for folder, count in (("trainA", 4), ("trainB", 3), ("testA", 2), ("testB", 1)):
+        fill(tmp_path / "h2z" / folder, count, "jpg")
+    afhq = data("afhq", f"data.root={tmp_path}/afhq", "data.source=wild", "data.size=8")
+    counts = [len(afhq.domain("source", split)) for split in ("train", "val", "test")]
+    assert counts == [3, 2, 2] and afhq.names == ["wild", "dog"]
+    zebra = ["data.source=zebra", "data.target=horse", "data.size=8"]
+    h2z = data("horse2zebra", f"data.root={tmp_path}/h2z", *zebra)
+    assert [len(h2z.domain("source", s)) for s in ("train", "val", "test")] == [3, 1, 1]
+    assert [len(h2z.domain("target", s)) for s in ("train", "val", "test")] == [4, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "page"),
+    [
+        ("afhq", "{root}/{train,val}/{cat,dog,wild}", "github.com/clovaai/stargan-v2"),
+        ("celeba_hq", "{root}/{train,val}/{female,male}", "github.com/clovaai/stargan-v2"),
+        ("horse2zebra", "{trainA,trainB,testA,testB}", "junyanz/pytorch-CycleGAN-and-pix2pix"),
+    ],
+)
+def test_missing_data_says_what_is_expected(
+    tmp_path: Path, name: str, layout: str, page: str
+) -> None:
+    for root in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(ValueError) as error:
+            data(name, f"data.root={root}").train_dataloader()
+        text = str(error.value)
+        assert str(root) in text and layout in text and page in text and "\n" not in text
+
+
+def test_pool_is_divided_by_name_alone(tmp_path: Path) -> None:
+    fill(tmp_path / "a", 120)
+    splits = {s: Folders().images(str(tmp_path / "a"), s, 8).ids for s in ("train", "val", "test")}
+    assert sorted(sum(splits.values(), [])) == Folders().images(str(tmp_path / "a"), "all", 8).ids
+    assert all(hash_split(name) == split for split, names in splits.items() for name in names)
+    assert 80 <= len(splits["train"]) <= 108 and min(map(len, splits.values())) >= 5
+    fill(tmp_path / "a", 30, start=120)  # more files move none of the old
+    again = Folders().images(str(tmp_path / "a"), "test", 8).ids
+    assert [name for name in again if name < "120"] == splits["test"]
+
+
+def test_samples_of_the_published_sets() -> None:
+    for name, source, count in (("afhq", "wild", 15), ("celeba_hq", "male", 26)):
+        root = shared_path(f"data/samples_256/{name}")
+        module = data(name, f"data.root={root}", f"data.source={source}", "data.size=64")
+        assert len(module.domain("source", "test")) == len(module.domain("source", "val")) == count
+        batch = next(iter(module.translation_loader("test", batch_size=4)))
+        assert batch["x0"].shape == (4, 3, 64, 64) and batch["x0"].std() > 0.2
+        with pytest.raises(ValueError, match="split train"):
+            module.train_dataloader()
+
+
+def test_side_by_side_halves_are_truth(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "val").mkdir()
+    for k in range(6):
+        both = Image.new("RGB", (16, 8), (k, 0, 0))
+        both.paste((0, k, 0), (8, 0, 16, 8))
+        both.save(tmp_path / ("train" if k < 4 else "val") / f"{k}.png")
+    module = data("maps", f"data.root={tmp_path}", "data.size=8", "data.flip=false")
+    loaders = module.translation_loader("test"), module.val_dataloader()
+    for batch in (next(iter(loader)) for loader in loaders):
+        photo, label = batch.get("truth", batch.get("y")), batch.get("x0", batch.get("x"))
+        k = torch.tensor([int(stem(name)) for name in batch["id"]])
+        assert k.tolist() == [4, 5]
+        assert torch.equal(((photo[:, 0, 0, 0] + 1) * 127.5).round(), k.float())
+        assert torch.equal(((label[:, 1, 0, 0] + 1) * 127.5).round(), k.float())
+
+
+def test_paired_folders_match_by_name(tmp_path: Path) -> None:
+    fill(tmp_path / "train" / "A", 5, "png")
+    fill(tmp_path / "train" / "B", 5, "webp", start=1)
+    fill(tmp_path / "test" / "A", 1)
+    fill(tmp_path / "test" / "B", 1)
+    module = data("paired_folder", f"data.root={tmp_path}", "data.size=8", "data.batch_size=4")
+    with pytest.warns(UserWarning, match=r"2 images have no partner.*000\.png.*005\.webp"):
+        batch = next(iter(module.train_dataloader()))
+    assert sorted(batch["id"]) == [f"{k:03d}.png" for k in range(1, 5)]
+    assert (batch["x"] - batch["y"]).abs().max() < 0.1
+
+
+def test_facades() -> None:
+    module = data("facades", f"data.root={shared_path('data/facades')}", "data.size=32")
+    assert len(module.translations("test")) == 106 and len(module.translations("val")) == 100
+
+
+def test_emoji_are_the_packages_pictures() -> None:
+    reference = np.load(shared_path("data/emoji_noto_twemoji_64.npz"))
+    assert [row["id"] for row in index()] == reference["names"].tolist()
+    for style in ("noto", "twemoji"):
+        assert np.array_equal(pictures(style), reference[style])
+
+
+def test_emoji_families_never_cross() -> None:
+    splits: dict[str, set[str]] = {}
+    for row in index():
+        splits.setdefault(row["family"], set()).add(row["split"])
+        first = row["id"].removesuffix(".png").split("-")[0]
+        if first not in ("1f468", "1f469", "1f9d1"):  # man, woman, person: divided by profession
+            splits.setdefault(first, set()).add(row["split"])
+    assert [name for name, found in splits.items() if len(found) > 1] == []
+    counts = {s: sum(row["split"] == s for row in index()) for s in ("train", "val", "test")}
+    assert counts == {"train": 1316, "val": 81, "test": 247}
+    family = {row["name"]: row["family"] for row in index()}
+    assert family["clock1"] == family["clock1230"] and family["heart"] == family["blue_heart"]
+    assert family["man-boy"] == family["woman-girl"] and family["moon"] == family["full_moon"]
+    assert family["male-cook"] == family["cook"]
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_emoji_translate_both_ways(size: int) -> None:
+    there = data("emoji", f"data.size={size}")
+    back = data("emoji", f"data.size={size}", "data.source=twemoji", "data.target=noto")
+    one, two = (next(iter(m.translation_loader("test", batch_size=8))) for m in (there, back))
+    assert one["id"] == two["id"] and one["x0"].shape == (8, 3, size, size)
+    assert torch.equal(one["truth"], two["x0"]) and torch.equal(one["x0"], two["truth"])
+    assert there.domain("target", "test")[0]["image"].equal(one["truth"][0])
+
+
+def test_build_emoji_sheet() -> None:
+    tiles = [encoded(Image.new("RGBA", (64, 64), (k, 0, 0, 255))) for k in range(44)]
+    array = np.asarray(sheet(tiles))
+    assert array.shape == (128, 42 * 64, 3)
+    assert array[0, 41 * 64, 0] == 41 and array[64, 64, 0] == 43
+
+
+def test_emoji_load_quickly_and_lie_in_the_package() -> None:
+    folder = Path(sys.modules["egsde.data.emoji_set"].__file__ or "").parent / "emoji"
+    files = list(folder.iterdir())
+    assert sum(file.stat().st_size for file in files) < 9e6
+    assert max(file.stat().st_size for file in files) < 4e6
+    notice = (folder / "NOTICE.md").read_text()
+    for licence in ("LICENSE-Apache-2.0.txt", "LICENSE-CC-BY-4.0.txt"):
+        assert licence in notice and (folder / licence).stat().st_size > 9000

@@ -1,0 +1,164 @@
+"""Batches: shards without padding, balance, flips in pairs, exact resume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from PIL import Image
+
+from egsde.data import Emoji, UnpairedData
+from egsde.data.domains import spread
+from egsde.data.emoji_set import index
+from egsde.data.shards import Batches, shard
+from folders import data, fill
+
+
+@settings(max_examples=60, deadline=None)
+@given(count=st.integers(0, 40), world=st.integers(1, 9), limit=st.integers(1, 50))
+def test_shards_are_a_partition(count: int, world: int, limit: int) -> None:
+    parts = [shard(count, rank, world) for rank in range(world)]
+    assert sorted(sum(parts, [])) == list(range(count))
+    chosen = spread(count, limit)
+    assert len(chosen) == min(limit, count) and chosen == sorted(set(chosen))
+    gaps = np.diff(chosen)
+    assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 30), min_size=1, max_size=3),
+    per=st.integers(1, 5),
+    world=st.integers(1, 4),
+    epochs=st.integers(1, 4),
+)
+def test_every_image_comes_equally_often(
+    sizes: list[int], per: int, world: int, epochs: int
+) -> None:
+    seen = [np.zeros(n, int) for n in sizes]
+    ranks = [Batches(sizes, [per] * len(sizes), rank=r, world=world) for r in range(world)]
+    assert len({len(batches) for batches in ranks}) == 1
+    for batches in ranks:
+        for epoch in range(epochs):
+            batches.set_epoch(epoch)
+            for batch in batches:
+                found = [sum(k == domain for k, _, _ in batch) for domain in range(len(sizes))]
+                assert found == [per] * len(sizes)
+                for domain, place, _ in batch:
+                    seen[domain][place] += 1
+    assert all(times.max() - times.min() <= 1 for times in seen)
+
+
+def test_ranks_share_what_one_process_would_see() -> None:
+    one = [sorted(b) for b in Batches([17], [8], seed=3, flip=True)]
+    two = [list(Batches([17], [4], seed=3, flip=True, rank=r, world=2)) for r in (0, 1)]
+    assert one == [sorted(a + b) for a, b in zip(*two, strict=True)]
+    assert one != [sorted(b) for b in Batches([17], [8], seed=4, flip=True)]
+
+
+def test_labelled_batches_are_balanced_in_label_order(tmp_path: Path) -> None:
+    for domain, count in (("cat", 9), ("wild", 5), ("dog", 30)):
+        fill(tmp_path / "train" / domain, count)
+        fill(tmp_path / "val" / domain, 2)
+    options = ["data.extra=[wild]", "data.view=labelled", "data.batch_size=9", "data.size=8"]
+    module = data("afhq", f"data.root={tmp_path}", *options)
+    assert module.domains == ["cat", "wild", "dog"]
+    batches = list(module.train_dataloader())
+    assert len(batches) == 10
+    assert all(b["label"].bincount().tolist() == [3, 3, 3] for b in batches)
+    labelled = [pair for b in batches for pair in zip(b["id"], b["label"].tolist(), strict=True)]
+    dogs = [name for name, label in labelled if label == 2]
+    assert sorted(dogs) == [f"{k:03d}.png" for k in range(30)]
+    val = next(iter(module.val_dataloader()))
+    assert sorted(val["label"].tolist()) == [0, 0, 1, 1, 2, 2]
+
+
+def test_flips_mirror_half_of_the_images_and_pairs_together(tmp_path: Path) -> None:
+    ramp = Image.fromarray(np.tile(np.arange(0, 256, 16, dtype=np.uint8), (16, 1)))
+    for k in range(64):
+        for domain in ("A", "B"):
+            for split in ("train", "test"):
+                (tmp_path / split / domain).mkdir(parents=True, exist_ok=True)
+                ramp.save(tmp_path / split / domain / f"{k}.png")
+    module = data("paired_folder", f"data.root={tmp_path}", "data.size=16", "data.batch_size=64")
+    batch = next(iter(module.train_dataloader()))
+    flipped = batch["x"][:, 0, 0, 0] > 0
+    assert 16 <= int(flipped.sum()) <= 48 and torch.equal(batch["x"], batch["y"])
+    assert (next(iter(module.val_dataloader()))["x"][:, 0, 0, 0] < 0).all()
+
+
+def test_limit_and_ranks_of_translation() -> None:
+    module = data("emoji", "data.limit=7")
+    loaders = [module.translation_loader("test", rank, 2, 2) for rank in (0, 1)]
+    ids = [sum((batch["id"] for batch in loader), []) for loader in loaders]
+    every = [row["id"] for row in index() if row["split"] == "test"]
+    assert sorted(ids[0] + ids[1]) == sorted(every[k * 247 // 7] for k in range(7))
+    assert [len(part) for part in ids] == [4, 3]
+
+
+def test_unknown_choices_are_named() -> None:
+    store = Emoji()
+    with pytest.raises(ValueError, match="target, labelled, both, paired"):
+        UnpairedData(store, "noto", "twemoji", size=32, view="pairs")
+    with pytest.raises(ValueError, match="both 'noto'"):
+        UnpairedData(store, "noto", "noto", size=32)
+    with pytest.raises(ValueError, match="batchsize"):
+        UnpairedData(store, "noto", "twemoji", size=32, batchsize=3)
+    with pytest.raises(ValueError, match="noto or twemoji"):
+        store.images("apple", "test", 32)
+
+
+class Recorder(LightningModule):
+    """Writes down the ids and pixels of its batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen: list[list[str]] = []
+        self.sums: list[float] = []
+
+    def training_step(self, batch: dict, place: int) -> torch.Tensor:
+        self.seen.append(batch["id"])
+        self.sums.append(float(batch["image"].sum()))
+        return self.weight
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fit(module: Recorder, folder: Path, **options: object) -> None:
+    saver = ModelCheckpoint(folder, every_n_train_steps=1, save_top_k=-1, filename="{step}")
+    trainer = Trainer(
+        accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        use_distributed_sampler=False, limit_val_batches=0,
+        callbacks=[saver],
+        **{"max_epochs": 3} | {k: v for k, v in options.items() if k != "ckpt_path"},
+    )  # fmt: skip
+    loaded = data("emoji", "data.batch_size=200", "data.flip=true")
+    trainer.fit(module, loaded, ckpt_path=options.get("ckpt_path"))
+
+
+@pytest.mark.parametrize("options", [{}, {"max_epochs": -1, "max_steps": 21}])
+def test_resumed_training_sees_the_same_batches(tmp_path: Path, options: dict) -> None:
+    whole = Recorder()
+    fit(whole, tmp_path, **options)
+    assert len(whole.seen) == 21  # 7 batches an epoch
+    assert whole.seen[:7] != whole.seen[7:14]
+    for step in (3, 7, 10):
+        rest = Recorder()
+        fit(rest, tmp_path / "rest", ckpt_path=tmp_path / f"step={step}.ckpt", **options)
+        assert rest.seen == whole.seen[step:] and rest.sums == whole.sums[step:]
+
+
+def test_loading_leaves_the_global_random_state_alone() -> None:
+    module = data("emoji")
+    before = torch.random.get_rng_state()
+    for loader in (module.train_dataloader(), module.val_dataloader(), module.translation_loader()):
+        next(iter(loader))
+    assert torch.equal(before, torch.random.get_rng_state())
