@@ -7,12 +7,13 @@ Guidance is score - grad E: the energy of the product of experts p(y) exp(-E(y, 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from egsde.energies.base import Energy
 from egsde.noise import Noise
@@ -80,3 +81,19 @@ class Diffusion:
         """score(y, t, source) - grad E(y, t, source)."""
         score = self.score(y, t, source)
         return score if self.energy is None else score - self.energy.grad(y, t, source)
+
+
+def networks_of(part: Any, name: str = "translator") -> dict[str, nn.Module]:
+    """The networks inside a translator by the name of the field that holds them, each once."""
+    if isinstance(part, nn.Module):
+        return {name: part}
+    found: dict[str, nn.Module] = {}
+    if is_dataclass(part):
+        parts = {f.name: getattr(part, f.name) for f in fields(part)}
+    else:
+        parts = dict(part) if isinstance(part, Mapping) else {}
+    for field, value in parts.items():
+        for key, network in networks_of(value, field).items():
+            if all(network is not other for other in found.values()):
+                found[key] = network
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 class CSV(Logger):
     """Unlike Lightning's CSVLogger it keeps the rows of a run that is resumed, up to its step."""
 
-    def __init__(self, out: str | Path, every: int = 50) -> None:
+    def __init__(self, out: str | Path, every_seconds: float = 5.0) -> None:
         super().__init__()
         self.path = Path(out) / "metrics.csv"
-        self.every = every
+        self.every_seconds, self.saved = every_seconds, 0.0
         self.rows: dict[int, dict[str, Any]] = {}
         self.started = False
 
@@ -39,7 +40,7 @@ class CSV(Logger):
             self._keep_rows_before(step)
         row = self.rows.setdefault(step, {"step": step})
         row.update({name: value for name, value in metrics.items() if name != "epoch"})
-        if len(self.rows) % self.every == 0:
+        if time.monotonic() - self.saved > self.every_seconds:
             self.save()
 
     def _keep_rows_before(self, step: int) -> None:
@@ -61,6 +62,7 @@ class CSV(Logger):
             writer.writeheader()
             writer.writerows(self.rows[step] for step in sorted(self.rows))
         temporary.replace(self.path)
+        self.saved = time.monotonic()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

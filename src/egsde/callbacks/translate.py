@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,14 @@ import torch
 import torch.distributed as dist
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from egsde.callbacks.progress import images_bar
 from egsde.data import output_name
 from egsde.metrics import Suite
 from egsde.noise import Noise
 from egsde.reports import draw_grid
-from egsde.translators import Translator
+from egsde.translators import Translator, networks_of
 
 
 def to_uint8(image: Tensor) -> Tensor:
@@ -48,12 +49,31 @@ class Report:
     """What a translation run found: on every rank the same."""
 
     n: int
-    seconds: float  # translating, summed over ranks
     translated: int  # images made now, not found from an earlier run
+    seconds: float  # making them, summed over ranks
+    nfe: dict[str, float] = field(default_factory=dict)  # network evaluations per image
     per_image: list[dict[str, Any]] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
     grid: Image.Image | None = None
+
+
+class Made:
+    """Counts the images made on this rank, the seconds, and each network's evaluations of them."""
+
+    def __init__(self, networks: dict[str, nn.Module]) -> None:
+        self.networks = networks
+        self.images, self.seconds = 0, 0.0
+        self.calls = dict.fromkeys(networks, 0)
+
+    @contextmanager
+    def count(self, images: int) -> Iterator[None]:
+        before, began = {n: net.calls for n, net in self.networks.items()}, time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - began
+        self.images += images
+        for name, network in self.networks.items():
+            self.calls[name] += images * (network.calls - before[name])
 
 
 class Translate(Callback):
@@ -90,9 +110,8 @@ class Translate(Callback):
             log_image(trainer, "previews", report.grid, trainer.global_step)
 
     def on_test_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        data = trainer.datamodule  # type: ignore[attr-defined]
         self.report = self.run(
-            trainer, module.translator, data, module.device, images=self.out / "images"
+            trainer, module.translator, module.data, module.device, images=self.out / "images"
         )
         if trainer.is_global_zero and self.report.grid is not None:
             self.report.grid.save(self.out / "grid.png")
@@ -114,14 +133,12 @@ class Translate(Callback):
         if self.metrics is not None:
             self.metrics.start(device)
         kept: list[tuple[Tensor, ...]] = []
-        seconds, made = 0.0, 0
+        made = Made(networks_of(translator))
         total = len(data.translations(self.split))
         share = len(range(trainer.global_rank, total, trainer.world_size))
         with images_bar(share, shown=images is not None and trainer.is_global_zero) as advance:
             for batch in loader:
-                began = time.perf_counter()
-                y, new = self._translate(translator, batch, device, images)
-                seconds, made = seconds + time.perf_counter() - began, made + new
+                y = self._translate(translator, batch, device, images, made)
                 x0 = to_uint8(batch["x0"])
                 truth = to_uint8(batch["truth"]) if "truth" in batch else None
                 if self.metrics is not None:
@@ -130,12 +147,17 @@ class Translate(Callback):
                 if len(kept) < self.columns:
                     kept += list(zip(*parts, strict=True))[: self.columns - len(kept)]
                 advance(len(y))
-        return self._gather(trainer, data, kept, seconds, made, total, reference=images is not None)
+        return self._gather(trainer, data, kept, made, total, reference=images is not None)
 
     def _translate(
-        self, translator: Translator, batch: dict[str, Any], device: torch.device, images: Path | None
-    ) -> tuple[Tensor, int]:
-        """uint8 translations of a batch, and how many of them were made now."""
+        self,
+        translator: Translator,
+        batch: dict[str, Any],
+        device: torch.device,
+        images: Path | None,
+        made: Made,
+    ) -> Tensor:
+        """uint8 translations of a batch; those that lie on the disk are read, not made again."""
         ids = batch["id"]
         paths = [images / output_name(i) for i in ids] if images is not None else []
         todo = [b for b, path in enumerate(paths) if not path.exists()] if paths else range(len(ids))
@@ -147,29 +169,34 @@ class Translate(Callback):
             x = tensors.pop("x0")
             tensors.pop("truth", None)
             noise = Noise(self.seed, [ids[b] for b in todo])
-            y[rows] = to_uint8(translator(x, noise, **tensors))
+            with made.count(len(todo)):
+                y[rows] = to_uint8(translator(x, noise, **tensors))
         done = set(range(len(ids))) - set(todo)
         for b in done:
             y[b] = torch.from_numpy(np.array(Image.open(paths[b]).convert("RGB"))).permute(2, 0, 1)
         for b in todo if paths else ():
             save_png(y[b], paths[b])
-        return y, len(todo)
+        return y
 
     def _gather(
         self,
         trainer: Trainer,
         data: LightningDataModule,
         kept: list[tuple[Tensor, ...]],
-        seconds: float,
-        made: int,
+        made: Made,
         total: int,
         reference: bool,
     ) -> Report:
-        parts = all_gather((kept, seconds, made))
-        dealt = [rank[i] for i in range(self.columns) for rank, _, _ in parts if i < len(rank)]
+        parts = all_gather((kept, made.images, made.seconds, made.calls))
+        dealt = [rank[i] for i in range(self.columns) for rank, *_ in parts if i < len(rank)]
         names = ("source", "translation", "truth")
         rows = {n: list(c) for n, c in zip(names, zip(*dealt[: self.columns], strict=True), strict=False)}
         report = Report(total, sum(p[1] for p in parts), sum(p[2] for p in parts))
+        if report.translated:
+            report.nfe = {
+                name: sum(calls[name] for *_, calls in parts) / report.translated
+                for name in made.calls
+            }
         report.grid = draw_grid(rows) if rows else None
         if self.metrics is not None:
             if reference:

@@ -1,0 +1,158 @@
+"""One translation run: compose, instantiate, translate, report."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
+from omegaconf import DictConfig, OmegaConf, flag_override
+from torch import nn
+from torch.utils.data import DataLoader
+
+from egsde.callbacks import Report, Translate
+from egsde.networks import sha256_of
+from egsde.run import closing, prepare, versions
+from egsde.translators import Translator, networks_of
+
+# What may differ between a run and its continuation: it changes no image.
+FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", "data.limit",
+        "data.batch_size", "data.eval_batch_size", "data.num_workers")  # fmt: skip
+
+
+class Translation(LightningModule):
+    """A translator as a module, so that a Trainer places it on every device; one step is a shard."""
+
+    def __init__(self, translator: Translator, data: LightningDataModule) -> None:
+        super().__init__()
+        self.translator, self.data = translator, data
+        self.networks = nn.ModuleDict(networks_of(translator))
+
+    def test_dataloader(self) -> DataLoader:
+        return DataLoader([0])  # type: ignore[arg-type]
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """The Translate callback does the work when the epoch ends."""
+
+
+def sample(cfg: DictConfig) -> float | None:
+    """Translate `cfg.split` of the source and measure; returns `cfg.objective`, for sweeps.
+
+    ValueError where the folder holds another run's images.
+    """
+    out, config = prepare(cfg)
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    data = instantiate(cfg.data)
+    translator = build_translator(cfg)
+    module = Translation(translator, data)
+    record = {
+        "config": config,
+        "versions": versions(),
+        "weights": {name: sha256_of(net) for name, net in module.networks.items()},
+    }
+    _refuse_other_run(out / "run.json", record)
+    metrics = instantiate(cfg.metrics) if cfg.get("metrics") else None
+    callback = Translate(out, cfg.seed, cfg.split, metrics, columns=cfg.columns)
+    loggers = [instantiate(node) for node in cfg.logger.values()]
+    with closing(loggers):
+        trainer: Trainer = instantiate(
+            cfg.trainer,
+            logger=loggers,
+            callbacks=[callback],
+            default_root_dir=out,
+            enable_progress_bar=False,
+            enable_checkpointing=False,
+        )
+        if trainer.is_global_zero:
+            _write_json(out / "run.json", record)
+            for logger in loggers:
+                logger.log_hyperparams(config)
+        trainer.test(module, verbose=False)
+        assert callback.report is not None
+        if trainer.is_global_zero:
+            _write(out, callback.report)
+    value = callback.report.metrics.get(cfg.objective)
+    return None if value is None else float(value)
+
+
+def build_translator(cfg: DictConfig) -> Translator:
+    """`cfg.translator`; an extractor that it refers to is built once and shared by all terms."""
+    if "extractor" not in referred(cfg, "translator"):
+        return instantiate(cfg.translator)
+    with flag_override(cfg, "allow_objects", True):
+        built = OmegaConf.merge(cfg, {"extractor": None})
+        OmegaConf.set_struct(built, False)
+        built._set_flag("allow_objects", True)
+        built.extractor = instantiate(cfg.extractor)
+        return instantiate(built.translator)
+
+
+def referred(cfg: DictConfig, name: str) -> set[str]:
+    """The top-level nodes that a node refers to by ${...}, directly or through others."""
+    seen: set[str] = set()
+    waiting = [name]
+    while waiting:
+        node = cfg.get(waiting.pop())
+        if isinstance(node, DictConfig):
+            names = set(re.findall(r"\$\{(\w+)", OmegaConf.to_yaml(node))) - seen
+            seen |= names
+            waiting += names
+    return seen
+
+
+def _refuse_other_run(path: Path, record: dict[str, Any]) -> None:
+    if not path.exists():
+        return
+    before = json.loads(path.read_text())
+    old, new = (
+        _flat({"config": r["config"], "weights": r["weights"]}) for r in (before, json.loads(json.dumps(record)))
+    )
+    free = tuple(f"config.{key}" for key in FREE)
+    changed = [
+        key
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+        and not any(key == f or key.startswith(f + ".") for f in free)
+    ]
+    if changed:
+        shown = "; ".join(f"{k} was {old.get(k)}, is {new.get(k)}" for k in changed[:5])
+        raise ValueError(
+            f"{path.parent} holds images of another run ({shown}); use another out= folder, or the "
+            "same settings to continue it"
+        )
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(node, dict):
+        return {prefix: node}
+    items = [_flat(v, f"{prefix}.{k}" if prefix else str(k)) for k, v in node.items()]
+    return {k: v for item in items for k, v in item.items()}
+
+
+def _write(out: Path, report: Report) -> None:
+    summary = {
+        "n": report.n,
+        "nfe": report.nfe,
+        "seconds_per_image": report.seconds / report.translated if report.translated else None,
+        "protocol": report.protocol,
+        "metrics": report.metrics,
+    }
+    _write_json(out / "metrics.json", summary)
+    if report.per_image:
+        with (out / "images.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(report.per_image[0]))
+            writer.writeheader()
+            writer.writerows(report.per_image)
+    for name, value in report.metrics.items():
+        print(f"{name:12s} {value:.4f}")
+    print(f"{report.n} images in {out}; look at {out / 'grid.png'}")
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    temporary.replace(path)
