@@ -151,3 +151,21 @@ def test_ids_name_outputs_without_collision(tmp_path: Path) -> None:
 def test_output_names_are_injective(ids: set[str]) -> None:
     names = {output_name(name) for name in ids}
     assert len(names) == len(ids) and all(name.endswith(".png") for name in names)
+
+
+def test_damaged_zip_member_is_named(tmp_path: Path) -> None:
+    fill(tmp_path / "test", 3)
+    shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path / "test")
+    whole = bytearray((tmp_path / "set.zip").read_bytes())
+    place = whole.index(b"001.png") + len("001.png") + 20  # in the member's data
+    whole[place : place + 8] = bytes(8)
+    (tmp_path / "set.zip").write_bytes(whole)
+    for cache_mib in (0, 8):
+        with pytest.raises(ValueError, match=r"1 of 3 images cannot be read: 001\.png"):
+            Folders(cache_mib=cache_mib).images(f"{tmp_path}/set.zip", "all", 8)
+
+
+def test_links_back_up_end(tmp_path: Path) -> None:
+    fill(tmp_path / "a", 2)
+    (tmp_path / "a" / "again").symlink_to(tmp_path / "a")
+    assert Folders().images(str(tmp_path / "a"), "all", 8).ids == ["000.png", "001.png"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from egsde.data.images import SUFFIXES
+from egsde.data.images import is_image_name
 
 ENDS = 32
 
@@ -16,7 +17,7 @@ ENDS = 32
 def is_image(path: str) -> bool:
     """True for a path with an image's suffix and no hidden part."""
     hidden = any(part.startswith((".", "__MACOSX")) for part in path.split("/"))
-    return path.lower().endswith(SUFFIXES) and not hidden
+    return is_image_name(path) and not hidden
 
 
 class Files(Protocol):
@@ -45,11 +46,14 @@ class Folder:
 
     def under(self, folder: str) -> list[str]:
         top = self.root / folder
-        found = (
-            (Path(place) / name).relative_to(top).as_posix()
-            for place, _, names in os.walk(top, followlinks=True)
-            for name in names
-        )
+        found: list[str] = []
+        seen: set[str] = set()
+        for place, folders, names in os.walk(top, followlinks=True):
+            if os.path.realpath(place) in seen:  # a link back up
+                folders.clear()
+                continue
+            seen.add(os.path.realpath(place))
+            found += [(Path(place) / name).relative_to(top).as_posix() for name in names]
         return sorted(path for path in found if is_image(path))
 
     def tops(self) -> list[str]:
@@ -98,7 +102,10 @@ class Archive:
         return sorted({name.split("/")[0] for name in self.members if "/" in name})
 
     def read(self, path: str) -> bytes:
-        return self.zip.read(self.inner + path)
+        try:
+            return self.zip.read(self.inner + path)
+        except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # damaged or encrypted
+            raise OSError(str(error)) from error
 
     def ends(self, path: str) -> tuple[bytes, bytes, int]:
         data = self.read(path)

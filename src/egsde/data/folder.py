@@ -49,7 +49,10 @@ class FileImages:
         self.check([n for n in self.ids if every or self.doubtful(n)], keep=keep, on_error=on_error)
 
     def doubtful(self, name: str) -> bool:
-        return not seems_whole(*self.files.ends(self.paths[name]))
+        try:
+            return not seems_whole(*self.files.ends(self.paths[name]))
+        except OSError:
+            return True
 
     def decoded(self, name: str) -> np.ndarray:
         image = decode(self.files.read(self.paths[name]))
@@ -73,7 +76,7 @@ class FileImages:
                     held.append(result)
         if bad:
             what = f"{len(bad)} of {len(self.ids)} images cannot be read: {', '.join(bad.values())}"
-            if on_error == "refuse":
+            if on_error == "refuse" or len(bad) == len(self.ids):
                 raise ValueError(f"{what}; repair or remove them, or use data.on_error=skip")
             warnings.warn(f"{what}; skipped", stacklevel=2)
             self.ids = [name for name in self.ids if name not in bad]
@@ -159,6 +162,11 @@ class Folders:
         pool = splits.get("pool") or (splits.get("train") if len(splits) == 1 else None)
         if pool:
             chosen = {n: p for n, p in pool.items() if hash_split(n) == split}
+            if not chosen:
+                raise ValueError(
+                    f"none of the {len(pool)} undivided images of {domain!r} falls into {split}; "
+                    "lay them into folders train, val, test, or choose split all"
+                )
         else:
             chosen = splits.get(split) or splits.get(STAND_IN.get(split, split), {})
         if not chosen:

@@ -18,6 +18,11 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", "
 DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
+def is_image_name(name: str) -> bool:
+    """True for a name with the suffix of an image file."""
+    return name.lower().endswith(SUFFIXES)
+
+
 class UnreadableImage(ValueError):
     """A file that is not an image, is cut short, or has pixels of unknown range."""
 

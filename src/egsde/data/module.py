@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Subset as SubsetOfDataset
 
 from egsde.data.domains import Images, Store, spread
+from egsde.data.masks import Masks
 from egsde.data.shards import Batches, ResumableLoader, shard
 from egsde.data.views import VIEWS, Pictures, Translations, View, in_order, pair
 
@@ -43,6 +44,7 @@ class UnpairedData(LightningDataModule):
         num_workers: int = 0,
         flip: bool = False,
         limit: int | None = None,
+        mask: str | None = None,
         seed: int = 0,
         **described: Any,
     ) -> None:
@@ -59,6 +61,7 @@ class UnpairedData(LightningDataModule):
         self.size, self.view, self.flip, self.seed = size, view, flip, seed
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
         self.num_workers, self.limit = min(num_workers, os.cpu_count() or 1), limit
+        self.masks = Masks(mask, size, described.get("fit", "crop")) if mask else None
         self.opened: dict[tuple[str, str], Images] = {}
 
     @property
@@ -129,16 +132,16 @@ class UnpairedData(LightningDataModule):
     def translations(self, split: str) -> SubsetOfDataset:
         """The source images to translate: `limit` of them, evenly spread over the split."""
         source = self.images(self.source, split)
-        if not self.store.paired:
-            every = Translations(source)
-        else:
-            every = Translations(*pair(source, self.images(self.target, split)))
+        truth: Images | None = None
+        if self.store.paired:
+            source, truth = pair(source, self.images(self.target, split))
+        every = Translations(source, truth, self.masks)
         return SubsetOfDataset(every, spread(len(every), self.limit))
 
     def translation_loader(
         self, split: str = "test", rank: int = 0, world: int = 1, batch_size: int | None = None
     ) -> DataLoader:
-        """Batches dict(id, x0 [, truth]) of one rank's images ids[rank::world], never padded."""
+        """Batches dict(id, x0 [, truth] [, mask]) of ids[rank::world], never padded."""
         images = self.translations(split)
         return DataLoader(
             images,

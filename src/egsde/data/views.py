@@ -12,6 +12,7 @@ from torch.utils.data import Dataset, default_collate
 
 from egsde.data.domains import Images, Subset, stem
 from egsde.data.images import to_tensor
+from egsde.data.masks import Masks
 from egsde.data.shards import Draw, evenly
 
 
@@ -35,10 +36,12 @@ class Pictures(Dataset):
 
 
 class Translations(Dataset):
-    """dict(id, x0 [, truth]) of source images; truth is the same thing in the target domain."""
+    """dict(id, x0 [, truth] [, mask]) of source images; truth is the partner in the target."""
 
-    def __init__(self, source: Images, truth: Images | None = None) -> None:
-        self.source, self.truth, self.ids = source, truth, source.ids
+    def __init__(
+        self, source: Images, truth: Images | None = None, masks: Masks | None = None
+    ) -> None:
+        self.source, self.truth, self.masks, self.ids = source, truth, masks, source.ids
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -47,6 +50,8 @@ class Translations(Dataset):
         item: dict[str, Any] = {"id": self.ids[index], "x0": picture(self.source, index)}
         if self.truth is not None:
             item["truth"] = picture(self.truth, index)
+        if self.masks is not None:
+            item["mask"] = self.masks[self.ids[index]]
         return item
 
 
