@@ -13,7 +13,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from egsde.metrics import EvaluationProtocol, Suite, features, frechet, kid, pairwise
+from egsde.data import Emoji
+from egsde.metrics import CleanFid, EvaluationProtocol, Suite, features, frechet, kid, pairwise
 
 
 class Tiny(torch.nn.Module):
@@ -191,3 +192,18 @@ def test_few_images_are_told_once_and_never_refused(tmp_path: Path) -> None:
     empty = suite(tmp_path, fid=False, kid=False)
     empty.start()
     assert empty.compute()["metrics"] == {} and empty.compute()["per_image"] == []
+
+
+@pytest.mark.parametrize("style", ["noto", "twemoji"])
+def test_shipped_rows_are_those_of_the_embedded_test_images(style: str) -> None:
+    """Else the first run would take minutes: ship again after a change of data or resize."""
+
+    class Named(Tiny):
+        fingerprint = "c9ce7f36d5ee9536ecde7e5b5b679a59d152a85abff7981e0d6c0e5d706e3557"
+
+    network = features.Features(Named(), CleanFid(), torch.device("cpu"))
+    pictures = torch.from_numpy(Emoji().images(style, "test", 32).arrays).permute(0, 3, 1, 2)
+    file = features.SHIPPED / f"emoji-32-{style}-test-{network.fingerprint}.npz"
+    rows = features.load(file)
+    assert {features.image_hash(picture) for picture in pictures} == set(rows)
+    assert all(row.shape == (2048,) and row.min() >= 0 for row in rows.values())
