@@ -123,30 +123,36 @@ def _open(path: Path, kind: str, sde: SDE, use: str) -> tuple[nn.Module, dict[st
     return network.eval().requires_grad_(False), config
 
 
-def load_score(weights: str | None, sde: SDE, use: str = "averaged") -> ScoreModel:
+def load_score(
+    weights: str | None, sde: SDE, use: str = "averaged", autocast: bool = False
+) -> ScoreModel:
     """The score model in a file of `train.py`; `use`: "averaged" or "raw" weights."""
     path = find(weights, "score.weights")
     network, config = _open(path, "score", sde, use)
-    return ScoreModel(network, sde, instantiate(config["prediction"]))
+    return ScoreModel(network, sde, instantiate(config["prediction"]), autocast=autocast)
 
 
-def load_extractor(weights: str | None, sde: SDE, use: str = "averaged") -> Extractor:
+def load_extractor(
+    weights: str | None, sde: SDE, use: str = "averaged", autocast: bool = False
+) -> Extractor:
     """The domain classifier in a file of `train.py model=classifier`."""
     path = find(weights, "extractor.weights")
-    return Extractor(_open(path, "classifier", sde, use)[0], sde)
+    return Extractor(_open(path, "classifier", sde, use)[0], sde, autocast=autocast)
 
 
 def official_score(
-    kind: str, config: Mapping[str, Any], weights: str | None, sde: SDE
+    kind: str, config: Mapping[str, Any], weights: str | None, sde: SDE, autocast: bool = False
 ) -> ScoreModel:
     """A published score network (`afhq_dog_4m.pt`, `celebahq_female_ddpm.pth`), predicting eps."""
     path = find(weights, "score.weights")
     network = load_official(kind, dict(config), read_checkpoint(path))
-    return ScoreModel(network.requires_grad_(False), sde, Eps())
+    return ScoreModel(network.requires_grad_(False), sde, Eps(), autocast=autocast)
 
 
-def official_extractor(config: Mapping[str, Any], weights: str | None, sde: SDE) -> Extractor:
+def official_extractor(
+    config: Mapping[str, Any], weights: str | None, sde: SDE, autocast: bool = False
+) -> Extractor:
     """A published domain-specific extractor (`cat2dog_dse.pt`)."""
     path = find(weights, "extractor.weights")
     network = load_official("dse", dict(config), read_checkpoint(path))
-    return Extractor(network.requires_grad_(False), sde)
+    return Extractor(network.requires_grad_(False), sde, autocast=autocast)

@@ -1,0 +1,135 @@
+"""FID against L2 for SDEdit and EGSDE on the same networks: a CSV, a table, a plot and a picture.
+
+    python benchmarks/translation.py --out DIR --experiment demo --seeds 0 1 2 \
+        --rows sdedit:0.5 egsde:0.5:100:2 [-- overrides of sample.py]
+
+A row is `sdedit:M` or `egsde:M:realism:faithfulness`. A row that is there already is read, not made
+again, so a run that was cut goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import statistics
+from pathlib import Path
+
+import egsde  # noqa: F401  (first: it prepares the import of torchvision)
+import matplotlib.pyplot as plt
+from hydra import compose, initialize_config_dir
+from PIL import Image
+
+from egsde.cli import CONF
+from egsde.sample import sample
+
+SHOWN = ("fid", "kid", "l2", "psnr", "ssim", "l2_truth")
+
+
+def overrides(row: str) -> list[str]:
+    """The sample.py overrides of a row."""
+    method, t_start, *weights = row.split(":")
+    common = [f"translator={method}", f"translator.t_start={t_start}"]
+    if method == "sdedit":
+        return common
+    realism, faithfulness = weights
+    return [
+        *common,
+        f"energy.weights.realism={realism}",
+        f"energy.weights.faithfulness={faithfulness}",
+    ]
+
+
+def measure(row: str, seed: int, args: argparse.Namespace) -> dict[str, float]:
+    """The metrics of one row and seed, made or read."""
+    folder = args.out / row.replace(":", "_") / f"seed{seed}"
+    if not (folder / "metrics.json").exists():
+        given = [f"experiment={args.experiment}", f"out={folder}", f"seed={seed}", "logger=none"]
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            sample(compose("sample", [*given, *overrides(row), *args.overrides]))
+    found = json.loads((folder / "metrics.json").read_text())
+    return {**found["metrics"], "seconds_per_image": found["seconds_per_image"] or float("nan")}
+
+
+def mean_and_deviation(values: list[float]) -> str:
+    """`mean +- deviation`, to a sensible number of digits."""
+    mean = statistics.fmean(values)
+    digits = 1 if mean >= 10 else 2 if mean >= 1 else 3 if mean >= 0.1 else 4
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{mean:.{digits}f}{spread}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--experiment", default="demo")
+    parser.add_argument("--rows", nargs="+", required=True)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("overrides", nargs="*")
+    args = parser.parse_args()
+    results = {row: [measure(row, seed, args) for seed in args.seeds] for row in args.rows}
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_csv(args.out / "results.csv", results, args.seeds)
+    write_table(args.out / "table.md", results)
+    plot(args.out / "frontier.png", results)
+    stack_grids(args.out / "grids.png", args)
+    print((args.out / "table.md").read_text())
+
+
+def write_csv(path: Path, results: dict[str, list[dict]], seeds: list[int]) -> None:
+    """One line per row and seed."""
+    columns = list(dict.fromkeys(k for runs in results.values() for run in runs for k in run))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["row", "seed", *columns])
+        writer.writeheader()
+        for row, runs in results.items():
+            for seed, run in zip(seeds, runs, strict=True):
+                writer.writerow({"row": row, "seed": seed, **run})
+
+
+def write_table(path: Path, results: dict[str, list[dict]]) -> None:
+    """Mean and deviation over the seeds, as Markdown; the floor and the source's own FID below."""
+    shown = [k for k in SHOWN if all(k in run for runs in results.values() for run in runs)]
+    lines = ["| method | " + " | ".join(shown) + " |", "|---" * (len(shown) + 1) + "|"]
+    for row, runs in results.items():
+        cells = [mean_and_deviation([run[k] for run in runs]) for k in shown]
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    first = next(iter(results.values()))[0]
+    for name in ("fid_floor", "fid_source"):
+        if name in first:
+            lines.append(f"\n{name}: {first[name]:.1f}")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def plot(path: Path, results: dict[str, list[dict]]) -> None:
+    """FID (realism) against L2 (faithfulness): lower left is better."""
+    figure, axes = plt.subplots(figsize=(6, 4.5))
+    for row, runs in results.items():
+        if "fid" not in runs[0]:
+            continue
+        x, y = [r["l2"] for r in runs], [r["fid"] for r in runs]
+        style = {"marker": "s", "color": "tab:gray"} if row.startswith("sdedit") else {"marker": "o"}
+        axes.errorbar(
+            statistics.fmean(x), statistics.fmean(y),
+            xerr=statistics.pstdev(x), yerr=statistics.pstdev(y), label=row, **style,
+        )  # fmt: skip
+    axes.set(xlabel="L2 to the source", ylabel="FID to the target")
+    axes.legend(fontsize=7)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+    plt.close(figure)
+
+
+def stack_grids(path: Path, args: argparse.Namespace) -> None:
+    """The grids of all rows, first seed, one above the other."""
+    folders = [args.out / row.replace(":", "_") / f"seed{args.seeds[0]}" for row in args.rows]
+    grids = [Image.open(folder / "grid.png") for folder in folders]
+    canvas = Image.new("RGB", (max(g.width for g in grids), sum(g.height for g in grids)), "white")
+    top = 0
+    for picture in grids:
+        canvas.paste(picture, (0, top))
+        top += picture.height
+    canvas.save(path)
+
+
+if __name__ == "__main__":
+    main()
