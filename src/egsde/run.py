@@ -1,9 +1,11 @@
-"""What both entry points share: the run's folder, its plain configuration, loggers that get closed."""
+"""What both entry points share: the run's folder, its plain configuration, closing loggers."""
 
 from __future__ import annotations
 
 import gc
+import logging
 import platform
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -18,6 +20,19 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 import egsde
 
+# Lightning's remarks on what is meant to be so, and PyTorch's on Lightning's own code.
+KNOWN = (
+    ".*LeafSpec.*",
+    "Found .* module.* in eval mode",
+    "The number of training batches .* is smaller than the logging interval",
+    ".*does not have many workers",
+    ".*dataloader.*num_workers",
+    "Checkpoint directory .* exists and is not empty",
+    ".*`weights_only` was not set",
+    ".*Trainer already configured with model summary",
+    ".*GPU available but not used",
+    "You called `self.log.*in your .* but have no logger configured",
+)
 PACKAGES = ("torch", "lightning", "torchmetrics", "torch-fidelity", "hydra-core", "numpy", "pillow")
 
 
@@ -26,14 +41,12 @@ def prepare(cfg: DictConfig) -> tuple[Path, dict[str, Any]]:
 
     ValueError for a sweep in one process over jobs that start several.
     """
+    quiet()
     if HydraConfig.initialized():
         hydra_cfg = HydraConfig.get()
         with open_dict(cfg):
             cfg.out = hydra_cfg.runtime.output_dir
-        in_process = hydra_cfg.mode == RunMode.MULTIRUN and not hydra_cfg.launcher[
-            "_target_"
-        ].endswith("SubprocessLauncher")
-        if in_process and str(cfg.trainer.get("strategy", "auto")).startswith("ddp"):
+        if hydra_cfg.mode == RunMode.MULTIRUN and _several(cfg.trainer):
             raise ValueError(
                 "a sweep cannot start several processes a job from its own process; add "
                 "hydra/launcher=subprocess, which runs each job as a process of its own"
@@ -41,6 +54,21 @@ def prepare(cfg: DictConfig) -> tuple[Path, dict[str, Any]]:
     out = Path(cfg.out)
     out.mkdir(parents=True, exist_ok=True)
     return out, OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
+
+
+def quiet() -> None:
+    """Leave progress, results and warnings that matter on the console."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in KNOWN:
+        warnings.filterwarnings("ignore", message)
+
+
+def _several(trainer: DictConfig) -> bool:
+    """Whether a Trainer of this configuration may start processes."""
+    devices, nodes = str(trainer.get("devices", "auto")), trainer.get("num_nodes", 1)
+    strategy = str(trainer.get("strategy", "auto"))
+    return devices not in ("1", "auto") or nodes > 1 or strategy.startswith("ddp")
 
 
 def save_yaml(path: Path, config: dict[str, Any]) -> None:
@@ -56,15 +84,17 @@ def versions() -> dict[str, str]:
 
 @contextmanager
 def closing(loggers: Sequence[Logger]) -> Iterator[None]:
-    """Finish W&B runs and free memory whatever happens, so that the next job of a sweep is clean."""
+    """Finish W&B runs and free memory whatever happens: the next job of a sweep starts clean."""
+    failed = True
     try:
         yield
+        failed = False
     finally:
         for logger in loggers:
             if isinstance(logger, WandbLogger):
                 import wandb
 
-                wandb.finish()
+                wandb.finish(exit_code=int(failed))
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""One training run: compose, instantiate, fit. Leaves checkpoints, metrics.csv, config.yaml, weights."""
+"""One training run: compose, instantiate, fit. Leaves checkpoints, metrics.csv, weights."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from omegaconf import DictConfig
 from egsde.networks import ADMEncoder, start_from_imagenet
 from egsde.run import closing, prepare, save_yaml
 from egsde.weights import find, is_ours, read_checkpoint, read_weights
+
+# What a resumed run must share with the run before, and what of the data may differ.
+KEPT = ("kind", "network", "sde", "prediction", "module", "data", "seed")
+FREE_DATA = ("root", "store", "num_workers", "eval_batch_size", "cache_mib", "limit", "mask")
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -55,15 +59,23 @@ def _checkpoint_to_resume(resume: str | None, out: Path, config: dict[str, Any])
         raise FileNotFoundError(
             f"no checkpoint at {path.absolute()}; give one that exists: resume=PATH"
         )
-    before = torch.load(path, map_location="cpu", weights_only=True)["config"]
-    kept = ("kind", "network", "sde", "prediction", "module", "data", "seed")
-    changed = [key for key in kept if before[key] != config[key]]
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    before = saved["config"]
+    changed = [key for key in KEPT if _kept(before, key) != _kept(config, key)]
     if changed:
         raise ValueError(
             f"{path} was trained with another {', '.join(changed)}; use another out= folder, the "
             "settings of its config.yaml, or resume=null to start anew"
         )
+    print(f"going on from step {saved['global_step']} of {path}", flush=True)
     return path
+
+
+def _kept(config: dict[str, Any], key: str) -> Any:
+    value = config.get(key)
+    if key == "data":
+        return {name: v for name, v in value.items() if name not in FREE_DATA}
+    return value
 
 
 def _initialise(module: Any, weights: str) -> None:

@@ -1,4 +1,4 @@
-"""Write `weights.safetensors` when training ends, and keep the configuration in every checkpoint."""
+"""What training leaves: `weights.safetensors`, checkpoints with the configuration inside."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from egsde.weights import save_weights
 
@@ -27,8 +28,18 @@ class Export(Callback):
     ) -> None:
         checkpoint["config"] = self.config
 
-    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_exception(
+        self, trainer: Trainer, module: LightningModule, exception: BaseException
+    ) -> None:
+        # Lightning raises it between two steps, so the state is whole; another error may not be.
+        if isinstance(exception, SIGTERMException):
+            self._save_checkpoint(trainer)
+
+    def _save_checkpoint(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.out / "checkpoints" / "last.ckpt")
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self._save_checkpoint(trainer)
         if not trainer.is_global_zero:
             return
         everything = {"averaged": module.ema.net, "raw": module.network}

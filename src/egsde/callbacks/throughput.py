@@ -1,4 +1,4 @@
-"""Log how many images a second training takes, all ranks together, and its share of the time left."""
+"""Log how many images a second training takes, all ranks together, validation left out."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 from torch.utils.data import Subset as SubsetOfDataset
 
-from egsde.data.domains import Images, Store, spread
+from egsde.data.domains import Images, Store, Subset, spread
 from egsde.data.masks import Masks
 from egsde.data.shards import Batches, ResumableLoader, shard
 from egsde.data.views import VIEWS, Pictures, Translations, View, in_order, pair
@@ -44,6 +44,7 @@ class UnpairedData(LightningDataModule):
         num_workers: int = 0,
         flip: bool = False,
         limit: int | None = None,
+        train_limit: int | None = None,
         mask: str | None = None,
         seed: int = 0,
         **described: Any,
@@ -60,7 +61,8 @@ class UnpairedData(LightningDataModule):
         self.store, self.source, self.target, self.extra = store, source, target, list(extra)
         self.size, self.view, self.flip, self.seed = size, view, flip, seed
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
-        self.num_workers, self.limit = min(num_workers, os.cpu_count() or 1), limit
+        self.num_workers = min(num_workers, os.cpu_count() or 1)
+        self.limit, self.train_limit = limit, train_limit
         self.masks = Masks(mask, size, described.get("fit", "crop")) if mask else None
         self.opened: dict[tuple[str, str], Images] = {}
 
@@ -89,7 +91,13 @@ class UnpairedData(LightningDataModule):
     def viewed(self, split: str) -> View:
         """The training view of one split."""
         needed = self.domains[-1:] if self.view == "target" else self.domains
-        return VIEWS[self.view]([self.images(domain, split) for domain in needed])
+        domains = [self.images(domain, split) for domain in needed]
+        if split == "train" and self.train_limit is not None:
+            if self.view == "paired":
+                domains = list(pair(domains[0], domains[-1]))
+            places = [spread(len(images.ids), self.train_limit) for images in domains]
+            domains = [Subset(*both) for both in zip(domains, places, strict=True)]
+        return VIEWS[self.view](domains)
 
     def rank_and_world(self) -> tuple[int, int]:
         trainer = self.trainer

@@ -1,0 +1,78 @@
+"""Training's progress: a bar of steps on a terminal, and a line per validation everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+class Steps(ProgressBar):
+    """Steps of max_steps and the values logged with prog_bar=True; on the first process only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.console = Console(soft_wrap=True, highlight=False)
+        self.bar: Progress | None = None
+        self.enabled = True
+
+    def disable(self) -> None:
+        self.enabled = False
+
+    def enable(self) -> None:
+        self.enabled = True
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(),
+                   TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+                   TextColumn("{task.description}"))  # fmt: skip
+        shown = self.enabled and self.console.is_terminal
+        self.bar = Progress(
+            *columns, console=self.console, disable=not shown, speed_estimate_period=300
+        )
+        total = trainer.max_steps if trainer.max_steps > 0 else None
+        self.task = self.bar.add_task("", total=total, completed=trainer.global_step)
+        self.bar.start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert self.bar is not None
+        values = trainer.progress_bar_metrics
+        self.bar.update(self.task, completed=trainer.global_step, description=_line(values))
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if not self.enabled or trainer.sanity_checking:
+            return
+        found = trainer.callback_metrics
+        validated = sorted((k for k in found if k.startswith("val/") and "/t0." not in k))
+        names = sorted(("train/loss", *validated), key=lambda name: not name.endswith("/loss"))
+        values = {name: found[name] for name in names if name in found}
+        self.console.print(f"step {trainer.global_step}/{trainer.max_steps}  {_line(values)}")
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self._stop()
+
+    def on_exception(
+        self, trainer: Trainer, module: LightningModule, exception: BaseException
+    ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+
+def _line(values: dict[str, Any]) -> str:
+    return "  ".join(f"{name} {float(value):.4g}" for name, value in values.items())
