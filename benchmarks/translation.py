@@ -108,7 +108,9 @@ def plot(path: Path, results: dict[str, list[dict]]) -> None:
         if "fid" not in runs[0]:
             continue
         x, y = [r["l2"] for r in runs], [r["fid"] for r in runs]
-        style = {"marker": "s", "color": "tab:gray"} if row.startswith("sdedit") else {"marker": "o"}
+        style = (
+            {"marker": "s", "color": "tab:gray"} if row.startswith("sdedit") else {"marker": "o"}
+        )
         axes.errorbar(
             statistics.fmean(x), statistics.fmean(y),
             xerr=statistics.pstdev(x), yerr=statistics.pstdev(y), label=row, **style,

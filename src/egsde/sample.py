@@ -25,7 +25,7 @@ FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", 
 
 
 class Translation(LightningModule):
-    """A translator as a module, so that a Trainer places it on every device; one step is a shard."""
+    """A translator as a module, so that a Trainer places it on every device."""
 
     def __init__(self, translator: Translator, data: LightningDataModule) -> None:
         super().__init__()
@@ -107,10 +107,8 @@ def referred(cfg: DictConfig, name: str) -> set[str]:
 def _refuse_other_run(path: Path, record: dict[str, Any]) -> None:
     if not path.exists():
         return
-    before = json.loads(path.read_text())
-    old, new = (
-        _flat({"config": r["config"], "weights": r["weights"]}) for r in (before, json.loads(json.dumps(record)))
-    )
+    records = (json.loads(path.read_text()), json.loads(json.dumps(record)))
+    old, new = (_flat({"config": r["config"], "weights": r["weights"]}) for r in records)
     free = tuple(f"config.{key}" for key in FREE)
     changed = [
         key

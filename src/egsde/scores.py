@@ -7,6 +7,7 @@ network evaluations (one per batch).
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -22,9 +23,11 @@ def _label(sde: SDE, t: Tensor, x: Tensor) -> Tensor:
     return sde.network_time(t).flatten().to(x).expand(len(x))
 
 
-def _autocast(x: Tensor, enabled: bool) -> torch.autocast:
+def _autocast(x: Tensor, enabled: bool) -> AbstractContextManager:
     fast = x.is_cuda or torch.cpu._is_amx_tile_supported()  # elsewhere far slower than float32
-    return torch.autocast(x.device.type, torch.bfloat16, enabled=enabled and fast)
+    if enabled and fast:
+        return torch.autocast(x.device.type, torch.bfloat16)
+    return nullcontext()  # a disabled autocast would switch off that of the Trainer
 
 
 class ScoreModel(nn.Module):

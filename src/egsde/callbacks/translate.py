@@ -160,18 +160,18 @@ class Translate(Callback):
         """uint8 translations of a batch; those that lie on the disk are read, not made again."""
         ids = batch["id"]
         paths = [images / output_name(i) for i in ids] if images is not None else []
-        todo = [b for b, path in enumerate(paths) if not path.exists()] if paths else range(len(ids))
+        done = {b for b, path in enumerate(paths) if path.exists()}
+        todo = [b for b in range(len(ids)) if b not in done]
         x0 = batch["x0"]
         y = torch.empty(x0.shape, dtype=torch.uint8)
-        if len(todo):
-            rows = torch.as_tensor(list(todo))
+        if todo:
+            rows = torch.as_tensor(todo)
             tensors = {k: v[rows].to(device) for k, v in batch.items() if isinstance(v, Tensor)}
             x = tensors.pop("x0")
             tensors.pop("truth", None)
             noise = Noise(self.seed, [ids[b] for b in todo])
             with made.count(len(todo)):
                 y[rows] = to_uint8(translator(x, noise, **tensors))
-        done = set(range(len(ids))) - set(todo)
         for b in done:
             y[b] = torch.from_numpy(np.array(Image.open(paths[b]).convert("RGB"))).permute(2, 0, 1)
         for b in todo if paths else ():
@@ -189,8 +189,8 @@ class Translate(Callback):
     ) -> Report:
         parts = all_gather((kept, made.images, made.seconds, made.calls))
         dealt = [rank[i] for i in range(self.columns) for rank, *_ in parts if i < len(rank)]
-        names = ("source", "translation", "truth")
-        rows = {n: list(c) for n, c in zip(names, zip(*dealt[: self.columns], strict=True), strict=False)}
+        columns = list(zip(*dealt[: self.columns], strict=True))
+        rows = dict(zip(("source", "translation", "truth"), columns, strict=False))
         report = Report(total, sum(p[1] for p in parts), sum(p[2] for p in parts))
         if report.translated:
             report.nfe = {

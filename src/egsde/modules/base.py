@@ -70,12 +70,18 @@ class TimedModule(LightningModule):
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients))
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
         self.ema.update(self.network)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.global_step % self.trainer.log_every_n_steps == 0:
             self.log_dict(self.bins["train"].pop("train/" + self.binned))
 
     def on_validation_epoch_end(self) -> None:
-        self.log_dict(self.bins["val"].pop("val/" + self.binned), sync_dist=True)
+        bins = self.bins["val"]  # summed over ranks: which bins saw anything differs between them
+        sums = torch.stack([bins.total, bins.seen]).to(self.device, torch.float32)
+        bins.total, bins.seen = self.trainer.strategy.reduce(sums, reduce_op="sum").cpu().double()
+        self.log_dict(bins.pop("val/" + self.binned), rank_zero_only=True)
 
     binned = "loss"  # what the bins hold

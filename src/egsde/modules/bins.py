@@ -21,8 +21,8 @@ class TimeBins:
         self.seen.index_add_(0, index, torch.ones_like(index, dtype=torch.float64))
 
     def pop(self, name: str) -> dict[str, float]:
-        """{"name/t0.0-0.2": mean, ...} for the bins that saw anything; forgets them."""
-        means = {}
+        """{"name": mean, "name/t0.0-0.2": mean of a bin that saw anything, ...}; forgets them."""
+        means = {name: float(self.total.sum() / self.seen.sum())} if self.seen.any() else {}
         for i in range(self.count):
             if self.seen[i]:
                 label = f"{name}/t{i / self.count:.1f}-{(i + 1) / self.count:.1f}"

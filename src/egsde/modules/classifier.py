@@ -61,8 +61,6 @@ class DomainClassifierModule(TimedModule):
         t = sde.training_time(u * largest)
         logits = model(sde.perturb(x0, t, torch.randn_like(x0)), t)
         self.bins[stage].add(t / sde.T, (logits.argmax(1) == label).float())
-        self.log(f"{stage}/accuracy", (logits.argmax(1) == label).float().mean(), prog_bar=True,
-                 sync_dist=stage == "val", batch_size=len(x0))  # fmt: skip
         return nn.functional.cross_entropy(logits, label)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:

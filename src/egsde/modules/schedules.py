@@ -1,4 +1,4 @@
-"""Learning-rate factors over training: linear warm-up, then constant, linear or half-cosine decay."""
+"""Learning-rate factors: linear warm-up, then constant, linear or half-cosine decay."""
 
 from __future__ import annotations
 

@@ -51,9 +51,8 @@ class ScoreModule(TimedModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         loss = self.loss(self.score, batch["image"], "train")
-        self.log("train/loss", loss, prog_bar=True)
+        self.log("loss", loss, prog_bar=True, logger=False)
         return loss
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        loss = self.loss(self.averaged, batch["image"], "val")
-        self.log("val/loss", loss, prog_bar=True, sync_dist=True, batch_size=len(batch["image"]))
+        self.loss(self.averaged, batch["image"], "val")
