@@ -15,7 +15,6 @@ import json
 import statistics
 from pathlib import Path
 
-import egsde  # noqa: F401  (first: it prepares the import of torchvision)
 import matplotlib.pyplot as plt
 from hydra import compose, initialize_config_dir
 from PIL import Image

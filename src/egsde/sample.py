@@ -10,7 +10,7 @@ from typing import Any
 
 from hydra.utils import instantiate
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
-from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -83,12 +83,9 @@ def build_translator(cfg: DictConfig) -> Translator:
     """`cfg.translator`; an extractor that it refers to is built once and shared by all terms."""
     if "extractor" not in referred(cfg, "translator"):
         return instantiate(cfg.translator)
-    with flag_override(cfg, "allow_objects", True):
-        built = OmegaConf.merge(cfg, {"extractor": None})
-        OmegaConf.set_struct(built, False)
-        built._set_flag("allow_objects", True)
-        built.extractor = instantiate(cfg.extractor)
-        return instantiate(built.translator)
+    built = OmegaConf.create(cfg, flags={"allow_objects": True, "struct": False})
+    built.extractor = instantiate(cfg.extractor)
+    return instantiate(built.translator)
 
 
 def referred(cfg: DictConfig, name: str) -> set[str]:

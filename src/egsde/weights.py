@@ -1,4 +1,4 @@
-"""Weights on disk: our `weights.safetensors` with the configuration inside, and official checkpoints.
+"""Weights on disk: our `weights.safetensors`, configuration inside, and official checkpoints.
 
 Our file holds `averaged.<name>` and `raw.<name>` tensors and, as metadata, the configuration of the
 network, the SDE and the prediction, so it opens without any other file. Configurations that come
@@ -140,11 +140,17 @@ def load_extractor(
     return Extractor(_open(path, "classifier", sde, use)[0], sde, autocast=autocast)
 
 
+def _refuse_ours(path: Path, option: str) -> None:
+    if is_ours(path):
+        raise ValueError(f"{path} is no official checkpoint but one of train.py; add {option}")
+
+
 def official_score(
     kind: str, config: Mapping[str, Any], weights: str | None, sde: SDE, autocast: bool = False
 ) -> ScoreModel:
     """A published score network (`afhq_dog_4m.pt`, `celebahq_female_ddpm.pth`), predicting eps."""
     path = find(weights, "score.weights")
+    _refuse_ours(path, "score=trained")
     network = load_official(kind, dict(config), read_checkpoint(path))
     return ScoreModel(network.requires_grad_(False), sde, Eps(), autocast=autocast)
 
@@ -154,5 +160,6 @@ def official_extractor(
 ) -> Extractor:
     """A published domain-specific extractor (`cat2dog_dse.pt`)."""
     path = find(weights, "extractor.weights")
+    _refuse_ours(path, "extractor=trained")
     network = load_official("dse", dict(config), read_checkpoint(path))
     return Extractor(network.requires_grad_(False), sde, autocast=autocast)

@@ -1,6 +1,6 @@
 """Energies: functions of (y, t, source) that guide a translation."""
 
-from egsde.energies.base import Energy, WeightedSum
+from egsde.energies.base import Energy, WeightedSum, none
 from egsde.energies.domain_cosine import DomainCosine
 from egsde.energies.domain_l2 import DomainL2
 from egsde.energies.log_prob import LogProb
@@ -15,4 +15,5 @@ __all__ = [
     "LowPassCosine",
     "LowPassL2",
     "WeightedSum",
+    "none",
 ]

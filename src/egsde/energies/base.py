@@ -45,6 +45,11 @@ class Energy:
     __rmul__ = __mul__
 
 
+def none(**settings: object) -> None:
+    """No energy, so EGSDE is SDEdit; what an experiment sets for its own energy is ignored."""
+    return None
+
+
 def _sum(named: Mapping[str, tuple[Energy, float]]) -> WeightedSum:
     return WeightedSum(
         {name: term for name, (term, _) in named.items()},
