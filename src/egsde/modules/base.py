@@ -38,7 +38,7 @@ class TimedModule(LightningModule):
         optimizer: Callable[[Iterable[Tensor]], Optimizer],
         schedule: Schedule,
         ema_decay: float,
-        bins: int = 5,
+        bins: int = 10,
     ) -> None:
         super().__init__()
         self.network = network

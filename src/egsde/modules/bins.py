@@ -9,7 +9,7 @@ from torch import Tensor
 class TimeBins:
     """Sums of a per-image value over equal bins of t / T in [0, 1]; `pop` returns the means."""
 
-    def __init__(self, count: int = 5) -> None:
+    def __init__(self, count: int = 10) -> None:
         self.count = count
         self.total = torch.zeros(count, dtype=torch.float64)
         self.seen = torch.zeros(count, dtype=torch.float64)

@@ -1,0 +1,112 @@
+"""Translating into a folder: the same pixels however it is run, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from PIL import Image
+
+from demo_networks import write_networks
+from egsde.cli import CONF
+from egsde.data import Emoji, output_name
+from egsde.sample import build_translator, sample
+from egsde.translators import networks_of
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return write_networks(tmp_path_factory.mktemp("networks"))
+
+
+def run(out: Path, *overrides: str) -> Path:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        sample(compose("sample", [f"out={out}", *overrides]))
+    return out
+
+
+def pixels(out: Path) -> dict[str, np.ndarray]:
+    return {p.name: np.asarray(Image.open(p)).astype(int) for p in (out / "images").glob("*.png")}
+
+
+@pytest.fixture(scope="module")
+def seven(networks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("seven")
+    return run(out, *networks, "limit=7", "data.eval_batch_size=7")
+
+
+def test_the_folder_holds_what_is_promised(seven: Path) -> None:
+    assert len(pixels(seven)) == 7
+    summary = json.loads((seven / "metrics.json").read_text())
+    assert set(summary) == {"n", "nfe", "seconds_per_image", "protocol", "metrics"}
+    assert summary["n"] == 7 and summary["nfe"] == {"score": 5, "extractor": 10}
+    assert {"l2", "psnr", "ssim", "l2_truth"} <= set(summary["metrics"])
+    record = json.loads((seven / "run.json").read_text())
+    assert record["config"]["seed"] == 0 and set(record["weights"]) == {"score", "extractor"}
+    assert len((seven / "images.csv").read_text().splitlines()) == 8
+    assert Image.open(seven / "grid.png").width > 7 * 90
+
+
+def test_metrics_are_those_of_the_written_files(seven: Path, networks: list[str]) -> None:
+    noto = Emoji().images("noto", "test", 16)
+    source = {output_name(name): noto.array(i) for i, name in enumerate(noto.ids)}
+    distances = [
+        np.sqrt(np.square((image - source[name].astype(int)) / 255).sum())
+        for name, image in pixels(seven).items()
+    ]
+    measured = json.loads((seven / "metrics.json").read_text())["metrics"]["l2"]
+    assert measured == pytest.approx(np.mean(distances), rel=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_pixels_do_not_depend_on_the_batch(
+    seven: Path, networks: list[str], tmp_path: Path, batch: int
+) -> None:
+    other = pixels(run(tmp_path, *networks, "limit=7", f"data.eval_batch_size={batch}"))
+    for name, image in pixels(seven).items():
+        assert np.abs(image - other[name]).max() <= 1  # rounding at the border of two grey values
+        assert (image != other[name]).mean() < 1e-2
+
+
+def test_a_cut_run_goes_on_where_it_stopped(
+    seven: Path, networks: list[str], tmp_path: Path
+) -> None:
+    out = run(tmp_path, *networks, "limit=7", "data.eval_batch_size=7")
+    removed = sorted((out / "images").glob("*.png"))[:2]
+    kept = {p: p.stat().st_mtime_ns for p in (out / "images").glob("*.png") if p not in removed}
+    for path in removed:
+        path.unlink()
+    run(out, *networks, "limit=7", "data.eval_batch_size=7")
+    assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
+    both = (json.loads((folder / "metrics.json").read_text()) for folder in (out, seven))
+    again, once = (summary["metrics"] for summary in both)
+    assert again == pytest.approx(once, rel=1e-3)
+
+
+def test_another_run_is_refused(seven: Path, networks: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"config\.seed was 0, is 1"):
+        run(seven, *networks, "limit=7", "seed=1")
+    assert len(pixels(seven)) == 7
+
+
+def test_another_seed_gives_other_pixels(seven: Path, networks: list[str], tmp_path: Path) -> None:
+    other = pixels(run(tmp_path, *networks, "limit=2", "seed=1"))
+    mine = pixels(seven)
+    shared = set(mine) & set(other)
+    assert shared and all((mine[name] != other[name]).any() for name in shared)
+
+
+def test_energy_none_is_sdedit(networks: list[str], tmp_path: Path) -> None:
+    a = pixels(run(tmp_path / "a", *networks, "limit=2", "energy=none"))
+    b = pixels(run(tmp_path / "b", *networks, "limit=2", "translator=sdedit"))
+    assert a.keys() == b.keys() and all((a[k] == b[k]).all() for k in a)
+
+
+def test_a_sum_sees_one_extractor(networks: list[str], tmp_path: Path) -> None:
+    extra = ["+energy/term@energy.terms.class=log_prob", "+energy.weights.class=3"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        translator = build_translator(compose("sample", [*networks, *extra]))
+    assert set(networks_of(translator)) == {"score", "extractor"}
