@@ -157,5 +157,5 @@ def test_the_classifier_learns_and_its_largest_time_grows() -> None:
     trained(module, TwoGreys(), 60)
     assert seen[0] == 0.2 and seen[15] == pytest.approx(0.6) and seen[-1] == 1
     batch = next(iter(TwoGreys()))
-    module.loss(module.averaged, batch, 0.1, "val")
+    module.loss(module.averaged, batch, 0.1, 1.0, "val")
     assert module.bins["val"].pop("val/accuracy")["val/accuracy"] > 0.99
