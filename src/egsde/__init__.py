@@ -1,4 +1,4 @@
-"""egsde: unpaired image translation with energy-guided diffusion (EGSDE, Zhao 2022) and its family."""
+"""egsde: unpaired image translation with energy-guided diffusion (EGSDE) and its family."""
 
 from egsde import _torchvision
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +22,15 @@ from egsde.scores import Score
 from egsde.sde import SDE
 from egsde.source import Source, check_mode
 
-Translator = Callable[..., Tensor]  # (x0, noise, **cond) -> y
 Start = Callable[[Source, Tensor, Noise], Tensor]  # (source, times, noise) -> y at times[0]
+
+
+class Translator(Protocol):
+    """x0, noise and what came with the image (mask, ...) -> y, in `steps` solver steps."""
+
+    @property
+    def steps(self) -> int: ...
+    def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor: ...
 
 
 def noised(source: Source, times: Tensor, noise: Noise) -> Tensor:
@@ -56,6 +63,11 @@ class Diffusion:
         self.sampler.times(self.sde, self.t_start)
         if self.repeats < 1:
             raise ValueError(f"repeats must be at least 1, got {self.repeats}")
+
+    @property
+    def steps(self) -> int:
+        """Solver steps of one translation, all repeats together."""
+        return self.repeats * (len(self.sampler.times(self.sde, self.t_start)) - 1)
 
     def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor:
         return deque(self.trajectory(x0, noise, **cond), maxlen=1).pop()[2]

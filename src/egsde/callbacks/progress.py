@@ -16,6 +16,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+from torch import nn
+
+Advance = Callable[[float], None]  # so many more images are done
 
 
 class Speed(ProgressColumn):
@@ -29,10 +32,29 @@ class Speed(ProgressColumn):
 
 
 @contextmanager
-def images_bar(total: int, shown: bool = True) -> Iterator[Callable[[int], None]]:
+def images_bar(total: int, shown: bool = True) -> Iterator[Advance]:
     """Yields advance(images)."""
     columns = (TextColumn("translating"), BarColumn(), MofNCompleteColumn(), Speed(),
                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, disable=not shown, speed_estimate_period=120) as progress:
         task = progress.add_task("", total=total)
         yield lambda images: progress.advance(task, images)
+
+
+@contextmanager
+def step_by_step(score: nn.Module, steps: int, images: int, advance: Advance) -> Iterator[None]:
+    """Advance by a fraction of `images` at each evaluation of `score`, `steps` of them expected."""
+    left = float(images)
+
+    def evaluated(*_: object) -> None:
+        nonlocal left
+        part = min(left, images / steps)
+        left -= part
+        advance(part)
+
+    handle = score.register_forward_hook(evaluated)
+    try:
+        yield
+    finally:
+        handle.remove()
+    advance(left)

@@ -22,7 +22,7 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from PIL import Image
 from torch import Tensor, nn
 
-from egsde.callbacks.progress import images_bar
+from egsde.callbacks.progress import Advance, images_bar, step_by_step
 from egsde.data import output_name
 from egsde.metrics import Suite
 from egsde.noise import Noise
@@ -138,7 +138,7 @@ class Translate(Callback):
         share = len(range(trainer.global_rank, total, trainer.world_size))
         with images_bar(share, shown=images is not None and trainer.is_global_zero) as advance:
             for batch in loader:
-                y = self._translate(translator, batch, device, images, made)
+                y = self._translate(translator, batch, device, images, made, advance)
                 x0 = to_uint8(batch["x0"])
                 truth = to_uint8(batch["truth"]) if "truth" in batch else None
                 if self.metrics is not None:
@@ -146,7 +146,6 @@ class Translate(Callback):
                 parts = (x0, y) if truth is None else (x0, y, truth)
                 if len(kept) < self.columns:
                     kept += list(zip(*parts, strict=True))[: self.columns - len(kept)]
-                advance(len(y))
         return self._gather(trainer, data, kept, made, total, reference=images is not None)
 
     def _translate(
@@ -156,6 +155,7 @@ class Translate(Callback):
         device: torch.device,
         images: Path | None,
         made: Made,
+        advance: Advance,
     ) -> Tensor:
         """uint8 translations of a batch; those that lie on the disk are read, not made again."""
         ids = batch["id"]
@@ -170,8 +170,10 @@ class Translate(Callback):
             x = tensors.pop("x0")
             tensors.pop("truth", None)
             noise = Noise(self.seed, [ids[b] for b in todo])
-            with made.count(len(todo)):
+            score = made.networks["score"]
+            with made.count(len(todo)), step_by_step(score, translator.steps, len(todo), advance):
                 y[rows] = to_uint8(translator(x, noise, **tensors))
+        advance(len(done))
         for b in done:
             y[b] = torch.from_numpy(np.array(Image.open(paths[b]).convert("RGB"))).permute(2, 0, 1)
         for b in todo if paths else ():

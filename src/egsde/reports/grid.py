@@ -1,4 +1,4 @@
-"""A labelled grid of images: one row per kind (source, translation, truth), one column per image."""
+"""A labelled grid of images: a row per kind (source, translation, truth), a column per image."""
 
 from __future__ import annotations
 
