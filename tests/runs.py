@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, open_dict
 
 from egsde.cli import CONF
@@ -47,14 +49,48 @@ def composed(name: str, out: Path | str, *overrides: str) -> DictConfig:
     return cfg
 
 
-def trained(out: Path, *overrides: str) -> float | None:
-    """A tiny training run in this process."""
+def trained(out: Path, *overrides: str, drop: tuple[str, ...] = ()) -> float | None:
+    """A tiny training run in this process; `drop`: beginnings of options that do not apply."""
     from egsde.train import train
 
-    return train(composed("train", out, *TRAIN, *overrides))
+    kept = [option for option in TRAIN if not option.startswith(drop)] if drop else TRAIN
+    return train(composed("train", out, *kept, *overrides))
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
     """metrics.csv, the empty cells left out."""
     with (out / "metrics.csv").open(newline="") as file:
         return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+
+def sampled(out: Path, weights: Path, *overrides: str) -> float | None:
+    """A tiny translation in this process, with the networks of the folder `weights`."""
+    from egsde.sample import sample
+
+    return sample(composed("sample", out, *SAMPLE, *with_weights(weights), *overrides))
+
+
+def with_weights(folder: Path) -> list[str]:
+    """The options that choose the networks of the fixture `weights`."""
+    return [
+        "score=trained",
+        f"score.weights={folder / 'score' / 'weights.safetensors'}",
+        "extractor=trained",
+        f"extractor.weights={folder / 'classifier' / 'weights.safetensors'}",
+    ]
+
+
+def command(name: str, *arguments: str) -> int:
+    """`python {name}.py arguments` in this process; its exit code."""
+    from egsde import cli
+
+    GlobalHydra.instance().clear()
+    before, sys.argv = sys.argv, [f"{name}.py", *arguments, "hydra/job_logging=none"]
+    try:
+        getattr(cli, name)()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    finally:
+        sys.argv = before
+        GlobalHydra.instance().clear()
+    return 0

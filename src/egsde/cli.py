@@ -16,7 +16,7 @@ from typing import Any
 import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import CompactHydraException, HydraException, InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -49,7 +49,7 @@ def _run(name: str, load: Callable[[], Callable[[DictConfig], Any]]) -> None:
                 raise
             if HydraConfig.get().mode == RunMode.MULTIRUN:  # Hydra tells at the end of the sweep
                 print(f"error: {message}", file=sys.stderr, flush=True)
-            raise HydraException(f"error: {message}") from error
+            raise CompactHydraException(f"error: {message}") from error
         if RESULT in os.environ and os.environ.get("LOCAL_RANK", "0") == "0":
             Path(os.environ[RESULT]).write_text(json.dumps(value))
         return value

@@ -55,7 +55,7 @@ class Steps(ProgressBar):
         if not self.enabled or trainer.sanity_checking:
             return
         found = trainer.callback_metrics
-        validated = sorted((k for k in found if k.startswith("val/") and "/t0." not in k))
+        validated = sorted(k for k in found if k.startswith("val/") and "/t0." not in k)
         names = sorted(("train/loss", *validated), key=lambda name: not name.endswith("/loss"))
         values = {name: found[name] for name in names if name in found}
         self.console.print(f"step {trainer.global_step}/{trainer.max_steps}  {_line(values)}")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
-from hydra.errors import HydraException
+from hydra.errors import CompactHydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
@@ -77,7 +77,7 @@ class SubprocessLauncher(Launcher):
             returned.return_value = json.loads(result.read_text()) if result.exists() else None
         else:
             returned.status = JobStatus.FAILED
-            returned.return_value = HydraException(
+            returned.return_value = CompactHydraException(
                 f"job {number} ({' '.join(task)}) ended with exit code {code}; it has told why "
                 f"above, its folder is {out}"
             )

@@ -1,0 +1,83 @@
+"""The command lines: quick help, and errors that tell what to do."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runs import TRAIN, command
+
+ROOT = Path(__file__).parents[1]
+
+
+def processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def test_help_is_quick_and_lists_groups_and_keys(tmp_path):
+    before = processor_seconds()
+    program = [sys.executable, str(ROOT / "sample.py"), "--help"]
+    shown = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert processor_seconds() - before < 3
+    for part in ("sampler: ancestral", "energy/term: domain_cosine", "realism:", "t_start:"):
+        assert part in shown.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["trainer.max_step=3"], "trainer.max_step is not a key; did you mean: trainer.max_steps"),
+        (["data=folder", "data.rot=x"], "did you mean: data.root"),
+        (["-m", "sde=vp,ddpm", "sead=3"], "did you mean: seed"),
+        (["sde=vpp"], "Available options in 'sde':\n\tddpm"),
+        (["trainers=gpu"], "did you mean: trainer"),
+    ],
+)
+def test_a_wrong_override_is_answered_with_the_alternatives(arguments, expected, capsys):
+    assert command("train", *arguments) == 1
+    assert expected in capsys.readouterr().err
+
+
+def test_no_data_is_told_in_one_screen(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert command("train", *TRAIN, "sde=vp", "data=afhq") == 1
+    told = capsys.readouterr().err
+    assert "error: no images of 'dog'" in told and "stargan-v2" in told
+    assert "Traceback" not in told and len(told.splitlines()) < 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["network.num_head_channels=7"], "error: num_head_channels=7 does not divide"),
+        (["data=folder"], "error: data.source is not given; add data.source="),
+        (["init_weights=nothing.pt"], "error: no weights at"),
+        (["resume=nothing.ckpt"], "error: no checkpoint at"),
+        (["data.source=twemoji"], "choose two domains"),
+    ],
+)
+def test_errors_of_the_configuration_come_without_a_traceback(
+    arguments, expected, tmp_path, capsys
+):
+    assert command("train", *TRAIN, *arguments, f"out={tmp_path}") == 1
+    told = capsys.readouterr().err
+    assert expected in told and "Traceback" not in told and "did you mean" not in told
+
+
+def test_full_error_shows_where(tmp_path, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(Exception, match="choose two domains") as caught:
+        command("train", *TRAIN, "data.source=twemoji", f"out={tmp_path}")
+    assert "UnpairedData" in str(caught.getrepr(chain=True))
+
+
+def test_a_sweep_of_several_processes_a_job_is_refused(tmp_path, capsys):
+    arguments = ["-m", "seed=0,1", "trainer=ddp_cpu", f"hydra.sweep.dir={tmp_path}"]
+    assert command("train", *arguments) == 1
+    assert "hydra/launcher=subprocess" in capsys.readouterr().err
