@@ -1,4 +1,4 @@
-"""The paper's experiments: parameters as published, and cat2dog run end to end with tiny weights."""
+"""The paper's experiments: parameters as published, and cat2dog end to end with tiny weights."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_parameters_are_the_papers(name):
     assert cfg.metrics.protocol.pairwise_size == 256
     assert cfg.translator.repeats == 1
     if name.startswith("sdedit"):
-        assert cfg.energy is None and "extractor" not in referred(cfg, "translator")
+        assert not {"energy", "extractor"} & referred(cfg, "translator")
         return
     assert cfg.energy.weights == {"realism": realism, "faithfulness": faithfulness}
     assert cfg.energy.terms.realism._target_ == "egsde.energies.DomainCosine"

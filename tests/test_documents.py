@@ -1,0 +1,94 @@
+"""What the documents tell people to type: set-up, commands that compose, an example that runs."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+
+import egsde.energies
+from egsde.noise import Noise
+from egsde.sde import DDPM
+from egsde.source import Source
+from folders import CONF
+
+ROOT = CONF.parent
+README = (ROOT / "README.md").read_text()
+COMMAND = re.compile(r"python (train|sample)\.py((?: .*)?)")
+
+
+def commands(text: str) -> list[tuple[str, tuple[str, ...]]]:
+    """(program, overrides) of each command line; of a sweep, its first job."""
+    found = []
+    for match in COMMAND.finditer(re.sub(r"\\\n\s*", "", text)):
+        line = re.split(r"\s{2,}|`|\)", match[2])[0]
+        words = [word for word in shlex.split(line) if word != "-m"]
+        if "-m" in line.split():
+            words = [word.split(",")[0] for word in words]
+        if not any(word.startswith("--") for word in words):
+            found.append((match[1], tuple(words)))
+    return found
+
+
+def told() -> list[tuple[str, tuple[str, ...]]]:
+    """Those of the documents and of the comments in conf, each once; the extension's has a test."""
+    documents = [README, (ROOT / "CONTRIBUTING.md").read_text()]
+    for path in sorted(CONF.rglob("*.yaml")):
+        lines = path.read_text().splitlines()
+        documents.append("\n".join(line for line in lines if line.startswith("#")))
+    every = dict.fromkeys(command for text in documents for command in commands(text))
+    known = [c for c in every if not any("colour" in word for word in c[1])]
+    return [(name, tuple(w for w in words if "=" in w)) for name, words in known]
+
+
+@pytest.mark.parametrize(("program", "overrides"), told(), ids=lambda v: str(v)[:60])
+def test_commands_compose(program, overrides):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        compose(program, list(overrides), return_hydra_config=False)
+
+
+def test_set_up_is_two_commands():
+    lines = [line for line in README.splitlines() if line.startswith("pip install")]
+    assert lines == [
+        "pip install -c constraints.txt -e . && python sample.py",
+        'pip install -c constraints.txt -e ".[test]" && pytest',
+    ]
+
+
+def test_files_named_in_the_readme_exist():
+    named = re.findall(r"`((?:notebooks|conf|docs|benchmarks)/[\w./]+|[A-Z]+(?:\.md)?)`", README)
+    missing = [name for name in named if name.isupper() or "/" in name or name.endswith(".md")]
+    assert named and not [name for name in missing if not (ROOT / name).exists()]
+
+
+def test_extension_example_runs(tmp_path, monkeypatch):
+    code, config = (
+        re.search(rf"```{kind}\n# (\S+)\n(.*?)```", README, re.DOTALL)
+        for kind in ("python", "yaml")
+    )
+    assert code and config
+    (tmp_path / Path(code[1]).name).write_text(code[2])
+    written = tmp_path / config[1].removeprefix("conf/")
+    written.parent.mkdir(parents=True)
+    written.write_text(config[2])
+    monkeypatch.setattr(egsde.energies, "__path__", [*egsde.energies.__path__, str(tmp_path)])
+    importlib.invalidate_caches()
+    added = re.search(r"python sample\.py (\+energy.*)", README)
+    assert added
+    path = f"hydra.searchpath=[file://{tmp_path}]"
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("sample", [path, *added[1].split()])
+    energy = instantiate(cfg.energy.terms.colour)
+    assert cfg.energy.weights.colour > 0 and set(cfg.energy.terms) == set(cfg.energy.weights)
+    x0 = torch.zeros(2, 3, 4, 4)
+    y = x0 + torch.tensor([1.0, 2.0])[:, None, None, None]
+    source = Source(x0, DDPM(), Noise(0, ["a", "b"]), "expectation")
+    t = torch.tensor(0.5, dtype=torch.float64)
+    assert torch.allclose(energy(y, t, source), torch.tensor([3.0, 12.0]))
+    assert torch.allclose(energy.grad(y, t, source), y / 8)
