@@ -29,21 +29,12 @@ TRAIN = [
     "+trainer.limit_val_batches=2",
     "callbacks.previews.previews.sampler.grid.steps=4",
 ]
-SAMPLE = [
-    "experiment=null",
-    "data.size=16",
-    "sampler.grid.steps=4",
-    "limit=3",
-    "metrics=pairwise",
-    "trainer.accelerator=cpu",
-    "energy.terms.faithfulness.factor=4",
-]
 
 
-def composed(name: str, out: Path | str, *overrides: str) -> DictConfig:
+def composed(name: str, out: Path | str, *overrides: str, hydra_too: bool = False) -> DictConfig:
     """The configuration of `python {name}.py overrides`, with `out` as its folder."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose(name, list(overrides))
+        cfg = compose(name, list(overrides), return_hydra_config=hydra_too)
     with open_dict(cfg):
         cfg.out = str(out)
     return cfg
@@ -61,23 +52,6 @@ def rows(out: Path) -> list[dict[str, Any]]:
     """metrics.csv, the empty cells left out."""
     with (out / "metrics.csv").open(newline="") as file:
         return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
-
-
-def sampled(out: Path, weights: Path, *overrides: str) -> float | None:
-    """A tiny translation in this process, with the networks of the folder `weights`."""
-    from egsde.sample import sample
-
-    return sample(composed("sample", out, *SAMPLE, *with_weights(weights), *overrides))
-
-
-def with_weights(folder: Path) -> list[str]:
-    """The options that choose the networks of the fixture `weights`."""
-    return [
-        "score=trained",
-        f"score.weights={folder / 'score' / 'weights.safetensors'}",
-        "extractor=trained",
-        f"extractor.weights={folder / 'classifier' / 'weights.safetensors'}",
-    ]
 
 
 def command(name: str, *arguments: str) -> int:

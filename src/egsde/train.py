@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig
 
 from egsde.networks import ADMEncoder, start_from_imagenet
@@ -43,7 +45,11 @@ def train(cfg: DictConfig) -> float | None:
             save_yaml(out / "config.yaml", config)
             for logger in loggers:
                 logger.log_hyperparams(config)
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        try:
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        except SIGTERMException:
+            rank_zero_only(print)(f"stopped at step {trainer.global_step}; out={out} goes on")
+            raise SystemExit(143) from None  # as the shell says it; Lightning's own code is 0
         value = trainer.callback_metrics.get(cfg.objective)
     return None if value is None else float(value)
 
@@ -67,14 +73,14 @@ def _checkpoint_to_resume(resume: str | None, out: Path, config: dict[str, Any])
             f"{path} was trained with another {', '.join(changed)}; use another out= folder, the "
             "settings of its config.yaml, or resume=null to start anew"
         )
-    print(f"going on from step {saved['global_step']} of {path}", flush=True)
+    rank_zero_only(print)(f"going on from step {saved['global_step']} of {path}", flush=True)
     return path
 
 
 def _kept(config: dict[str, Any], key: str) -> Any:
     value = config.get(key)
     if key == "data":
-        return {name: v for name, v in value.items() if name not in FREE_DATA}
+        return {k: v for k, v in value.items() if k not in FREE_DATA and v is not None}
     return value
 
 

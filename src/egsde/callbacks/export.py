@@ -28,6 +28,14 @@ class Export(Callback):
     ) -> None:
         checkpoint["config"] = self.config
 
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # Here and not at the end, when Lightning has already gone over to the next epoch: a run
+        # that is resumed with more steps then sees the images that it would have seen.
+        if trainer.global_step == trainer.max_steps:
+            self._save_checkpoint(trainer)
+
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException
     ) -> None:
@@ -39,7 +47,8 @@ class Export(Callback):
         trainer.save_checkpoint(self.out / "checkpoints" / "last.ckpt")
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        self._save_checkpoint(trainer)
+        if trainer.global_step != trainer.max_steps:
+            self._save_checkpoint(trainer)
         if not trainer.is_global_zero:
             return
         everything = {"averaged": module.ema.net, "raw": module.network}

@@ -1,0 +1,103 @@
+"""Every file of every configuration group composes, and what needs no weights is built."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from egsde.cli import CONF
+from runs import composed
+from shared import shared_path
+
+TRAIN = ("sde", "data", "trainer", "callbacks", "logger", "model", "network")
+SAMPLE = ("sde", "data", "trainer", "logger", "sampler", "energy", "translator", "score",
+          "extractor", "metrics")  # fmt: skip
+
+
+def options(group: str) -> list[str]:
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+
+
+def rows(groups: tuple[str, ...]) -> list[list[str]]:
+    """Lists of overrides in which every option of every group comes up."""
+    table = {group: options(group) for group in groups}
+    longest = max(map(len, table.values()))
+    return [[f"{g}={names[i % len(names)]}" for g, names in table.items()] for i in range(longest)]
+
+
+def test_no_group_is_left_out():
+    groups = {file.parent.name for file in CONF.glob("*/*.yaml")}
+    assert groups == {*TRAIN, *SAMPLE, "experiment", "hparams_search"}
+
+
+@pytest.mark.parametrize("overrides", rows(TRAIN), ids=" ".join)
+def test_training_composes_with_every_option(overrides, tmp_path):
+    cfg = composed("train", tmp_path, *overrides)
+    OmegaConf.to_container(cfg, resolve=True)
+    instantiate(cfg.sde)
+    instantiate(cfg.module.schedule)
+    if not OmegaConf.missing_keys(cfg.data):
+        instantiate(cfg.data)
+
+
+@pytest.mark.parametrize("overrides", rows(SAMPLE), ids=" ".join)
+def test_translation_composes_with_every_option(overrides, tmp_path):
+    cfg = composed("sample", tmp_path, "experiment=none", *overrides)
+    OmegaConf.to_container(cfg, resolve=True)
+    sampler, sde = instantiate(cfg.sampler), instantiate(cfg.sde)
+    assert len(sampler.times(sde, 0.5)) > 10
+    if cfg.metrics is not None:
+        instantiate(cfg.metrics)
+
+
+def test_every_energy_term_composes_in_either_place(tmp_path):
+    for term in options("energy/term"):
+        for place in ("realism", "faithfulness"):
+            cfg = composed("sample", tmp_path, f"energy/term@energy.terms.{place}={term}")
+            target = cfg.energy.terms[place]._target_
+            assert target.rsplit(".", 1)[1].lower() == term.replace("_", "")
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_every_experiment_composes(name, tmp_path):
+    text = (CONF / "experiment" / f"{name}.yaml").read_text()
+    script = "train" if "python train.py" in text else "sample"
+    cfg = composed(script, tmp_path, f"experiment={name}")
+    OmegaConf.to_container(cfg, resolve=True)
+    instantiate(cfg.sde)
+
+
+@pytest.mark.parametrize("name", options("hparams_search"))
+def test_every_search_names_keys_that_exist(name, tmp_path):
+    if name == "optuna":
+        pytest.importorskip("optuna")
+    cfg = composed("sample", tmp_path, f"hparams_search={name}", hydra_too=True)
+    for key in cfg.hydra.sweeper.params:
+        assert OmegaConf.select(cfg, key) is not None
+
+
+@pytest.mark.parametrize(("network", "millions"), [("adm_256", 93.6), ("dse_256", 53.6)])
+def test_the_256_pixel_networks_have_the_published_size(network, millions, tmp_path):
+    model = "score" if network == "adm_256" else "classifier"
+    cfg = composed("train", tmp_path, "sde=vp", "data=afhq", "trainer=gpu", f"model={model}",
+                   f"network={network}")  # fmt: skip
+    with torch.device("meta"):
+        net = instantiate(cfg.network)
+    assert sum(p.numel() for p in net.parameters()) / 1e6 == pytest.approx(millions, abs=0.06)
+
+
+@pytest.mark.slow
+def test_the_command_for_real_data_steps_on_a_cpu(tmp_path):
+    """sde=vp data=afhq network=adm_256, narrower and at 64 pixels, on real AFHQ files."""
+    from egsde.train import train
+
+    root = shared_path("data/samples_256/afhq")
+    cfg = composed("train", tmp_path, "sde=vp", "data=afhq", f"data.root={root}", "data.size=64",
+                   "network=adm_256", "network.num_channels=32", "network.num_head_channels=32",
+                   "network.channel_mult=[1,1,2]", "network.learn_sigma=false", "trainer=gpu",
+                   "trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.max_steps=2",
+                   "trainer.val_check_interval=2", "data.batch_size=2", "data.num_workers=0",
+                   "callbacks.previews=null")  # fmt: skip
+    assert 0.5 < train(cfg) < 2
