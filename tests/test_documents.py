@@ -49,6 +49,8 @@ def told() -> list[tuple[str, tuple[str, ...]]]:
 
 @pytest.mark.parametrize(("program", "overrides"), told(), ids=lambda v: str(v)[:60])
 def test_commands_compose(program, overrides):
+    if "hparams_search=optuna" in overrides:
+        pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     with initialize_config_dir(str(CONF), version_base="1.3"):
         compose(program, list(overrides), return_hydra_config=False)
 
