@@ -1,0 +1,134 @@
+"""Sweeps: every job a folder and a value of its own, in one process or in several."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from demo_networks import write_networks
+from runs import TRAIN, command
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    chosen = write_networks(tmp_path_factory.mktemp("networks"))
+    return [option for option in chosen if not option.startswith("logger")] + ["limit=2"]
+
+
+def resident() -> float:
+    """MiB of memory in use; the calling test is skipped where the system does not tell."""
+    statistics = Path("/proc/self/statm")
+    if not statistics.exists():
+        pytest.skip("this system has no /proc")
+    return int(statistics.read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
+def test_three_jobs_in_one_process(networks, tmp_path, monkeypatch):
+    from egsde import sample as module
+
+    memory = []
+    inner = module.sample
+
+    def measured(cfg):
+        value = inner(cfg)
+        memory.append(resident())
+        return value
+
+    monkeypatch.setattr(module, "sample", measured)
+    weights = "energy.weights.realism=300,500,700"
+    assert command("sample", "-m", *networks, weights, f"hydra.sweep.dir={tmp_path}") == 0
+    found = [json.loads((tmp_path / str(i) / "metrics.json").read_text()) for i in range(3)]
+    assert len({f["metrics"]["l2"] for f in found}) == 3
+    records = [json.loads((tmp_path / str(i) / "run.json").read_text()) for i in range(3)]
+    assert [r["config"]["energy"]["weights"]["realism"] for r in records] == [300, 500, 700]
+    assert [Path(r["config"]["out"]) for r in records] == [tmp_path / str(i) for i in range(3)]
+    assert all((tmp_path / str(i) / "metrics.csv").exists() for i in range(3))
+    assert memory[2] - memory[1] < 30  # MiB; the first job also loads libraries
+
+
+def test_a_job_that_fails_does_not_end_the_sweep(networks, tmp_path, capsys):
+    starts = "translator.t_start=0.3,0.33333,0.5"
+    assert command("sample", "-m", *networks, starts, f"hydra.sweep.dir={tmp_path}") == 1
+    assert "error: " in (told := capsys.readouterr().err) and "Traceback" not in told
+    assert [(tmp_path / str(i) / "metrics.json").exists() for i in range(3)] == [True, False, True]
+
+
+def test_optuna_minimises_the_objective(networks, tmp_path):
+    pytest.importorskip("optuna")
+    arguments = ["hparams_search=optuna", "objective=l2", "hydra.sweeper.n_trials=3"]
+    assert command("sample", *networks, *arguments, f"hydra.sweep.dir={tmp_path}") == 0
+    best = yaml.safe_load((tmp_path / "optimization_results.yaml").read_text())
+    found = [json.loads(p.read_text())["metrics"]["l2"] for p in tmp_path.glob("*/metrics.json")]
+    assert len(found) == 3 and best["best_value"] == pytest.approx(min(found))
+    assert set(best["best_params"]) == {
+        "energy.weights.realism", "energy.weights.faithfulness", "translator.t_start"
+    }  # fmt: skip
+
+
+class Recorded:
+    """Stands in for subprocess.run: writes a result, or fails where the seed is 1."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[list[str], dict[str, str]]] = []
+
+    def __call__(self, arguments: list[str], env: dict[str, str]) -> subprocess.CompletedProcess:
+        self.calls.append((arguments, env))
+        failed = "seed=1" in arguments
+        if not failed:
+            Path(env["EGSDE_RESULT"]).write_text(json.dumps(0.25))
+        return subprocess.CompletedProcess(arguments, int(failed))
+
+
+def test_the_subprocess_launcher_starts_the_same_command(tmp_path, monkeypatch, capsys):
+    started = Recorded()
+    monkeypatch.setattr(subprocess, "run", started)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)  # not by python -m pytest
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    sweep = ["-m", "hydra/launcher=subprocess", f"hydra.sweep.dir={tmp_path / 'a b'}"]
+    options = ["trainer=ddp_cpu", "data.source='x,y'", "seed=0,1,2", "hydra.job.name=mine"]
+    assert command("train", *sweep, *options) == 1
+    assert "job 1 (trainer=ddp_cpu data.source='x,y' seed=1) ended" in capsys.readouterr().err
+    assert len(started.calls) == 3
+    for number, (arguments, environment) in enumerate(started.calls):
+        assert arguments[0] == sys.executable and arguments[1].endswith("train.py")
+        assert {"trainer=ddp_cpu", "data.source='x,y'", f"seed={number}"} <= set(arguments)
+        assert {"hydra.job.name=mine", "hydra/job_logging=none", "hydra.mode=RUN"} <= set(arguments)
+        assert f"hydra.run.dir='{tmp_path / 'a b' / str(number)}'" in arguments
+        assert not any(a.startswith(("hydra/launcher", "hydra.sweep", "-m")) for a in arguments)
+        assert "WORLD_SIZE" not in environment and environment["PATH"] == os.environ["PATH"]
+
+
+def test_optuna_gets_the_values_of_processes(tmp_path, monkeypatch):
+    pytest.importorskip("optuna")
+    started = Recorded()
+    monkeypatch.setattr(subprocess, "run", started)
+    search = ["hydra/launcher=subprocess", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2",
+              "hydra.sweeper.n_jobs=1", "hydra.sweeper.direction=minimize",
+              "hydra.sweeper.sampler.seed=0"]  # fmt: skip
+    swept = "module.optimizer.lr=interval(0.1,0.2)"
+    assert command("train", "-m", *search, swept, f"hydra.sweep.dir={tmp_path}") == 0
+    best = yaml.safe_load((tmp_path / "optimization_results.yaml").read_text())
+    assert best["best_value"] == 0.25 and len(started.calls) == 2
+
+
+@pytest.mark.slow
+def test_a_sweep_of_jobs_with_two_processes_each(tmp_path):
+    tiny = [o for o in TRAIN if "max_steps" not in o and "interval" not in o]
+    program = [sys.executable, str(ROOT / "train.py"), "-m", "hydra/launcher=subprocess", *tiny,
+               "trainer=ddp_cpu", "trainer.max_steps=2", "trainer.val_check_interval=2",
+               "seed=0,1", f"hydra.sweep.dir={tmp_path / 'sweep'}"]  # fmt: skip
+    ended = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["sweep"]
+    folders = sorted(p for p in (tmp_path / "sweep").iterdir() if p.is_dir())
+    assert [p.name for p in folders] == ["0", "1"]
+    assert all((p / "weights.safetensors").exists() for p in folders)

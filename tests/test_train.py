@@ -1,0 +1,123 @@
+"""What a training run leaves behind: numbers, previews, checkpoints, weights."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from PIL import Image
+
+from egsde.sde import DDPM, VP
+from egsde.weights import load_extractor, load_score, read_config, read_weights
+from runs import composed, rows, trained
+
+
+@pytest.fixture(scope="module")
+def score(tmp_path_factory):
+    out = tmp_path_factory.mktemp("score")
+    return out, trained(out)
+
+
+def test_the_numbers_are_logged(score):
+    out, objective = score
+    logged = rows(out)
+    assert [row["step"] for row in logged] == list(range(6))
+    for row in logged:
+        assert row["train/loss"] > 0 and row["train/grad_norm"] > 0
+        assert row["train/images_per_second"] > 0
+        assert row["train/lr"] == pytest.approx(1e-3 * (row["step"] + 1) / 100)
+    validated = [row for row in logged if "val/loss" in row]
+    assert [row["step"] for row in validated] == [2, 5]
+    assert validated[-1]["val/loss"] == pytest.approx(objective)
+    for row in validated:
+        assert {"val/l2", "val/psnr", "val/ssim"} <= row.keys()
+        assert sum(name.startswith("val/loss/t") for name in row) >= 3
+    assert any(name.startswith("train/loss/t") for name in logged[0])
+
+
+def test_previews_are_drawn(score):
+    pictures = sorted((score[0] / "previews").glob("*.png"))
+    assert [p.stem for p in pictures] == ["step_0000003", "step_0000006"]
+    assert Image.open(pictures[0]).width >= 3 * 16
+
+
+def test_checkpoints_hold_plain_values(score):
+    saved = torch.load(score[0] / "checkpoints" / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == 6 and saved["config"]["network"]["num_channels"] == 32
+    assert [p.name for p in (score[0] / "checkpoints").iterdir()] == ["last.ckpt"]
+
+
+def test_weights_are_chosen_by_name_and_know_their_configuration(score):
+    path = score[0] / "weights.safetensors"
+    saved = torch.load(score[0] / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    for use, prefix in (("averaged", "ema.net."), ("raw", "network.")):
+        weights = read_weights(path, use)
+        assert all(torch.equal(value, saved[prefix + name]) for name, value in weights.items())
+    config = read_config(path)
+    assert config["kind"] == "score" and config["steps"] == 6 and config["seed"] == 0
+    model = load_score(str(path), DDPM(), "raw")
+    assert torch.equal(
+        model.net.state_dict()["out.2.weight"], read_weights(path, "raw")["out.2.weight"]
+    )
+    with pytest.raises(ValueError, match="choose one of these"):
+        load_score(str(path), DDPM(), "best")
+    with pytest.raises(ValueError, match="choose the sde="):
+        load_score(str(path), VP())
+    with pytest.raises(ValueError, match="holds a score, not a classifier"):
+        load_extractor(str(path), DDPM())
+
+
+def test_a_run_starts_from_given_weights(score, tmp_path):
+    path = score[0] / "weights.safetensors"
+    trained(tmp_path, f"init_weights={path}", "module.optimizer.lr=0", "trainer.max_steps=1",
+            "callbacks.previews=null")  # fmt: skip
+    before = read_weights(path, "averaged")
+    for use in ("averaged", "raw"):
+        after = read_weights(tmp_path / "weights.safetensors", use)
+        assert all(torch.allclose(after[k], v, atol=1e-7) for k, v in before.items())
+
+
+def test_a_classifier_trains_on_three_domains_of_files(tmp_path):
+    for k, domain in enumerate(("cat", "wild", "dog")):
+        (tmp_path / "data" / "train" / domain).mkdir(parents=True)
+        (tmp_path / "data" / "val" / domain).mkdir(parents=True)
+        for split, n in (("train", 4), ("val", 2)):
+            for i in range(n):
+                picture = Image.new("RGB", (20, 20), (60 * k, 80, 20 * i))
+                picture.save(tmp_path / "data" / split / domain / f"{i}.png")
+    value = trained(tmp_path / "out", "model=classifier", "data=folder", "data.source=cat",
+                    "data.target=dog", "data.extra=[wild]", f"data.root={tmp_path / 'data'}",
+                    "data.num_workers=0", "network.num_classes=3", "network.channel_mult=[1,1]",
+                    drop=("network", "callbacks.previews"))  # fmt: skip
+    assert abs(value - math.log(3)) < 0.5
+    path = tmp_path / "out" / "weights.safetensors"
+    extractor = load_extractor(str(path), DDPM())
+    assert extractor.net.training is False and read_config(path)["data"]["extra"] == ["wild"]
+    assert {"train/accuracy", "val/accuracy"} <= rows(tmp_path / "out")[-1].keys()
+
+
+def test_limit_counts_training_images(tmp_path):
+    data = instantiate(composed("train", tmp_path, "limit=5", "data.batch_size=2").data)
+    view = data.viewed("train")
+    assert view.sizes == [5] and len(data.train_dataloader()) == 3
+    everything = instantiate(composed("train", tmp_path).data).viewed("train")
+    ids = everything.domains[0].ids
+    assert view.domains[0].ids == [ids[k * len(ids) // 5] for k in range(5)]
+    assert (
+        data.viewed("val").sizes
+        == instantiate(composed("train", tmp_path).data).viewed("val").sizes
+    )
+    classes = composed("train", tmp_path, "model=classifier", "limit=5").data
+    assert instantiate(classes).viewed("train").sizes == [5, 5]
+    paired = composed("train", tmp_path, "limit=5", "data.view=paired").data
+    assert instantiate(paired).viewed("train").sizes == [5]
+
+
+def test_the_seed_decides_everything(score, tmp_path):
+    trained(tmp_path / "same", "callbacks.previews=null", "trainer.max_steps=2")
+    trained(tmp_path / "other", "callbacks.previews=null", "trainer.max_steps=2", "seed=1")
+    first = [row["train/loss"] for row in rows(score[0])][:2]
+    assert [row["train/loss"] for row in rows(tmp_path / "same")] == first
+    assert [row["train/loss"] for row in rows(tmp_path / "other")] != first
