@@ -17,11 +17,13 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 from hydra import compose, initialize_config_dir
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from egsde.cli import CONF
+from egsde.reports.grid import MARGIN
 from egsde.sample import sample
 
+LABELS = 60  # room for row names beyond the grids' own margin
 SHOWN = ("fid", "kid", "l2", "psnr", "ssim", "l2_truth")
 
 
@@ -71,7 +73,7 @@ def main() -> None:
     write_csv(args.out / "results.csv", results, args.seeds)
     write_table(args.out / "table.md", results)
     plot(args.out / "frontier.png", results)
-    stack_grids(args.out / "grids.png", args)
+    stack_grids(args.out / "grids.png", args, results)
     print((args.out / "table.md").read_text())
 
 
@@ -120,15 +122,26 @@ def plot(path: Path, results: dict[str, list[dict]]) -> None:
     plt.close(figure)
 
 
-def stack_grids(path: Path, args: argparse.Namespace) -> None:
-    """The grids of all rows, first seed, one above the other."""
-    folders = [args.out / row.replace(":", "_") / f"seed{args.seeds[0]}" for row in args.rows]
-    grids = [Image.open(folder / "grid.png") for folder in folders]
-    canvas = Image.new("RGB", (max(g.width for g in grids), sum(g.height for g in grids)), "white")
-    top = 0
-    for picture in grids:
-        canvas.paste(picture, (0, top))
-        top += picture.height
+def stack_grids(path: Path, args: argparse.Namespace, results: dict[str, list[dict]]) -> None:
+    """Sources, the first seed's translations of every row under its name, and any truth."""
+    grids = {
+        row: Image.open(args.out / row.replace(":", "_") / f"seed{args.seeds[0]}" / "grid.png")
+        for row in args.rows
+    }
+    first = next(iter(grids.values()))
+    parts = 3 if "l2_truth" in next(iter(results.values()))[0] else 2
+    height = first.height // parts
+    strips = [("source", first.crop((0, 0, first.width, height)))]
+    for row, grid in grids.items():
+        strips.append((row, grid.crop((0, height, grid.width, 2 * height))))
+    if parts == 3:
+        strips.append(("truth", first.crop((0, 2 * height, first.width, 3 * height))))
+    canvas = Image.new("RGB", (first.width + LABELS, height * len(strips)), "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
+    for i, (label, strip) in enumerate(strips):
+        canvas.paste(strip, (LABELS, i * height))
+        draw.rectangle((0, i * height, LABELS + MARGIN - 1, (i + 1) * height), fill="white")
+        draw.text((6, i * height + height // 2 - 8), label, fill="black", font=font)
     canvas.save(path)
 
 
