@@ -50,6 +50,7 @@ def train(cfg: DictConfig) -> float | None:
         except SIGTERMException:
             rank_zero_only(print)(f"stopped at step {trainer.global_step}; out={out} goes on")
             raise SystemExit(143) from None  # as the shell says it; Lightning's own code is 0
+        rank_zero_only(print)(f"checkpoints, weights.safetensors and metrics.csv in {out}")
         value = trainer.callback_metrics.get(cfg.objective)
     return None if value is None else float(value)
 
@@ -78,10 +79,9 @@ def _checkpoint_to_resume(resume: str | None, out: Path, config: dict[str, Any])
 
 
 def _kept(config: dict[str, Any], key: str) -> Any:
-    value = config.get(key)
     if key == "data":
-        return {k: v for k, v in value.items() if k not in FREE_DATA and v is not None}
-    return value
+        return {k: v for k, v in config[key].items() if k not in FREE_DATA and v is not None}
+    return config.get(key)
 
 
 def _initialise(module: Any, weights: str) -> None:

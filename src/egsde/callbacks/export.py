@@ -51,7 +51,8 @@ class Export(Callback):
             self._save_checkpoint(trainer)
         if not trainer.is_global_zero:
             return
-        everything = {"averaged": module.ema.net, "raw": module.network}
+        modules: Any = module
+        everything = {"averaged": modules.ema.net, "raw": modules.network}
         trained = {key: self.config[key] for key in RECORDED} | {"steps": trainer.global_step}
         networks = {name: everything[name] for name in self.use}
         save_weights(self.out / "weights.safetensors", networks, trained, self.half)

@@ -24,6 +24,7 @@ class Throughput(Callback):
     ) -> None:
         self.seconds += time.perf_counter() - self.started
         self.images += len(batch["image"]) * trainer.world_size
-        if trainer.global_step % trainer.log_every_n_steps == 0 and self.seconds:
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if trainer.global_step % every == 0 and self.seconds:
             module.log("train/images_per_second", self.images / self.seconds)
             self.images, self.seconds = 0, 0.0
