@@ -54,12 +54,12 @@ def test_translation_composes_with_every_option(overrides, tmp_path):
         instantiate(cfg.metrics)
 
 
-def test_every_energy_term_composes_in_either_place(tmp_path):
-    for term in options("energy/term"):
-        for place in ("realism", "faithfulness"):
-            cfg = composed("sample", tmp_path, f"energy/term@energy.terms.{place}={term}")
-            target = cfg.energy.terms[place]._target_
-            assert target.rsplit(".", 1)[1].lower() == term.replace("_", "")
+def test_every_energy_term_composes(tmp_path):
+    for number, term in enumerate(options("energy/term")):
+        place = ("realism", "faithfulness")[number % 2]
+        cfg = composed("sample", tmp_path, f"energy/term@energy.terms.{place}={term}")
+        target = cfg.energy.terms[place]._target_
+        assert target.rsplit(".", 1)[1].lower() == term.replace("_", "")
 
 
 @pytest.mark.parametrize("name", options("experiment"))

@@ -52,7 +52,9 @@ def interrupt(kind: str, out) -> None:
         trained(out, *QUICK, CONSTANT, "trainer.max_steps=4")
 
 
-@pytest.mark.parametrize("kind", ["Crash", "Terminate", "ended"])
+@pytest.mark.parametrize(
+    "kind", ["Crash", "Terminate", pytest.param("ended", marks=pytest.mark.slow)]
+)
 def test_the_resumed_run_equals_the_straight_one(kind, straight, tmp_path, capsys):
     interrupt(kind, tmp_path)
     trained(tmp_path, *QUICK, CONSTANT)

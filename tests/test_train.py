@@ -115,6 +115,7 @@ def test_limit_counts_training_images(tmp_path):
     assert instantiate(paired).viewed("train").sizes == [5]
 
 
+@pytest.mark.slow
 def test_the_seed_decides_everything(score, tmp_path):
     trained(tmp_path / "same", "callbacks.previews=null", "trainer.max_steps=2")
     trained(tmp_path / "other", "callbacks.previews=null", "trainer.max_steps=2", "seed=1")
