@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from egsde.callbacks.progress import Advance, images_bar, step_by_step
-from egsde.data import output_name
+from egsde.data import UnpairedData, output_name
 from egsde.metrics import Suite
 from egsde.noise import Noise
 from egsde.reports import draw_grid
@@ -61,7 +61,7 @@ class Report:
 class Made:
     """Counts the images made on this rank, the seconds, and each network's evaluations of them."""
 
-    def __init__(self, networks: dict[str, nn.Module]) -> None:
+    def __init__(self, networks: Mapping[str, Any]) -> None:
         self.networks = networks
         self.images, self.seconds = 0, 0.0
         self.calls = dict.fromkeys(networks, 0)
@@ -109,7 +109,7 @@ class Translate(Callback):
             report.grid.save(folder / f"step_{trainer.global_step:07d}.png")
             log_image(trainer, "previews", report.grid, trainer.global_step)
 
-    def on_test_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_test_epoch_end(self, trainer: Trainer, module: Any) -> None:
         self.report = self.run(
             trainer, module.translator, module.data, module.device, images=self.out / "images"
         )
@@ -124,7 +124,7 @@ class Translate(Callback):
         self,
         trainer: Trainer,
         translator: Translator,
-        data: LightningDataModule,
+        data: UnpairedData,
         device: torch.device,
         images: Path | None,
     ) -> Report:
@@ -183,7 +183,7 @@ class Translate(Callback):
     def _gather(
         self,
         trainer: Trainer,
-        data: LightningDataModule,
+        data: UnpairedData,
         kept: list[tuple[Tensor, ...]],
         made: Made,
         total: int,
@@ -208,7 +208,7 @@ class Translate(Callback):
             report.per_image = found["per_image"]
         return report
 
-    def _set_reference(self, trainer: Trainer, data: LightningDataModule) -> None:
+    def _set_reference(self, trainer: Trainer, data: UnpairedData) -> None:
         """Real images of both domains, the source those that are translated; once a run."""
         assert self.metrics is not None
         split = self.metrics.protocol.reference_split
@@ -239,8 +239,10 @@ def log_image(trainer: Trainer, name: str, picture: Image.Image, step: int) -> N
     for logger in trainer.loggers:
         if hasattr(logger, "log_image"):  # Weights & Biases
             logger.log_image(name, [picture], step=step)
-        elif hasattr(getattr(logger, "experiment", None), "add_image"):  # TensorBoard
-            logger.experiment.add_image(name, np.array(picture), step, dataformats="HWC")
+            continue
+        board: Any = getattr(logger, "experiment", None)
+        if hasattr(board, "add_image"):  # TensorBoard
+            board.add_image(name, np.array(picture), step, dataformats="HWC")
 
 
 def log_table(trainer: Trainer, report: Report, images: Path, most: int = 200) -> None:

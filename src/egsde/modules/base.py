@@ -47,7 +47,7 @@ class TimedModule(LightningModule):
         self.bins = {"train": TimeBins(bins), "val": TimeBins(bins)}
         self.seed = 0  # set by the entry point
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(self.network.parameters())
         total = int(self.trainer.estimated_stepping_batches)
         scheduler = LambdaLR(optimizer, lambda step: self.schedule(step, total))
@@ -75,7 +75,8 @@ class TimedModule(LightningModule):
         self.ema.update(self.network)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self.global_step % self.trainer.log_every_n_steps == 0:
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if self.global_step % every == 0:
             self.log_dict(self.bins["train"].pop("train/" + self.binned))
 
     def on_validation_epoch_end(self) -> None:

@@ -36,8 +36,8 @@ class EMA(nn.Module):
         """Move towards `net`; buffers are copied."""
         n = int(self.updates)
         weight = 1 - min(self.decay, (1 + n) / (10 + n))
-        averaged, current = list(self.net.parameters()), list(net.parameters())
-        torch._foreach_lerp_(averaged, current, weight)
+        for average, value in zip(self.net.parameters(), net.parameters(), strict=True):
+            average.lerp_(value, weight)
         for ours, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
             ours.copy_(theirs)
         self.updates += 1
