@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start, too
 
 import egsde  # noqa: E402, F401, I001  (first: it prepares the import of torchvision)
 import torch  # noqa: E402

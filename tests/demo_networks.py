@@ -53,6 +53,7 @@ def write_networks(folder: Path) -> list[str]:
         f"extractor.weights={classifier}",
         "data.size=16",
         "sampler.grid.steps=10",
+        "translator.t_start=0.5",
         "energy.terms.faithfulness.factor=2",
         "metrics=pairwise",
         "trainer.accelerator=cpu",
