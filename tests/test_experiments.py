@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from PIL import Image
 
-from egsde.callbacks.translate import to_uint8
+from egsde.callbacks.pictures import to_uint8
 from egsde.data import output_name
 from egsde.energies import DomainCosine, LowPassL2
 from egsde.grids import Uniform

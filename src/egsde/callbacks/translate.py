@@ -7,7 +7,6 @@ meet once, when the numbers are gathered.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,17 +21,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
+from egsde.callbacks.pictures import log_image, log_table, save_png, to_uint8
 from egsde.callbacks.progress import Advance, images_bar, step_by_step
 from egsde.data import UnpairedData, output_name
 from egsde.metrics import Suite
 from egsde.noise import Noise
 from egsde.reports import draw_grid
 from egsde.translators import Translator, networks_of
-
-
-def to_uint8(image: Tensor) -> Tensor:
-    """[-1, 1] floats to uint8, clamped and rounded, on the CPU."""
-    return ((image + 1) * 127.5).round().clamp(0, 255).to("cpu", torch.uint8)
 
 
 def all_gather(value: Any) -> list[Any]:
@@ -116,7 +111,7 @@ class Translate(Callback):
         if trainer.is_global_zero and self.report.grid is not None:
             self.report.grid.save(self.out / "grid.png")
             log_image(trainer, "grid", self.report.grid, 0)
-            log_table(trainer, self.report, self.out / "images")
+            log_table(trainer, self.report.per_image, self.out / "images")
             for logger in trainer.loggers:
                 logger.log_metrics(self.report.metrics, step=0)
 
@@ -161,22 +156,25 @@ class Translate(Callback):
         ids = batch["id"]
         paths = [images / output_name(i) for i in ids] if images is not None else []
         done = {b for b, path in enumerate(paths) if path.exists()}
-        todo = [b for b in range(len(ids)) if b not in done]
+        missing = [b for b in range(len(ids)) if b not in done]
         x0 = batch["x0"]
         y = torch.empty(x0.shape, dtype=torch.uint8)
-        if todo:
-            rows = torch.as_tensor(todo)
+        if missing:
+            rows = torch.as_tensor(missing)
             tensors = {k: v[rows].to(device) for k, v in batch.items() if isinstance(v, Tensor)}
             x = tensors.pop("x0")
             tensors.pop("truth", None)
-            noise = Noise(self.seed, [ids[b] for b in todo])
+            noise = Noise(self.seed, [ids[b] for b in missing])
             score = made.networks["score"]
-            with made.count(len(todo)), step_by_step(score, translator.steps, len(todo), advance):
+            with (
+                made.count(len(missing)),
+                step_by_step(score, translator.steps, len(missing), advance),
+            ):
                 y[rows] = to_uint8(translator(x, noise, **tensors))
         advance(len(done))
         for b in done:
             y[b] = torch.from_numpy(np.array(Image.open(paths[b]).convert("RGB"))).permute(2, 0, 1)
-        for b in todo if paths else ():
+        for b in missing if paths else ():
             save_png(y[b], paths[b])
         return y
 
@@ -224,36 +222,3 @@ def shared_out(dataset: Any, name: str, rank: int, world: int) -> Iterator[Tenso
     """One rank's images of a dataset as uint8 batches of one."""
     for i in range(rank, len(dataset), world):
         yield to_uint8(dataset[i][name])[None]
-
-
-def save_png(image: Tensor, path: Path) -> None:
-    """Write uint8 (3, H, W) so that the file is either complete or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(temporary, format="PNG")
-    temporary.replace(path)
-
-
-def log_image(trainer: Trainer, name: str, picture: Image.Image, step: int) -> None:
-    """To every logger that shows pictures."""
-    for logger in trainer.loggers:
-        if hasattr(logger, "log_image"):  # Weights & Biases
-            logger.log_image(name, [picture], step=step)
-            continue
-        board: Any = getattr(logger, "experiment", None)
-        if hasattr(board, "add_image"):  # TensorBoard
-            board.add_image(name, np.array(picture), step, dataformats="HWC")
-
-
-def log_table(trainer: Trainer, report: Report, images: Path, most: int = 200) -> None:
-    """Per-image numbers beside the pictures, for loggers that have tables; at most `most` rows."""
-    for logger in trainer.loggers:
-        if hasattr(logger, "log_table") and report.per_image:
-            import wandb
-
-            columns = list(report.per_image[0])
-            rows = [
-                [wandb.Image(str(images / output_name(row["id"]))), *(row[c] for c in columns)]
-                for row in report.per_image[:most]
-            ]
-            logger.log_table("images", columns=["translation", *columns], data=rows)

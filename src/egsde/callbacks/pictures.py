@@ -1,0 +1,55 @@
+"""Translations as pictures: on the disk as PNG, and in the loggers that show them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Trainer
+from PIL import Image
+from torch import Tensor
+
+from egsde.data import output_name
+
+
+def to_uint8(image: Tensor) -> Tensor:
+    """[-1, 1] floats to uint8, clamped and rounded, on the CPU."""
+    return ((image + 1) * 127.5).round().clamp(0, 255).to("cpu", torch.uint8)
+
+
+def save_png(image: Tensor, path: Path) -> None:
+    """Write uint8 (3, H, W) so that the file is either complete or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(temporary, format="PNG")
+    temporary.replace(path)
+
+
+def log_image(trainer: Trainer, name: str, picture: Image.Image, step: int) -> None:
+    """To every logger that shows pictures."""
+    for logger in trainer.loggers:
+        if hasattr(logger, "log_image"):  # Weights & Biases
+            logger.log_image(name, [picture], step=step)
+            continue
+        board: Any = getattr(logger, "experiment", None)
+        if hasattr(board, "add_image"):  # TensorBoard
+            board.add_image(name, np.array(picture), step, dataformats="HWC")
+
+
+def log_table(
+    trainer: Trainer, per_image: list[dict[str, Any]], images: Path, most: int = 200
+) -> None:
+    """Per-image numbers beside the pictures, for loggers that have tables; at most `most` rows."""
+    for logger in trainer.loggers:
+        if hasattr(logger, "log_table") and per_image:
+            import wandb
+
+            columns = list(per_image[0])
+            rows = [
+                [wandb.Image(str(images / output_name(row["id"]))), *(row[c] for c in columns)]
+                for row in per_image[:most]
+            ]
+            logger.log_table("images", columns=["translation", *columns], data=rows)
