@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -15,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from egsde.modules.bins import TimeBins
 from egsde.modules.ema import EMA
 
+Model = TypeVar("Model", bound=nn.Module)
 Schedule = Callable[[int, int], float]  # (step, total steps) -> factor of the learning rate
 
 
@@ -46,6 +48,12 @@ class TimedModule(LightningModule):
         self.make_optimizer, self.schedule = optimizer, schedule
         self.bins = {"train": TimeBins(bins), "val": TimeBins(bins)}
         self.seed = 0  # set by the entry point
+
+    def with_averaged_net(self, model: Model) -> Model:
+        """A view of `model` whose `net` is the averaged network."""
+        view = copy.copy(model)
+        view._modules = {**model._modules, "net": self.ema.net}
+        return view
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(self.network.parameters())

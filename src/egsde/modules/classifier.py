@@ -6,7 +6,6 @@ from the start stays at chance for long, so the largest time grows over the firs
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -46,9 +45,7 @@ class DomainClassifierModule(TimedModule):
     @property
     def averaged(self) -> Extractor:
         """The extractor with the averaged weights."""
-        model = copy.copy(self.extractor)
-        model._modules = {**self.extractor._modules, "net": self.ema.net}
-        return model
+        return self.with_averaged_net(self.extractor)
 
     def t_largest(self) -> float:
         """The largest time now, as a fraction of T."""

@@ -6,7 +6,6 @@ eps, x_0 or v (`egsde.predictions`).
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -34,9 +33,7 @@ class ScoreModule(TimedModule):
     @property
     def averaged(self) -> ScoreModel:
         """The score with the averaged weights."""
-        model = copy.copy(self.score)
-        model._modules = {**self.score._modules, "net": self.ema.net}
-        return model
+        return self.with_averaged_net(self.score)
 
     def loss(self, score: ScoreModel, x0: Tensor, stage: str) -> Tensor:
         """Mean squared error per element; the per-image values go to the time bins."""
