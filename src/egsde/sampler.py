@@ -30,7 +30,8 @@ class Sampler:
     denoise: bool = False
 
     def times(self, sde: SDE, start: float) -> Tensor:
-        """float64 (n + 1,), from start down to t_min."""
+        """float64 (n + 1,), from start down to t_min; ValueError where the solver cannot run."""
+        self.solver.check(sde)
         return self.grid.times(sde, start)
 
     @torch.inference_mode(False)  # energies differentiate, also inside an evaluation loop

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from egsde.noise import Randn
 from egsde.reverse import Reverse
-from egsde.solvers.base import Carry
+from egsde.solvers.base import Carry, Solver
 
 
 def posterior(std: Tensor, sigma_s: Tensor, sigma_t: Tensor) -> Tensor:
@@ -27,10 +28,12 @@ def beta(std: Tensor, sigma_s: Tensor, sigma_t: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Ancestral:
+class Ancestral(Solver):
     """variance: the standard deviation of the step's noise, `posterior` or `beta`."""
 
     variance: Callable[[Tensor, Tensor, Tensor], Tensor] = posterior
+    weak_order: ClassVar[float] = 1.0
+    strong_order: ClassVar[float] = 1.0
 
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None

@@ -6,19 +6,22 @@ Song 2021 (arXiv 2010.02502), eq. 12. eta = 0 is deterministic, eta = 1 is ances
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from egsde.noise import Randn
 from egsde.reverse import Reverse
-from egsde.solvers.base import Carry
+from egsde.solvers.base import Carry, Solver
 
 
 @dataclass(frozen=True)
-class DDIM:
+class DDIM(Solver):
     """eta in [0, 1]."""
 
     eta: float = 0.0
+    weak_order: ClassVar[float] = 1.0
+    strong_order: ClassVar[float] = 1.0
 
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None

@@ -6,16 +6,17 @@ g does not depend on x, so Milstein's correction vanishes and this is Milstein's
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from egsde.noise import Randn
 from egsde.reverse import Reverse
-from egsde.solvers.base import Carry
+from egsde.solvers.base import Carry, Solver
 
 
 @dataclass(frozen=True)
-class EulerMaruyama:
+class EulerMaruyama(Solver):
     """eta = 1: reverse SDE; eta = 0: Euler's method for the probability-flow ODE.
 
     A step into clean data (a chain's level 0) adds no noise: z = 0 at the last step of EGSDE's
@@ -23,6 +24,8 @@ class EulerMaruyama:
     """
 
     eta: float = 1.0
+    weak_order: ClassVar[float] = 1.0
+    strong_order: ClassVar[float] = 1.0  # as Milstein's: the noise is additive
 
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
