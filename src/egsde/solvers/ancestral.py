@@ -32,8 +32,8 @@ class Ancestral(Solver):
     """variance: the standard deviation of the step's noise, `posterior` or `beta`."""
 
     variance: Callable[[Tensor, Tensor, Tensor], Tensor] = posterior
-    weak_order: ClassVar[float] = 1.0
-    strong_order: ClassVar[float] = 1.0
+    weak_order: ClassVar[float | None] = 1.0
+    strong_order: ClassVar[float | None] = 1.0
 
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
@@ -23,8 +23,8 @@ class Solver:
     convergence as steps shrink (a corrector alone), or not defined.
     """
 
-    weak_order: float | None = None
-    strong_order: float | None = None
+    weak_order: ClassVar[float | None] = None
+    strong_order: ClassVar[float | None] = None
 
     def check(self, sde: SDE) -> None:
         """Raise ValueError where the method has no meaning on this process."""

@@ -20,8 +20,8 @@ class DDIM(Solver):
     """eta in [0, 1]."""
 
     eta: float = 0.0
-    weak_order: ClassVar[float] = 1.0
-    strong_order: ClassVar[float] = 1.0
+    weak_order: ClassVar[float | None] = 1.0
+    strong_order: ClassVar[float | None] = 1.0
 
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None

@@ -24,8 +24,8 @@ class EulerMaruyama(Solver):
     """
 
     eta: float = 1.0
-    weak_order: ClassVar[float] = 1.0
-    strong_order: ClassVar[float] = 1.0  # as Milstein's: the noise is additive
+    weak_order: ClassVar[float | None] = 1.0
+    strong_order: ClassVar[float | None] = 1.0  # as Milstein's: the noise is additive
 
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
