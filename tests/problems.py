@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,6 +12,7 @@ from torch import Tensor
 
 from egsde.energies import Energy
 from egsde.sde import SDE
+from shared import shared_path
 
 
 def f64(value: float) -> Tensor:
@@ -51,6 +54,37 @@ class Mixture:
 
     def component_score(self, sde: SDE, sign: float) -> Callable[..., Tensor]:
         return Gaussian(sign, self.variance).score(sde)
+
+
+class RecordedMixture:
+    """sum_k weights_k N(means_k, std_k^2 I) of the recorded runs, float64 (B, 3, 2, 2)."""
+
+    def __init__(self) -> None:
+        recorded = json.loads(shared_path("oracles/gmm.json").read_text())["gmm"]
+        self.weights, self.std, self.means = (
+            torch.tensor(recorded[key], dtype=torch.float64) for key in ("weights", "std", "means")
+        )  # (3,), (3,), (3, 3, 2, 2)
+
+    def _parts(self, sde: SDE, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """log weights_k N(x; ...) (B, 3), offsets of x from the means (B, 3, ...), variances."""
+        alpha, sigma = sde.alpha(t).reshape(-1, 1), sde.sigma(t).reshape(-1, 1)
+        variance = (alpha * self.std).square() + sigma.square()  # (1 or B, 3)
+        offset = x[:, None] - alpha[..., None, None, None] * self.means
+        squares = offset.square().flatten(2).sum(2) / variance
+        log_norm = -0.5 * self.means[0].numel() * (2 * math.pi * variance).log()
+        return self.weights.log() + log_norm - 0.5 * squares, offset, variance
+
+    def log_prob(self, sde: SDE, x: Tensor, t: Tensor) -> Tensor:
+        """log p_t(x), (B,)."""
+        return self._parts(sde, x, t)[0].logsumexp(1)
+
+    def score(self, sde: SDE) -> Callable[..., Tensor]:
+        def score(y: Tensor, t: Tensor, source: object = None) -> Tensor:
+            log_parts, offset, variance = self._parts(sde, y, t)
+            share = (log_parts.softmax(1) / variance)[..., None, None, None]
+            return -(share * offset).sum(1)
+
+        return score
 
 
 @dataclass(frozen=True)

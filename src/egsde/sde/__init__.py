@@ -1,0 +1,35 @@
+"""Forward processes, continuous and chains of levels."""
+
+from egsde.sde.base import SDE, VarianceExploding, VariancePreserving
+from egsde.sde.chains import DDPM, NCSN, Chain
+from egsde.sde.continuous import EDM, VE, VP, CosineVP, SubVP
+from egsde.sde.tables import (
+    const_betas,
+    cosine_betas,
+    geometric_sigmas,
+    jsd_betas,
+    linear_betas,
+    quad_betas,
+    sigmoid_betas,
+)
+
+__all__ = [
+    "DDPM",
+    "EDM",
+    "NCSN",
+    "SDE",
+    "VE",
+    "VP",
+    "Chain",
+    "CosineVP",
+    "SubVP",
+    "VarianceExploding",
+    "VariancePreserving",
+    "const_betas",
+    "cosine_betas",
+    "geometric_sigmas",
+    "jsd_betas",
+    "linear_betas",
+    "quad_betas",
+    "sigmoid_betas",
+]

@@ -1,0 +1,47 @@
+"""Tables of chains: beta_i of DDPM and sigma_i of NCSN for the levels i = 1 .. levels, float64."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def linear_betas(levels: int = 1000, start: float = 1e-4, end: float = 0.02) -> Tensor:
+    """beta_i evenly spaced (Ho 2020)."""
+    return torch.linspace(start, end, levels, dtype=torch.float64)
+
+
+def quad_betas(levels: int = 1000, start: float = 1e-4, end: float = 0.02) -> Tensor:
+    """sqrt(beta_i) evenly spaced."""
+    return torch.linspace(start**0.5, end**0.5, levels, dtype=torch.float64).square()
+
+
+def const_betas(levels: int = 1000, value: float = 0.02) -> Tensor:
+    """beta_i = value."""
+    return torch.full((levels,), value, dtype=torch.float64)
+
+
+def jsd_betas(levels: int = 1000) -> Tensor:
+    """beta_i = 1 / (levels - i + 1): alpha^2 falls linearly to zero (Sohl-Dickstein 2015)."""
+    return 1.0 / torch.linspace(levels, 1, levels, dtype=torch.float64)
+
+
+def sigmoid_betas(levels: int = 1000, start: float = 1e-4, end: float = 0.02) -> Tensor:
+    """A sigmoid of [-6, 6] between start and end."""
+    ramp = torch.linspace(-6, 6, levels, dtype=torch.float64).sigmoid()
+    return start + (end - start) * ramp
+
+
+def cosine_betas(levels: int = 1000, offset: float = 0.008, largest: float = 0.999) -> Tensor:
+    """alpha^2 = cos^2 of a shifted time, beta_i capped (Nichol 2021, eq. 17)."""
+    t = torch.linspace(0, 1, levels + 1, dtype=torch.float64)
+    alpha_bar = torch.cos((t + offset) / (1 + offset) * math.pi / 2).square()
+    return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=largest)
+
+
+def geometric_sigmas(levels: int = 1000, smallest: float = 0.01, largest: float = 50.0) -> Tensor:
+    """log(sigma_i) evenly spaced (Song 2021); 10 levels from 0.01 to 1 are NCSNv1's (Song 2019)."""
+    ends = math.log(smallest), math.log(largest)
+    return torch.linspace(*ends, levels, dtype=torch.float64).exp()
