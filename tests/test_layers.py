@@ -10,7 +10,7 @@ LAYERS = [  # bottom first; reverse names SDE in annotations, sde builds it
     {"sde", "reverse", "noise", "filters", "predictions", "networks"},
     {"sampler", "solvers", "grids", "source"},
     {"energies", "constraints", "scores"},
-    {"translators", "codecs"},
+    {"translators", "codecs", "likelihood"},
     {"methods"},
     {"modules", "data", "metrics", "weights"},
     {"callbacks", "reports"},
