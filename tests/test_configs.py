@@ -49,7 +49,10 @@ def test_translation_composes_with_every_option(overrides, tmp_path):
     cfg = composed("sample", tmp_path, "experiment=none", *overrides)
     OmegaConf.to_container(cfg, resolve=True)
     sampler, sde = instantiate(cfg.sampler), instantiate(cfg.sde)
-    assert len(sampler.times(sde, 0.5)) > 10
+    try:
+        assert len(sampler.times(sde, 0.5)) > 10
+    except ValueError as refusal:  # a method without meaning on this process names another sde
+        assert "sde=" in str(refusal)
     if cfg.metrics is not None:
         instantiate(cfg.metrics)
 
