@@ -1,12 +1,13 @@
 """Time grids: t_start = t_0 > t_1 > ... > t_n, where a sampler's steps begin and end.
 
-`steps` counts steps over the whole [0, T]; a translation from t_start runs the share
-n = steps t_start / T of them. Grids end at t_min (0 for a chain) and are snapped to a chain's
-levels; a grid that would visit a level twice is an error.
+`steps` counts steps of a whole run from T; a translation from t_start runs the share
+n = steps `sde.share(t_start)` of them. Grids end at t_min (0 for a chain) and are snapped to a
+chain's levels; a grid that would visit a level twice is an error.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -32,14 +33,15 @@ def _snapped(
         times[0], times[-1] = start, sde.t_min
         return sde.snap(times)
 
-    n = max(1, round(steps * start / sde.T))
+    share = sde.share(start)
+    n = max(1, round(steps * share))
     times = snapped(n)
     if bool((times.diff() >= 0).any()):
         fewer = (k for k in range(n - 1, 0, -1) if bool((snapped(k).diff() < 0).all()))
         largest = next(fewer, 1)
         raise ValueError(
             f"{grid} visits a level of {sde} twice: from t_start={start} it can take at most "
-            f"{largest} steps; use steps={int(largest * sde.T / start)}"
+            f"{largest} steps; use steps={int(largest / share)}"
         )
     return times
 
@@ -83,36 +85,38 @@ class Quadratic:
 
 
 @dataclass(frozen=True)
-class LogSNR:
-    """Evenly spaced log(alpha / sigma) (Lu 2022); a chain's last step goes from level 1 to 0."""
+class Respaced:
+    """Evenly spaced from t_start to the first noisy time, then a step into clean data: the
+    "timestep_respacing" of guided-diffusion (Nichol 2021), whose last step leaves level 1."""
 
-    steps: int = 20
+    steps: int = 100
 
     def __post_init__(self) -> None:
         _check_steps(self, self.steps)
 
     def times(self, sde: SDE, start: float) -> Tensor:
         def place(n: int) -> Tensor:
-            clean = torch.tensor([sde.t_min], dtype=torch.float64)
             ends = torch.tensor([start, sde.t_noisy], dtype=torch.float64)
-            jumps = int(sde.t_noisy > sde.t_min)  # the step into clean data, where SNR is infinite
-            first, last = _log_snr(sde, ends).tolist()
-            levels = torch.linspace(first, last, n + 1 - jumps, dtype=torch.float64)
-            times = _invert(lambda t: _log_snr(sde, t), levels, sde.t_noisy, start)
-            return torch.cat([times, clean]) if jumps else times
+    clean = torch.tensor([sde.t_min], dtype=torch.float64)
+    jumps = int(sde.t_noisy > sde.t_min)  # the step into clean data, where sigma is 0
 
-        return _snapped(self, self.steps, sde, start, place)
+    def place(n: int) -> Tensor:
+        first, last = falling(ends).tolist()
+        if not math.isfinite(first):
+            raise ValueError(f"{sde} has no signal at {start}, where {grid} starts; use Uniform")
+        values = torch.linspace(first, last, n + 1 - jumps, dtype=torch.float64)
+        times = _invert(falling, values, sde.t_noisy, start)
+        return torch.cat([times, clean]) if jumps else times
 
-
-def _log_snr(sde: SDE, t: Tensor) -> Tensor:
-    return sde.alpha(t).log() - sde.sigma(t).log()
+    return place
 
 
 def _invert(falling: Callable[[Tensor], Tensor], values: Tensor, low: float, high: float) -> Tensor:
-    """Bisection to float64 accuracy."""
+    """Bisection to float64 accuracy; between two levels of a chain, the one nearer in value."""
     below, above = torch.full_like(values, low), torch.full_like(values, high)
-    for _ in range(60):
+    for _ in range(80):
         middle = (below + above) / 2
         larger = falling(middle) > values
         below, above = torch.where(larger, middle, below), torch.where(larger, above, middle)
-    return (below + above) / 2
+    nearer = (falling(below) - values).abs() < (falling(above) - values).abs()
+    return torch.where(nearer, below, above)

@@ -7,7 +7,7 @@ from egsde.energies.base import Energy
 from egsde.sampler import Sampler
 from egsde.scores import Score
 from egsde.sde import SDE
-from egsde.translators import Diffusion
+from egsde.translators import Diffusion, prior
 
 
 def egsde(
@@ -46,3 +46,8 @@ def sdedit(
     """SDEdit (Meng 2022): EGSDE without energy; with mask, pixels where cond mask is 1 are kept."""
     constraint = KeepKnown() if mask else None
     return Diffusion(sde, score, sampler, constraint=constraint, t_start=t_start, repeats=repeats)
+
+
+def generate(sde: SDE, score: Score, sampler: Sampler) -> Diffusion:
+    """Unconditional sampling from noise at sde.T: new images in the shape of the sources."""
+    return Diffusion(sde, score, sampler, start=prior)

@@ -38,13 +38,20 @@ def noised(source: Source, times: Tensor, noise: Noise) -> Tensor:
     return source.start(times[0])
 
 
+def prior(source: Source, times: Tensor, noise: Noise) -> Tensor:
+    """y = sigma eps at times[0]: pure noise; the source only gives shape and names."""
+    eps = noise.stream("start")(source.x0)
+    return (source.sde.sigma(times[0]) * eps).to(eps.dtype)
+
+
 @dataclass(frozen=True)
 class Diffusion:
     """Every diffusion translation method; `methods` names the papers' choices.
 
     x0 and the result are (B, C, H, W), unclamped. repeats: translate the result again with new
     noise; as in the official code (runners/egsde.py) the start then perturbs the previous result,
-    while x_t keeps noising the original x0. ValueError if t_start is no time of the sde or
+    while x_t keeps noising the original x0. t_start: a time of the sde, in its own units (a share
+    of [0, 1], but a noise level for EDM); None is sde.T. ValueError if the sde has no such time or
     source_noise is unknown.
     """
 
@@ -54,20 +61,26 @@ class Diffusion:
     energy: Energy | None = None
     constraint: Constraint | None = None
     start: Start = noised
-    t_start: float = 1.0
+    t_start: float | None = None
     source_noise: str = "shared"
     repeats: int = 1
 
     def __post_init__(self) -> None:
         check_mode(self.source_noise)
-        self.sampler.times(self.sde, self.t_start)
+        _ = self.times
         if self.repeats < 1:
             raise ValueError(f"repeats must be at least 1, got {self.repeats}")
 
     @property
+    def times(self) -> Tensor:
+        """The grid of one repeat, float64 (n + 1,)."""
+        start = self.sde.T if self.t_start is None else self.t_start
+        return self.sampler.times(self.sde, start)
+
+    @property
     def steps(self) -> int:
         """Solver steps of one translation, all repeats together."""
-        return self.repeats * (len(self.sampler.times(self.sde, self.t_start)) - 1)
+        return self.repeats * (len(self.times) - 1)
 
     def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor:
         return deque(self.trajectory(x0, noise, **cond), maxlen=1).pop()[2]
@@ -78,7 +91,7 @@ class Diffusion:
         self, x0: Tensor, noise: Noise, **cond: Tensor
     ) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield (i, t, y) of every state, one repeat after the other."""
-        times = self.sampler.times(self.sde, self.t_start)
+        times = self.times
         y = x0
         for k in range(self.repeats):
             fresh = noise.child(k)
