@@ -96,7 +96,56 @@ class Respaced:
 
     def times(self, sde: SDE, start: float) -> Tensor:
         def place(n: int) -> Tensor:
-            ends = torch.tensor([start, sde.t_noisy], dtype=torch.float64)
+            clean = torch.tensor([sde.t_min], dtype=torch.float64)
+            jumps = int(sde.t_noisy > sde.t_min)
+            times = torch.linspace(start, sde.t_noisy, n + 1 - jumps, dtype=torch.float64)
+            return torch.cat([times, clean]) if jumps else times
+
+        return _snapped(self, self.steps, sde, start, place)
+
+
+@dataclass(frozen=True)
+class LogSNR:
+    """Evenly spaced log(alpha / sigma) (Lu 2022); a chain's last step goes from level 1 to 0."""
+
+    steps: int = 20
+
+    def __post_init__(self) -> None:
+        _check_steps(self, self.steps)
+
+    def times(self, sde: SDE, start: float) -> Tensor:
+        def log_snr(t: Tensor) -> Tensor:
+            return sde.alpha(t).log() - sde.sigma(t).log()
+
+        return _snapped(self, self.steps, sde, start, _evenly_in(log_snr, self, sde, start))
+
+
+@dataclass(frozen=True)
+class Karras:
+    """Evenly spaced (sigma / alpha)^(1 / rho) (Karras 2022, eq. 5, with its N = steps + 1).
+
+    On `sde.EDM` these are the paper's noise levels; its step to 0 is the sampler's `denoise`. A
+    chain's last step goes from level 1 to 0.
+    """
+
+    steps: int = 18
+    rho: float = 7.0
+
+    def __post_init__(self) -> None:
+        _check_steps(self, self.steps)
+
+    def times(self, sde: SDE, start: float) -> Tensor:
+        def closeness(t: Tensor) -> Tensor:
+            return -((sde.sigma(t) / sde.alpha(t)) ** (1 / self.rho))
+
+        return _snapped(self, self.steps, sde, start, _evenly_in(closeness, self, sde, start))
+
+
+def _evenly_in(
+    falling: Callable[[Tensor], Tensor], grid: Grid, sde: SDE, start: float
+) -> Callable[[int], Tensor]:
+    """place(n): times at even steps of a function that falls with time."""
+    ends = torch.tensor([start, sde.t_noisy], dtype=torch.float64)
     clean = torch.tensor([sde.t_min], dtype=torch.float64)
     jumps = int(sde.t_noisy > sde.t_min)  # the step into clean data, where sigma is 0
 
