@@ -7,9 +7,9 @@ from pathlib import Path
 
 LAYERS = [  # bottom first; reverse names SDE in annotations, sde builds it
     {"_torchvision"},
-    {"sde", "reverse", "noise", "filters", "predictions", "networks"},
-    {"sampler", "solvers", "grids", "source"},
-    {"energies", "constraints", "scores"},
+    {"sde", "reverse", "noise", "filters", "operators", "predictions", "networks"},
+    {"sampler", "solvers", "grids", "jumps", "source"},
+    {"energies", "constraints", "scores", "score_decorators"},
     {"translators", "codecs", "likelihood"},
     {"methods"},
     {"modules", "data", "metrics", "weights"},

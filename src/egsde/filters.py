@@ -2,7 +2,7 @@
 
 R = U D, with D the anti-aliased shrink (kernel stretched by the factor) and U the enlargement;
 borders repeat mirrored, weights sum to one. Linear kernel: EGSDE's official filter
-(functions/resizer.py); cubic: ILVR's. Neither is a projection: LP(LP(x)) != LP(x).
+(functions/resizer.py); cubic: ILVR's. Neither is a projection: LP(LP(x)) != LP(x); box is one.
 grad_d ||LP(d)||^2 = 2 G_h d G_w with G = R^T R.
 """
 
@@ -16,6 +16,11 @@ import torch
 from torch import Tensor
 
 Kernel = Callable[[Tensor], Tensor]
+
+
+def box(x: Tensor) -> Tensor:
+    """1 on [-1/2, 1/2): block means, enlarged by repetition."""
+    return ((x >= -0.5) & (x < 0.5)).to(x.dtype)
 
 
 def linear(x: Tensor) -> Tensor:

@@ -12,16 +12,29 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from egsde.spring import NO_SPRING, Spring
+
 if TYPE_CHECKING:
     from egsde.sde import SDE
 
 
+def _nothing(x: Tensor, t: Tensor) -> Tensor:
+    return x
+
+
 @dataclass(frozen=True)
 class Reverse:
-    """An SDE and a score (x, t) -> like x; asked only where sigma(t) > 0."""
+    """An SDE and a score (x, t) -> like x; asked only where sigma(t) > 0.
+
+    impose (x, t) -> like x: the constraint, for a solver of several moves to apply between them;
+    after the last one the loop does. spring: the part of the score that is minus the gradient of
+    a known quadratic energy, for solvers that integrate it exactly; the score contains it.
+    """
 
     sde: SDE
     score: Callable[[Tensor, Tensor], Tensor]
+    impose: Callable[[Tensor, Tensor], Tensor] = _nothing
+    spring: Spring = NO_SPRING
 
     def eps(self, x: Tensor, t: Tensor) -> Tensor:
         """Predicted noise: -sigma score."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +19,14 @@ from egsde.solvers.base import Carry, Solver
 from egsde.source import Source
 
 Constraint = Callable[[Tensor, Tensor, Any], Tensor]  # (y, t, source) -> like y
+
+
+def _impose(constraint: Constraint, source: Source | None, x: Tensor, t: Tensor) -> Tensor:
+    """The constraint between two moves of one step; what follows sees new noise of the source."""
+    x = constraint(x, t, source)
+    if source is not None:
+        source.renew()
+    return x
 
 
 @dataclass(frozen=True)
@@ -50,10 +59,12 @@ class Sampler:
         Energies see the time before a step, the constraint the time after it.
         """
         carry: Carry = None
+        if constraint is not None:
+            reverse = replace(reverse, impose=partial(_impose, constraint, source))
         yield 0, times[0], x
         for i, (t, s) in enumerate(zip(times[:-1], times[1:], strict=True)):
             if source is not None:
-                source.begin(i)
+                source.begin(i, t)
             x, carry = self.solver.step(reverse, x, t, s, noise.stream(f"step/{i}"), carry)
             if constraint is not None:
                 x = constraint(x, s, source)
@@ -61,7 +72,7 @@ class Sampler:
         last = times[-1]
         if self.denoise and float(reverse.sde.sigma(last)) > 0:
             if source is not None:
-                source.begin(len(times) - 1)
+                source.begin(len(times) - 1, last)
             x = reverse.x0(x, last)
             if constraint is not None:
                 x = constraint(x, torch.zeros_like(last), source)

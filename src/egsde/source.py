@@ -37,7 +37,8 @@ class Source:
     """x0 (B, C, H, W) is the clean source; cond holds what came with it (mask, label, ...).
 
     current is the image that the start perturbs: x0, or the previous result when a translation is
-    repeated. Values are kept within one step (`begin` forgets them), eps of "shared" for the run.
+    repeated. now is the time before the step in progress. Values are kept within one step (`begin`
+    forgets them), eps of "shared" for the run.
     """
 
     x0: Tensor
@@ -50,13 +51,19 @@ class Source:
     def __post_init__(self) -> None:
         check_mode(self.mode)
         self.draws = DRAWS[self.mode]
-        self._step = 0
+        self.now: Tensor | None = None
+        self._step = self._part = 0
         self._kept: dict[tuple, Tensor] = {}
         self._start_eps: Tensor | None = None
 
-    def begin(self, step: int) -> None:
-        """Called by the loop before a step: forget the last step's values."""
-        self._step = step
+    def begin(self, step: int, t: Tensor | None = None) -> None:
+        """Called by the loop before a step from time t: forget the last step's values."""
+        self._step, self._part, self.now = step, 0, t
+        self._kept.clear()
+
+    def renew(self) -> None:
+        """Called between the moves of one step: forget values, draw new noise for what follows."""
+        self._part += 1
         self._kept.clear()
 
     def start(self, t: Tensor) -> Tensor:
@@ -92,7 +99,8 @@ class Source:
     def _eps(self, draw: int) -> Tensor:
         if self.mode == "shared":
             return self._eps_of_start()
-        key = f"source/{self._step}/{draw}"
+        part = f".{self._part}" if self._part else ""
+        key = f"source/{self._step}{part}/{draw}"
         return self._keep(("eps", draw), lambda: self.noise.stream(key)(self.x0))
 
     def _keep(self, key: tuple, make: Callable[[], Tensor]) -> Tensor:

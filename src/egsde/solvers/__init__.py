@@ -10,6 +10,7 @@ from egsde.solvers.langevin import Langevin
 from egsde.solvers.predictor_corrector import PredictorCorrector
 from egsde.solvers.reverse_diffusion import ReverseDiffusion
 from egsde.solvers.srk import SRK
+from egsde.solvers.time_travel import TimeTravel
 
 __all__ = [
     "Ancestral",
@@ -22,4 +23,5 @@ __all__ = [
     "ReverseDiffusion",
     "SRK",
     "Solver",
+    "TimeTravel",
 ]

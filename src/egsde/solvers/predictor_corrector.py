@@ -22,8 +22,9 @@ from egsde.solvers.ddim import DDIM
 class PredictorCorrector(Solver):
     """corrections: corrector steps per predictor step. One of the two may be None.
 
-    Clean data (sigma_s = 0) is not corrected; without a predictor the step into it is x0. A
-    corrector's error stays as steps shrink, so no order is declared.
+    A constraint acts after each of the two. Clean data (sigma_s = 0) is not corrected; without a
+    predictor the step into it is x0. A corrector's error stays as steps shrink, so no order is
+    declared.
     """
 
     predictor: Solver | None
@@ -48,10 +49,10 @@ class PredictorCorrector(Solver):
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
     ) -> tuple[Tensor, Carry]:
         if self.corrector_first:
-            x = self._correct(reverse, x, t, s, randn)
+            x = reverse.impose(self._correct(reverse, x, t, s, randn), t)
         x, carry = self._predict(reverse, x, t, s, randn, carry)
         if not self.corrector_first and reverse.sde.sigma(s) > 0:
-            x = self._correct(reverse, x, s, t, randn)
+            x = self._correct(reverse, reverse.impose(x, s), s, t, randn)
         return x, carry
 
     def _predict(

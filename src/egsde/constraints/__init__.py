@@ -1,0 +1,16 @@
+"""Constraints (y, t, source) -> like y: what is imposed on the state after each step."""
+
+from egsde.constraints.data_consistency import DataConsistency, Estimate
+from egsde.constraints.keep_known import KeepKnown
+from egsde.constraints.match_low_pass import MatchLowPass
+from egsde.constraints.reference import Reference, new_time, old_time
+
+__all__ = [
+    "DataConsistency",
+    "Estimate",
+    "KeepKnown",
+    "MatchLowPass",
+    "Reference",
+    "new_time",
+    "old_time",
+]
