@@ -133,18 +133,20 @@ class Karras:
 
     def __post_init__(self) -> None:
         _check_steps(self, self.steps)
+        if self.rho <= 0:
+            raise ValueError(f"{self} needs rho above 0; 7 is usual")
 
     def times(self, sde: SDE, start: float) -> Tensor:
-        def closeness(t: Tensor) -> Tensor:
+        def nearness(t: Tensor) -> Tensor:
             return -((sde.sigma(t) / sde.alpha(t)) ** (1 / self.rho))
 
-        return _snapped(self, self.steps, sde, start, _evenly_in(closeness, self, sde, start))
+        return _snapped(self, self.steps, sde, start, _evenly_in(nearness, self, sde, start))
 
 
 def _evenly_in(
     falling: Callable[[Tensor], Tensor], grid: Grid, sde: SDE, start: float
 ) -> Callable[[int], Tensor]:
-    """place(n): times at even steps of a function that falls with time."""
+    """place(n): times of evenly spaced values of a falling function, then clean data."""
     ends = torch.tensor([start, sde.t_noisy], dtype=torch.float64)
     clean = torch.tensor([sde.t_min], dtype=torch.float64)
     jumps = int(sde.t_noisy > sde.t_min)  # the step into clean data, where sigma is 0
