@@ -109,7 +109,11 @@ class Diffusion:
 
 
 def networks_of(part: Any, name: str = "translator") -> dict[str, nn.Module]:
-    """The networks inside a translator by the name of the field that holds them, each once."""
+    """The networks inside a translator by the name of the field that holds them, each once.
+
+    A second network under the same name is called after the part that holds it, too: the score of
+    a start is "start_score".
+    """
     if isinstance(part, nn.Module):
         return {name: part}
     found: dict[str, nn.Module] = {}
@@ -120,5 +124,5 @@ def networks_of(part: Any, name: str = "translator") -> dict[str, nn.Module]:
     for field, value in parts.items():
         for key, network in networks_of(value, field).items():
             if all(network is not other for other in found.values()):
-                found[key] = network
+                found[key if key not in found else f"{field}_{key}"] = network
     return found

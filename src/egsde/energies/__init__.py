@@ -3,17 +3,21 @@
 from egsde.energies.base import Energy, WeightedSum, none
 from egsde.energies.domain_cosine import DomainCosine
 from egsde.energies.domain_l2 import DomainL2
+from egsde.energies.during import During
 from egsde.energies.log_prob import LogProb
 from egsde.energies.low_pass_cosine import LowPassCosine
 from egsde.energies.low_pass_l2 import LowPassL2
+from egsde.energies.on_denoised import OnDenoised
 
 __all__ = [
     "DomainCosine",
     "DomainL2",
+    "During",
     "Energy",
     "LogProb",
     "LowPassCosine",
     "LowPassL2",
+    "OnDenoised",
     "WeightedSum",
     "none",
 ]

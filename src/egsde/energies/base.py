@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from egsde.source import Source
+from egsde.spring import NO_SPRING, Spring
 
 
 class Energy:
@@ -27,6 +28,10 @@ class Energy:
         with torch.enable_grad():
             y = y.detach().requires_grad_()
             return torch.autograd.grad(self(y, t, source).sum(), y)[0]
+
+    def spring(self, source: Source) -> Spring:
+        """The part of this energy that is a quadratic form of y, for solvers that use it."""
+        return NO_SPRING
 
     def weighted(self) -> dict[str, tuple[Energy, float]]:
         """Terms by name with their weights: what a sum is made of."""
@@ -87,6 +92,10 @@ class WeightedSum(Energy):
             if weight != 0:
                 total = total + weight * self.terms[name].grad(y, t, source)
         return total
+
+    def spring(self, source: Source) -> Spring:
+        """The part of this energy that is a quadratic form of y, for solvers that use it."""
+        return NO_SPRING
 
     def weighted(self) -> dict[str, tuple[Energy, float]]:
         return {name: (self.terms[name], weight) for name, weight in self.weights.items()}
