@@ -15,7 +15,7 @@ from egsde.grids import Grid
 from egsde.noise import Noise
 from egsde.reverse import Reverse
 from egsde.sde import SDE
-from egsde.solvers.base import Carry, Solver
+from egsde.solvers.base import Solver
 from egsde.source import Source
 
 Constraint = Callable[[Tensor, Tensor, Any], Tensor]  # (y, t, source) -> like y
@@ -58,14 +58,14 @@ class Sampler:
 
         Energies see the time before a step, the constraint the time after it.
         """
-        carry: Carry = None
+        solver, carry = self.solver.plan(times), None
         if constraint is not None:
             reverse = replace(reverse, impose=partial(_impose, constraint, source))
         yield 0, times[0], x
         for i, (t, s) in enumerate(zip(times[:-1], times[1:], strict=True)):
             if source is not None:
                 source.begin(i, t)
-            x, carry = self.solver.step(reverse, x, t, s, noise.stream(f"step/{i}"), carry)
+            x, carry = solver.step(reverse, x, t, s, noise.stream(f"step/{i}"), carry)
             if constraint is not None:
                 x = constraint(x, s, source)
             yield i + 1, s, x

@@ -29,6 +29,10 @@ class Solver:
     def check(self, sde: SDE) -> None:
         """Raise ValueError where the method has no meaning on this process."""
 
+    def plan(self, times: Tensor) -> Solver:
+        """The solver of one run along these times: itself, unless it asks where the run ends."""
+        return self
+
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
     ) -> tuple[Tensor, Carry]:
