@@ -1,5 +1,9 @@
-"""log p of images: exact by the probability-flow ODE, or bounded from above on a chain."""
+"""log p of images: exact by the probability-flow ODE, or bounded on a chain of steps."""
 
+from egsde.likelihood.bound import VariationalBound
+from egsde.likelihood.divergence import Basis, Hutchinson, with_divergence
+from egsde.likelihood.flow import LogProb, ProbabilityFlow, dequantised
+from egsde.likelihood.runge_kutta import integrate
 from egsde.likelihood.terms import (
     Decoder,
     Density,
@@ -12,12 +16,20 @@ from egsde.likelihood.terms import (
 )
 
 __all__ = [
+    "Basis",
     "Decoder",
     "Density",
     "Discretised",
+    "Hutchinson",
+    "LogProb",
+    "ProbabilityFlow",
+    "VariationalBound",
     "bits_per_dim",
+    "dequantised",
     "gaussian_kl",
+    "integrate",
     "posterior",
     "prior_kl",
     "step_kl",
+    "with_divergence",
 ]
