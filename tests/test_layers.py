@@ -7,10 +7,10 @@ from pathlib import Path
 
 LAYERS = [  # bottom first; reverse names SDE in annotations, sde builds it
     {"_torchvision"},
-    {"sde", "reverse", "noise", "filters", "operators", "predictions", "networks"},
+    {"sde", "reverse", "noise", "spring", "filters", "operators", "predictions", "networks"},
     {"sampler", "solvers", "grids", "jumps", "source"},
     {"energies", "constraints", "scores", "score_decorators"},
-    {"translators", "codecs", "likelihood"},
+    {"translators", "starts", "cycle_diffusion", "codecs", "likelihood", "objectives"},
     {"methods"},
     {"modules", "data", "metrics", "weights"},
     {"callbacks", "reports"},

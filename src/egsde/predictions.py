@@ -1,26 +1,79 @@
-"""What a network predicts: the training target, and the map from an output to the score.
+"""What a network is given and what it predicts: the preconditioning (Karras 2022, table 1).
 
-x = alpha x_0 + sigma eps and score = -eps / sigma. Every class has
-target(x0, eps, alpha, sigma) and score(output, x, alpha, sigma); coefficients broadcast.
+x = alpha x_0 + sigma eps and score = -eps / sigma. The network sees scale(alpha, sigma) x and a
+time label; its output is compared with target(x_0, eps, alpha, sigma) and becomes the score by
+score(output, x, alpha, sigma). Coefficients broadcast; nothing here divides by alpha.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from egsde.sde import SDE
 
-class Prediction(Protocol):
-    def target(self, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor: ...
-
-    def score(self, output: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor: ...
+Label = Callable[["SDE", Tensor], Tensor]  # (sde, t) -> like t
 
 
 @dataclass(frozen=True)
-class Eps:
-    """The noise (Ho 2020)."""
+class NetworkTime:
+    """The process's own label: a chain's index, 999 t (`sde.network_time`)."""
+
+    def __call__(self, sde: SDE, t: Tensor) -> Tensor:
+        return sde.network_time(t)
+
+
+@dataclass(frozen=True)
+class LogSigma:
+    """factor log(sigma / alpha): NCSN++ (Song 2021) with factor 1, EDM's c_noise with 1/4."""
+
+    factor: float = 1.0
+
+    def __call__(self, sde: SDE, t: Tensor) -> Tensor:
+        return self.factor * (sde.sigma(t).log() - sde.alpha(t).log())
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """label: what tells the network the time. raw_input: give it x itself, as NCSN++ does.
+
+    Else the input is scaled to a second moment of 1 for data of a second moment of 1, which
+    changes nothing where alpha^2 + sigma^2 = 1.
+    """
+
+    label: Label = NetworkTime()
+    raw_input: bool = False
+
+    def scale(self, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """Factor of the network's input: 1 / sqrt(alpha^2 + sigma^2), or 1 for raw input."""
+        if self.raw_input:
+            return torch.ones_like(sigma)
+        return self.input_scale(alpha, sigma)
+
+    def input_scale(self, alpha: Tensor, sigma: Tensor) -> Tensor:
+        return (alpha.square() + sigma.square()).rsqrt()
+
+    def target(self, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """What the output is compared with, like x_0."""
+        raise NotImplementedError
+
+    def score(self, output: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """The score at x that an output stands for."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Eps(Prediction):
+    """The noise (Ho 2020): score = -net / sigma.
+
+    This is the division by sigma of NCSNv2 and NCSN++ (`scale_by_sigma`), whose networks give the
+    score as +net / sigma: their last layer has the other sign.
+    """
 
     def target(self, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         return eps
@@ -30,7 +83,7 @@ class Eps:
 
 
 @dataclass(frozen=True)
-class X0:
+class X0(Prediction):
     """The clean image: score = (alpha x_0 - x) / sigma^2."""
 
     def target(self, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
@@ -41,7 +94,7 @@ class X0:
 
 
 @dataclass(frozen=True)
-class V:
+class V(Prediction):
     """The velocity alpha eps - sigma x_0 (Salimans 2022), for any alpha and sigma."""
 
     def target(self, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
@@ -50,3 +103,49 @@ class V:
     def score(self, output: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         eps = (sigma * x + alpha * output) / (alpha.square() + sigma.square())
         return -eps / sigma
+
+
+@dataclass(frozen=True)
+class Score(Prediction):
+    """The score itself (NCSN, Song 2019); its target -eps / sigma has no bound at small sigma.
+
+    Train it with a loss that weights by sigma^2 (`loss=dsm`), not with `loss=simple`.
+    """
+
+    def target(self, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        return -eps / sigma
+
+    def score(self, output: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        return output
+
+
+@dataclass(frozen=True)
+class EDM(Prediction):
+    """x_0 = c_skip x + c_out net(c_in x, c_noise) (Karras 2022, table 1), for any alpha and sigma.
+
+    With r = sigma / alpha the noise level of x / alpha and v = sigma^2 + (alpha sigma_data)^2:
+    c_in = 1 / sqrt(v), c_skip = alpha sigma_data^2 / v, c_out = sigma sigma_data / sqrt(v),
+    c_noise = log(r) / 4. Mean squared error of the output is EDM's weighting, 1 / c_out^2.
+    """
+
+    label: Label = LogSigma(0.25)
+    sigma_data: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.sigma_data <= 0:
+            raise ValueError(
+                f"EDM needs sigma_data > 0, the data's standard deviation, got {self.sigma_data}"
+            )
+
+    def input_scale(self, alpha: Tensor, sigma: Tensor) -> Tensor:
+        return ((alpha * self.sigma_data).square() + sigma.square()).rsqrt()
+
+    def target(self, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """(x_0 - c_skip x) / c_out, with x put in."""
+        spread = sigma / self.sigma_data * x0 - alpha * self.sigma_data * eps
+        return spread * self.input_scale(alpha, sigma)
+
+    def score(self, output: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """(alpha x_0 - x) / sigma^2, without the cancellation at small sigma."""
+        scale = self.input_scale(alpha, sigma)
+        return scale * (alpha * self.sigma_data / sigma * output - scale * x)

@@ -1,7 +1,7 @@
 """Networks as functions of (y, t): score = map(net(y, time label)), and frozen classifiers.
 
-The only place where a time becomes the network's (B,) label (`sde.network_time`). `calls` counts
-network evaluations (one per batch).
+The only place where a network's input is made: the scaled image and the (B,) label of the time
+(`egsde.predictions`). `calls` counts network evaluations (one per batch).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from egsde.sde import SDE
 Score = Callable[..., Tensor]  # (y, t, source) -> like y
 
 
-def _label(sde: SDE, t: Tensor, x: Tensor) -> Tensor:
-    return sde.network_time(t).flatten().to(x).expand(len(x))
+def _per_image(label: Tensor, x: Tensor) -> Tensor:
+    return label.flatten().to(x).expand(len(x))
 
 
 def _autocast(x: Tensor, enabled: bool) -> AbstractContextManager:
@@ -33,9 +33,9 @@ def _autocast(x: Tensor, enabled: bool) -> AbstractContextManager:
 class ScoreModel(nn.Module):
     """A network (x, label) -> (B, C', H, W) as the score of q(x_t) under `sde`.
 
-    C' > C: only the first C channels are used, so learned variances (ADM's six channels) are
-    dropped as in the official code (functions/denoising.py). autocast: bfloat16 around the
-    network where the hardware multiplies it, on CUDA and on CPUs with AMX.
+    C' > C: only the first C channels make the score, so learned variances (ADM's six channels) are
+    dropped as in the official code (functions/denoising.py); `outputs` has them. autocast:
+    bfloat16 around the network where the hardware multiplies it, on CUDA and on CPUs with AMX.
     """
 
     def __init__(
@@ -53,12 +53,17 @@ class ScoreModel(nn.Module):
         self.autocast = autocast
         self.calls = 0
 
-    def output(self, x: Tensor, t: Tensor) -> Tensor:
-        """The raw prediction at x_t, (B, C, H, W): what the training loss compares."""
+    def outputs(self, x: Tensor, t: Tensor) -> Tensor:
+        """All channels that the network returns at x_t, (B, C', H, W)."""
         self.calls += 1
+        scale = self.prediction.scale(self.sde.alpha(t), self.sde.sigma(t))
+        label = _per_image(self.prediction.label(self.sde, t), x)
         with _autocast(x, self.autocast):
-            output = self.net(x, _label(self.sde, t, x))
-        return output[:, : x.shape[1]].to(x.dtype)
+            return self.net((scale * x).to(x.dtype), label).to(x.dtype)
+
+    def output(self, x: Tensor, t: Tensor) -> Tensor:
+        """The prediction at x_t, (B, C, H, W)."""
+        return self.outputs(x, t)[:, : x.shape[1]]
 
     def forward(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
         """The score at y, (B, C, H, W); source is ignored."""
@@ -93,4 +98,4 @@ class Extractor(nn.Module):
     def _evaluate(self, network: Any, x: Tensor, t: Tensor) -> Tensor:
         self.calls += 1
         with _autocast(x, self.autocast):
-            return network(x, _label(self.sde, t, x)).to(x.dtype)
+            return network(x, _per_image(self.sde.network_time(t), x)).to(x.dtype)

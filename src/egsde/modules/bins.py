@@ -14,11 +14,13 @@ class TimeBins:
         self.total = torch.zeros(count, dtype=torch.float64)
         self.seen = torch.zeros(count, dtype=torch.float64)
 
-    def add(self, fraction: Tensor, value: Tensor) -> None:
-        """fraction: t / T, (B,) or broadcast shape; value: (B,)."""
+    def add(self, fraction: Tensor, value: Tensor, weight: Tensor | None = None) -> None:
+        """fraction: t / T, (B,) or broadcast shape; value: (B,); weight: of each, by default 1."""
         index = (fraction.detach().flatten().cpu() * self.count).long().clamp(0, self.count - 1)
-        self.total.index_add_(0, index, value.detach().flatten().cpu().double())
-        self.seen.index_add_(0, index, torch.ones_like(index, dtype=torch.float64))
+        values = value.detach().flatten().cpu().double()
+        weights = torch.ones_like(values) if weight is None else weight.flatten().cpu().double()
+        self.total.index_add_(0, index, weights * values)
+        self.seen.index_add_(0, index, weights)
 
     def pop(self, name: str) -> dict[str, float]:
         """{"name": mean, "name/t0.0-0.2": mean of a bin that saw anything, ...}; forgets them."""

@@ -1,7 +1,7 @@
-"""Denoising score matching: minimise E || target(x_0, eps) - net(x_t, t) ||^2 (Ho 2020, eq. 14).
+"""Training a score: minimise E_{t, x_0, eps} weight(t) loss(score, x_0, t, eps).
 
-x_t = alpha(t) x_0 + sigma(t) eps with t uniform over the process's training times; the target is
-eps, x_0 or v (`egsde.predictions`).
+By default the mean squared error of the prediction (Ho 2020, eq. 14) at the process's own times;
+others are in `egsde.objectives`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from egsde.modules.base import Schedule, TimedModule
+from egsde.objectives import Objective, Simple, Times, Uniform
 from egsde.scores import ScoreModel
 
 
 class ScoreModule(TimedModule):
-    """Trains `score.net` on the batch's "image", (B, C, H, W) in [-1, 1]."""
+    """Trains `score.net` on the batch's "image", (B, C, H, W) in [-1, 1].
+
+    loss: (score, x_0, t, eps) -> (B,). times: u -> (t, weight).
+    """
 
     def __init__(
         self,
@@ -26,9 +30,12 @@ class ScoreModule(TimedModule):
         optimizer: Callable[[Iterable[Tensor]], Optimizer],
         schedule: Schedule,
         ema_decay: float = 0.9999,
+        loss: Objective = Simple(),  # noqa: B008 (frozen)
+        times: Times = Uniform(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__(score.net, optimizer, schedule, ema_decay)
         self.score = score
+        self.objective, self.times = loss, times
 
     @property
     def averaged(self) -> ScoreModel:
@@ -36,15 +43,14 @@ class ScoreModule(TimedModule):
         return self.with_averaged_net(self.score)
 
     def loss(self, score: ScoreModel, x0: Tensor, stage: str) -> Tensor:
-        """Mean squared error per element; the per-image values go to the time bins."""
-        sde = score.sde
-        t = sde.training_time(torch.rand(len(x0), 1, 1, 1, device=x0.device, dtype=torch.float64))
-        eps = torch.randn_like(x0)
-        alpha, sigma = sde.alpha(t), sde.sigma(t)
-        target = score.prediction.target(x0, eps, alpha, sigma).to(x0.dtype)
-        error = (score.output(sde.perturb(x0, t, eps), t) - target).square().flatten(1).mean(1)
-        self.bins[stage].add(t / sde.T, error)
-        return error.mean()
+        """Mean over the batch; the per-image values go to the time bins."""
+        u = torch.rand(len(x0), 1, 1, 1, device=x0.device, dtype=torch.float64)
+        t, weight = self.times(score.sde, u)
+        losses = self.objective(score, x0, t, torch.randn_like(x0))
+        self.bins[stage].add(t / score.sde.T, losses, weight)
+        if stage == "train":
+            self.times.observe(u, losses)
+        return (weight.flatten().to(losses) * losses).mean()
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         loss = self.loss(self.score, batch["image"], "train")
