@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from egsde.scores import Score
+from egsde.scores import Score, ScoreModel
 from egsde.sde import SDE
 
 
@@ -31,3 +31,33 @@ class Clipped:
         alpha, variance = self.sde.alpha(t), self.sde.sigma(t).square()
         x0 = (y + variance * self.score(y, t, source)) / alpha
         return (alpha * x0.clamp(self.low, self.high) - y) / variance
+
+
+@dataclass
+class LearnedShare:
+    """A network's score and the v of its learned variance, from one evaluation (Nichol 2021).
+
+    The network has a second half of channels, 2 v - 1 ("learn_sigma"); ValueError without.
+    """
+
+    score: ScoreModel
+    _last: tuple[Tensor, Tensor, Tensor] | None = field(default=None, init=False, repr=False)
+
+    def __call__(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
+        outputs = self.score.outputs(y, t)
+        channels = y.shape[1]
+        if outputs.shape[1] != 2 * channels:
+            raise ValueError(
+                f"a learned variance needs a network with {2 * channels} output channels, got "
+                f"{outputs.shape[1]}; use one with learn_sigma=true or learned_variance=false"
+            )
+        self._last = y, t, (outputs[:, channels:] + 1) / 2
+        sde = self.score.sde
+        return self.score.prediction.score(outputs[:, :channels], y, sde.alpha(t), sde.sigma(t))
+
+    def share(self, y: Tensor, t: Tensor) -> Tensor:
+        """v at (y, t), like y: kept from the last call where that was for the same y and t."""
+        if self._last is None or self._last[0] is not y or self._last[1] is not t:
+            self(y, t)
+        assert self._last is not None
+        return self._last[2]

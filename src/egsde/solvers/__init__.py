@@ -7,6 +7,7 @@ from egsde.solvers.ddim import DDIM
 from egsde.solvers.euler_maruyama import EulerMaruyama
 from egsde.solvers.heun_sde import HeunSDE
 from egsde.solvers.langevin import Langevin
+from egsde.solvers.learned_variance import LearnedVariance
 from egsde.solvers.predictor_corrector import PredictorCorrector
 from egsde.solvers.reverse_diffusion import ReverseDiffusion
 from egsde.solvers.srk import SRK
@@ -19,6 +20,7 @@ __all__ = [
     "EulerMaruyama",
     "HeunSDE",
     "Langevin",
+    "LearnedVariance",
     "PredictorCorrector",
     "ReverseDiffusion",
     "SRK",

@@ -6,7 +6,7 @@ changes no law: their noise is independent of the other pixels either way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -27,6 +27,9 @@ class TimeTravel(Solver):
 
     def check(self, sde: SDE) -> None:
         self.inner.check(sde)
+
+    def plan(self, times: Tensor) -> TimeTravel:
+        return replace(self, inner=self.inner.plan(times))
 
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None

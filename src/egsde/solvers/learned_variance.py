@@ -1,0 +1,36 @@
+"""Ancestral sampling with a learned noise: log variance v log beta + (1 - v) log posterior.
+
+Nichol 2021, eq. 15: the standard deviation is std (sigma_s / sigma_t)^(1 - v), with a, std of
+q(x_t | x_s) and v in [0, 1] per pixel from the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from egsde.noise import Randn
+from egsde.reverse import Reverse
+from egsde.solvers.base import Carry, Solver
+
+
+@dataclass(frozen=True)
+class LearnedVariance(Solver):
+    """share: (x, t) -> v, like x. No noise is added into clean data."""
+
+    share: Callable[[Tensor, Tensor], Tensor]
+    weak_order: ClassVar[float | None] = 1.0
+    strong_order: ClassVar[float | None] = 1.0
+
+    def step(
+        self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
+    ) -> tuple[Tensor, Carry]:
+        sde = reverse.sde
+        a, std = sde.transition(s, t)
+        mean = (x + std.square() * reverse.score(x, t)) / a
+        ratio = sde.sigma(s) / sde.sigma(t)
+        spread = std * (ratio > 0) * ratio ** (1 - self.share(x, t))
+        return mean + spread * randn(x), None
