@@ -32,5 +32,6 @@ class LearnedVariance(Solver):
         a, std = sde.transition(s, t)
         mean = (x + std.square() * reverse.score(x, t)) / a
         ratio = sde.sigma(s) / sde.sigma(t)
-        spread = std * (ratio > 0) * ratio ** (1 - self.share(x, t))
-        return mean + spread * randn(x), None
+        if not ratio > 0:
+            return mean, None
+        return mean + std * ratio ** (1 - self.share(x, t)) * randn(x), None
