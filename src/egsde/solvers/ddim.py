@@ -17,7 +17,8 @@ from egsde.solvers.base import Carry, Solver
 
 @dataclass(frozen=True)
 class DDIM(Solver):
-    """eta in [0, 1]."""
+    """eta in [0, 1]. Where time rises (s > t) a step is the deterministic one whatever eta is:
+    a walk upwards encodes an image (Song 2021, section 5.4)."""
 
     eta: float = 0.0
     weak_order: ClassVar[float | None] = 1.0
@@ -26,12 +27,12 @@ class DDIM(Solver):
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
     ) -> tuple[Tensor, Carry]:
-        sde = reverse.sde
-        _, std = sde.transition(s, t)
-        share = self.eta * std / sde.sigma(t)  # sqrt(v) / sigma_s
+        sde, eta = reverse.sde, self.eta if s < t else 0.0
         eps = reverse.eps(x, t)
         x0 = (x - sde.sigma(t) * eps) / sde.alpha(t)
-        x_s = sde.alpha(s) * x0 + sde.sigma(s) * (1 - share.square()).clamp(min=0).sqrt() * eps
-        if self.eta > 0:
-            x_s = x_s + sde.sigma(s) * share * randn(x)
-        return x_s, None
+        if eta == 0:
+            return sde.alpha(s) * x0 + sde.sigma(s) * eps, None
+        _, std = sde.transition(s, t)
+        share = eta * std / sde.sigma(t)  # sqrt(v) / sigma_s
+        kept = (1 - share.square()).clamp(min=0).sqrt()
+        return sde.alpha(s) * x0 + sde.sigma(s) * (kept * eps + share * randn(x)), None
