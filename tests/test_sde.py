@@ -1,4 +1,4 @@
-"""Forward processes against the official tables, closed forms and each other; predictions."""
+"""Forward processes: every closed form against the derived one, score_sde's numbers, identities."""
 
 from __future__ import annotations
 
@@ -6,142 +6,179 @@ import numpy as np
 import pytest
 import torch
 
-from egsde import sde as sdes
-from egsde.networks import read_weights
-from egsde.predictions import X0, Eps, V
-from egsde.scores import ScoreModel
-from egsde.sde import DDPM, SDE, VP, cosine_betas, jsd_betas, linear_betas
-from problems import Pointwise, f64
+from egsde.sde import (
+    DDPM,
+    EDM,
+    NCSN,
+    SDE,
+    VE,
+    VP,
+    CosineVP,
+    SubVP,
+    cosine_betas,
+    geometric_sigmas,
+    linear_betas,
+)
+from problems import f64
 from shared import shared_path
 
-TIMES = torch.tensor([0.001, 0.013, 0.2, 0.5, 0.873, 1.0], dtype=torch.float64)
-SDES = [VP(), VP(0.5, 7.0), DDPM(), DDPM(cosine_betas(400))]
+CONTINUOUS = [VP(), VP(0.5, 7.0), SubVP(), VE(), VE(0.01, 348.0), CosineVP(), EDM()]
+CHAINS = [DDPM(), DDPM(cosine_betas(400)), NCSN(), NCSN(geometric_sigmas(10, 0.01, 1.0))]
+SHARES = torch.tensor([0.001, 0.013, 0.2, 0.5, 0.873, 1.0], dtype=torch.float64)
 
 
-@pytest.mark.parametrize("name", ["linear", "quad", "const", "jsd", "sigmoid"])
-def test_betas_equal_official(name):
-    betas = read_weights(shared_path("fixtures/schedules.safetensors"))[f"betas_{name}"]
-    assert torch.allclose(getattr(sdes, f"{name}_betas")(), betas, rtol=0, atol=1e-15)
+def times(sde: SDE) -> torch.Tensor:
+    """Times over the whole process, a chain's snapped to its levels, none of them clean."""
+    inside = sde.t_noisy + (sde.T - sde.t_noisy) * SHARES
+    return sde.snap(inside)
 
 
-def test_cosine_betas_equal_improved_ddpm():
-    betas = np.load(shared_path("oracles/schedules.npz"))["cosine1000_betas"]
-    assert np.allclose(cosine_betas().numpy(), betas, rtol=0, atol=1e-13)
+@pytest.mark.parametrize("sde", CONTINUOUS, ids=repr)
+def test_closed_forms_equal_the_derived_ones(sde):
+    t = times(sde)
+    assert torch.allclose(SDE.drift(sde, t), sde.drift(t), rtol=1e-11, atol=0)
+    assert torch.allclose(SDE.diffusion(sde, t), sde.diffusion(t), rtol=1e-11, atol=0)
+    # 1 - a^2 of a long kernel loses digits in the derived form, sub-VP's early ones most
+    for s, e in ((t[1], t[2]), (t[2], t[3]), (t[3], t[5])):
+        derived, closed = SDE.transition(sde, s, e), sde.transition(s, e)
+        assert torch.allclose(torch.stack(closed), torch.stack(derived), rtol=1e-11, atol=0)
 
 
-def test_chain_kernels_equal_official():
-    official = read_weights(shared_path("fixtures/schedules.safetensors"))
-    sde, levels = DDPM(), torch.arange(1001, dtype=torch.float64)
-    s, t = levels[:-1] / 1000, levels[1:] / 1000
-    a, std = sde.transition(s, t)
-    betas = official["betas_linear"]
-    assert torch.allclose(std.square(), betas, rtol=1e-11)
-    assert torch.allclose(a.square(), 1 - betas, rtol=1e-11)
-    posterior = (std * sde.sigma(s) / sde.sigma(t)).square()
-    clean = torch.cat([betas.new_ones(1), (1 - betas).cumprod(0)])
-    assert torch.allclose(posterior, betas * (1 - clean[:-1]) / (1 - clean[1:]), rtol=1e-9)
-    # the recording is float32: 1 - 0.9999 is off by 1e-8 there
-    assert (posterior - official["logvar_fixedsmall"].exp()).abs().max() < 2e-8
-    # alphas_cumprod is a float32 product of 1000 factors there
-    assert (sde.alpha(t).square() - official["alphas_cumprod_f32"]).abs().max() < 1e-5
+@pytest.mark.parametrize("sde", CONTINUOUS, ids=repr)
+def test_variance_obeys_its_differential_equation(sde):
+    """d sigma^2 / dt = 2 f sigma^2 + g^2, by central differences."""
+    t = times(sde)[1:-1]
+    h = 1e-5 * t
+    growth = (sde.sigma(t + h).square() - sde.sigma(t - h).square()) / (2 * h)
+    expected = 2 * sde.drift(t) * sde.sigma(t).square() + sde.diffusion(t).square()
+    assert torch.allclose(growth, expected, rtol=1e-7)
 
 
-def test_vp_equals_score_sde_tables():
-    oracle = np.load(shared_path("oracles/sde_coeffs.npz"))
-    sde, t = VP(), torch.tensor(oracle["t"])
-    for ours, key in [
-        (sde.drift(t), "vp_drift_coef"),
-        (sde.diffusion(t), "vp_g"),
-        (sde.alpha(t), "vp_mean"),
-        (sde.sigma(t), "vp_std"),
-    ]:
-        assert np.allclose(ours.numpy(), oracle[key], rtol=0, atol=1e-12), key
-
-
-@pytest.mark.parametrize("sde", [VP(), VP(0.5, 7.0)], ids=repr)
-def test_derived_drift_and_diffusion_equal_closed_forms(sde):
-    assert torch.allclose(SDE.drift(sde, TIMES), sde.drift(TIMES), rtol=1e-12)
-    assert torch.allclose(SDE.diffusion(sde, TIMES), sde.diffusion(TIMES), rtol=1e-12)
-
-
-@pytest.mark.parametrize("sde", SDES, ids=repr)
+@pytest.mark.parametrize("sde", CONTINUOUS + CHAINS, ids=repr)
 def test_transitions_compose_to_the_marginal(sde):
-    s, t = f64(0.25), f64(0.75)
+    s, t = sde.snap(f64(0.3 * sde.T)), sde.snap(f64(0.7 * sde.T))
     a, std = sde.transition(s, t)
-    base_a, base_std = SDE.transition(sde, s, t)
     assert torch.allclose(a * sde.alpha(s), sde.alpha(t), rtol=1e-12)
     variance = (a * sde.sigma(s)).square() + std.square()
     assert torch.allclose(variance, sde.sigma(t).square(), rtol=1e-12)
-    assert torch.allclose(torch.stack([a, std]), torch.stack([base_a, base_std]), rtol=1e-12)
+    derived = torch.stack(SDE.transition(sde, s, t))
+    assert torch.allclose(torch.stack([a, std]), derived, rtol=1e-12)
 
 
-def test_chain_has_the_drift_of_the_process_it_samples():
-    chain, vp = DDPM(), VP(beta_min=0.1, beta_max=20.0)
-    assert (chain.diffusion(TIMES) - vp.diffusion(TIMES)).abs().max() < 0.04  # O(1 / levels)
-    coarse = DDPM(linear_betas(250, 4e-4, 0.08))
-    errors = [(c.alpha(f64(0.5)) - vp.alpha(f64(0.5))).abs() for c in (chain, coarse)]
-    assert errors[0] < 0.3 * errors[1]
+@pytest.mark.parametrize("sde", CONTINUOUS + CHAINS, ids=repr)
+def test_signal_to_noise_falls_and_kernels_keep_the_dtype(sde):
+    t = sde.snap(torch.linspace(sde.t_noisy, sde.T, 200, dtype=torch.float64)).unique()
+    snr = sde.alpha(t).log() - sde.sigma(t).log()
+    assert snr.isfinite().all() and (snr.diff() < 0).all()
+    single = t.float().view(-1, 1, 1, 1)
+    for value in (sde.alpha, sde.sigma, sde.drift, sde.diffusion, sde.network_time):
+        assert value(single).dtype == torch.float32 and value(single).shape == single.shape
 
 
-def test_level_zero_is_clean_and_every_level_is_trained():
-    sde = DDPM(linear_betas(10))
-    assert sde.alpha(f64(0.0)) == 1 and sde.sigma(f64(0.0)) == 0
-    t = sde.training_time(torch.linspace(0, 0.9999, 1000, dtype=torch.float64))
-    assert torch.equal(sde.level(t).bincount(), torch.tensor([0] + [100] * 10))
-    assert torch.equal(sde.network_time(t).unique(), torch.arange(10, dtype=torch.float64))
-    assert sde.snap(f64(0.47)) == 0.5
-    assert DDPM(jsd_betas()).alpha(f64(1.0)) == 0
+@pytest.mark.parametrize("sde", CONTINUOUS + CHAINS, ids=repr)
+def test_training_times_and_labels_cover_the_process(sde):
+    u = torch.linspace(0, 1 - 1e-9, 5001, dtype=torch.float64)
+    t = sde.training_time(u)
+    assert (t.diff() >= 0).all() and (sde.sigma(t) > 0).all() and t.max() <= sde.T
+    largest = sde.network_time(f64(sde.T)) + 1e-9
+    assert sde.network_time(t).min() >= 0 and sde.network_time(t).max() <= largest < 999.001
 
 
-def test_continuous_training_times_and_labels():
-    sde = VP()
-    t = sde.training_time(torch.tensor([0.0, 0.5]))
-    assert t[0] == pytest.approx(1e-5) and t[1] == pytest.approx(0.500005)
-    assert sde.network_time(f64(0.5)) == 499.5
-    assert sde.snap(f64(0.12345)) == 0.12345
+def test_a_whole_run_is_all_of_the_process():
+    for sde in CONTINUOUS + CHAINS:
+        assert sde.share(sde.T) == 1
+    assert VP().share(0.3) == DDPM().share(0.3) == 0.3
+    assert EDM(0.01, 100.0).share(1.0) == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("prediction", [Eps(), X0(), V()], ids=repr)
-@pytest.mark.parametrize("sde", SDES, ids=repr)
-def test_every_prediction_gives_the_score_of_its_target(prediction, sde):
-    x0, eps = torch.randn(2, 5, 3, 4, 4, dtype=torch.float64)
-    t = sde.snap(torch.rand(5, 1, 1, 1, dtype=torch.float64) * 0.8 + 0.1)
-    alpha, sigma = sde.alpha(t), sde.sigma(t)
-    output = prediction.target(x0, eps, alpha, sigma)
-    score = prediction.score(output, sde.perturb(x0, t, eps), alpha, sigma)
-    assert torch.allclose(score, -eps / sigma, rtol=1e-9)
+@pytest.mark.parametrize(
+    ("sde", "name"),
+    [(VP(), "vp"), (SubVP(), "subvp"), (VE(), "ve50"), (VE(0.01, 348.0), "ve348")],
+    ids=["vp", "subvp", "ve50", "ve348"],
+)
+def test_coefficients_equal_score_sde(sde, name):
+    oracle = np.load(shared_path("oracles/sde_coeffs.npz"))
+    t = torch.tensor(oracle["t"])
+    for ours, key in [
+        (sde.drift(t), "drift_coef"),
+        (sde.diffusion(t), "g"),
+        (sde.alpha(t), "mean"),
+        (sde.sigma(t), "std"),
+    ]:
+        recorded = oracle[f"{name}_{key}"]
+        assert np.allclose(ours.numpy(), recorded, rtol=1e-12, atol=1e-12), key
 
 
-def test_score_model_takes_every_kind_of_time():
-    sde = DDPM()
-    model = ScoreModel(Pointwise(), sde)
-    x = torch.randn(3, 6, 4, 4)
-    alone = model(x, f64(0.3))
-    each = model(x, torch.full((3, 1, 1, 1), 0.3))
-    assert alone.dtype == each.dtype == torch.float32
-    assert torch.allclose(alone, each, rtol=1e-5)
-    assert torch.allclose(alone, -torch.sin(3 * x + 299) / sde.sigma(f64(0.3)).float(), rtol=1e-5)
-    assert model.calls == 2
+@pytest.mark.parametrize(
+    ("chain", "name"),
+    [
+        (DDPM(linear_betas(1000, 1e-4, 0.02)), "vp"),
+        (NCSN(geometric_sigmas(1000, 0.01, 50.0)), "ve50"),
+        (NCSN(geometric_sigmas(2000, 0.01, 348.0)), "ve348"),
+    ],
+    ids=["vp", "ve50", "ve348"],
+)
+def test_chains_equal_score_sde_discretisations(chain, name):
+    oracle = np.load(shared_path("oracles/sde_coeffs.npz"))
+    level = (torch.tensor(oracle["t"]) * (chain.levels - 1)).long().double() + 1
+    a, std = chain.transition((level - 1) / chain.levels, level / chain.levels)
+    assert np.allclose(a - 1, oracle[f"{name}_disc_f"], rtol=0, atol=1e-12)
+    assert np.allclose(std, oracle[f"{name}_disc_G"], rtol=1e-12, atol=1e-12)
+    # the diffusion of the process that a chain samples: g^2 dt is what its kernel adds
+    g = chain.diffusion(level / chain.levels)
+    assert torch.allclose(g / chain.levels**0.5, std, rtol=1e-12)
 
 
-def test_learned_variance_channels_are_dropped():
-    class Six(Pointwise):
-        def forward(self, x, t):
-            return torch.cat([super().forward(x, t), x * torch.nan], 1)
+def test_tables_equal_score_sde():
+    oracle = np.load(shared_path("oracles/sde_coeffs.npz"))
+    level = torch.arange(1, 1001, dtype=torch.float64) / 1000
+    assert np.allclose(DDPM().alpha(level).square(), oracle["vp_alphas_cumprod"], rtol=1e-12)
+    assert np.allclose(NCSN().sigma(level), oracle["ve50_sigmas"], rtol=1e-12)
 
-    x = torch.randn(2, 3, 4, 4)
-    six, three = ScoreModel(Six(), VP()), ScoreModel(Pointwise(), VP())
-    assert torch.equal(six(x, f64(0.3)), three(x, f64(0.3)))
+
+def test_sub_vp_has_less_noise_than_vp():
+    t = torch.linspace(1e-5, 1, 500, dtype=torch.float64)
+    assert (SubVP().sigma(t) < VP().sigma(t)).all()
+    assert torch.equal(SubVP().alpha(t), VP().alpha(t))
+    assert (SubVP().diffusion(t) < VP().diffusion(t)).all()
+
+
+def test_cosine_is_the_cosine_until_its_last_time():
+    sde, t = CosineVP(), torch.linspace(0, 0.9946, 50, dtype=torch.float64)
+    angle = torch.pi / 2 * (t + 0.008) / 1.008
+    assert torch.allclose(sde.alpha(t), angle.cos() / angle[0].cos(), rtol=1e-12)
+    assert float(sde.alpha(t[-1])) == pytest.approx(0.0084, abs=2e-5)
+    assert float(sde.beta(t[-1])) == pytest.approx(370, abs=1)
+    table = DDPM(cosine_betas())  # the same process in levels
+    assert float(table.alpha(f64(0.5))) == pytest.approx(float(sde.alpha(f64(0.5))), rel=1e-12)
+
+
+def test_edm_trains_on_log_normal_levels():
+    u = (torch.arange(20000, dtype=torch.float64) + 0.5) / 20000
+    log_sigma = EDM().training_time(u).log()
+    assert float(log_sigma.mean()) == pytest.approx(-1.2, abs=1e-3)
+    assert float(log_sigma.std()) == pytest.approx(1.2, abs=1e-3)
+    assert EDM().training_time(f64(0.0)) == 0.002
+    labels = EDM().network_time(torch.tensor([0.002, 80.0, 0.4], dtype=torch.float64))
+    assert labels.tolist() == pytest.approx([0, 999, 499.5])
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: VP(20.0, 0.1), "beta_min <= beta_max"),
+        (lambda: VP(20.0, 0.1), "VP needs 0 < beta_min <= beta_max"),
+        (lambda: SubVP(20.0, 0.1), "SubVP needs"),
+        (lambda: VE(1.0, 0.1), "VE needs 0 < sigma_min < sigma_max"),
+        (lambda: EDM(0.0), "EDM needs"),
+        (lambda: CosineVP(T=1.0), "t_min < T < 1"),
         (lambda: DDPM(torch.tensor([0.1, 1.5])), "in \\(0, 1\\]"),
+        (lambda: NCSN(torch.tensor([1.0, 0.1])), "rising sigmas"),
         (lambda: DDPM().check_start(0.5003), "between levels 500 and 501 .* 0.5 or 0.501"),
+        (lambda: NCSN(geometric_sigmas(10)).check_start(0.55), "between levels 5 and 6"),
         (lambda: VP().check_start(1.2), "outside"),
         (lambda: VP().check_start(0.0), "outside"),
+        (lambda: CosineVP().check_start(1.0), "such as 0.4973"),
+        (lambda: EDM().check_start(100.0), "outside .*80.0.*such as 40.0"),
     ],
 )
 def test_errors_say_what_to_do(make, message):
