@@ -22,6 +22,7 @@ from egsde.translators import Translator, networks_of
 # What may differ between a run and its continuation: it changes no image.
 FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", "data.limit",
         "data.batch_size", "data.eval_batch_size", "data.num_workers")  # fmt: skip
+NETWORKS = {"score", "source_score", "extractor"}
 
 
 class Translation(LightningModule):
@@ -80,11 +81,10 @@ def sample(cfg: DictConfig) -> float | None:
 
 
 def build_translator(cfg: DictConfig) -> Translator:
-    """`cfg.translator`; an extractor that it refers to is built once and shared by all terms."""
-    if "extractor" not in referred(cfg, "translator"):
-        return instantiate(cfg.translator)
+    """`cfg.translator`; networks that it refers to are built once and shared by all its parts."""
     built = OmegaConf.create(cfg, flags={"allow_objects": True, "struct": False})
-    built.extractor = instantiate(cfg.extractor)
+    for name in sorted(NETWORKS & referred(cfg, "translator")):
+        built[name] = instantiate(cfg[name])
     return instantiate(built.translator)
 
 

@@ -137,6 +137,20 @@ def load_score(
     return ScoreModel(network, sde, instantiate(config["prediction"]), autocast=autocast)
 
 
+def load_source_score(
+    weights: str | None, sde: SDE, use: str = "averaged", autocast: bool = False
+) -> ScoreModel:
+    """`load_score` for the source domain; ValueError says how to train one where none is given."""
+    if weights is None:
+        raise ValueError(
+            "this translator needs a score of the source domain, too, and none is given. Train it "
+            "with the domains exchanged, `python train.py data.source=twemoji data.target=noto "
+            "out=source` for the demo's, and add source_score.weights=source/weights.safetensors; "
+            "score@source_score=demo tries the program out with the target's score on both sides"
+        )
+    return load_score(weights, sde, use, autocast)
+
+
 def load_extractor(
     weights: str | None, sde: SDE, use: str = "averaged", autocast: bool = False
 ) -> Extractor:
