@@ -23,6 +23,7 @@ from egsde.cli import CONF
 from egsde.reports.grid import MARGIN
 from egsde.sample import sample
 
+Runs = dict[str, list[dict[str, float]]]  # by row: the metrics of each seed
 LABELS = 60  # room for row names beyond the grids' own margin
 SHOWN = ("fid", "kid", "l2", "psnr", "ssim", "l2_truth")
 
@@ -52,6 +53,12 @@ def measure(row: str, seed: int, args: argparse.Namespace) -> dict[str, float]:
     return {**found["metrics"], "seconds_per_image": found["seconds_per_image"] or float("nan")}
 
 
+def measure_all(args: argparse.Namespace) -> Runs:
+    """Every row of args.rows with every seed."""
+    args.out.mkdir(parents=True, exist_ok=True)
+    return {row: [measure(row, seed, args) for seed in args.seeds] for row in args.rows}
+
+
 def mean_and_deviation(values: list[float]) -> str:
     """`mean +- deviation`, to a sensible number of digits."""
     mean = statistics.fmean(values)
@@ -68,8 +75,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
-    results = {row: [measure(row, seed, args) for seed in args.seeds] for row in args.rows}
-    args.out.mkdir(parents=True, exist_ok=True)
+    results = measure_all(args)
     write_csv(args.out / "results.csv", results, args.seeds)
     write_table(args.out / "table.md", results)
     plot(args.out / "frontier.png", results)
@@ -77,7 +83,7 @@ def main() -> None:
     print((args.out / "table.md").read_text())
 
 
-def write_csv(path: Path, results: dict[str, list[dict]], seeds: list[int]) -> None:
+def write_csv(path: Path, results: Runs, seeds: list[int]) -> None:
     """One line per row and seed."""
     columns = list(dict.fromkeys(k for runs in results.values() for run in runs for k in run))
     with path.open("w", newline="") as file:
@@ -88,7 +94,7 @@ def write_csv(path: Path, results: dict[str, list[dict]], seeds: list[int]) -> N
                 writer.writerow({"row": row, "seed": seed, **run})
 
 
-def write_table(path: Path, results: dict[str, list[dict]]) -> None:
+def write_table(path: Path, results: Runs) -> None:
     """Mean and deviation over the seeds, as Markdown; the floor and the source's own FID below."""
     shown = [k for k in SHOWN if all(k in run for runs in results.values() for run in runs)]
     lines = ["| method | " + " | ".join(shown) + " |", "|---" * (len(shown) + 1) + "|"]
@@ -102,7 +108,7 @@ def write_table(path: Path, results: dict[str, list[dict]]) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-def plot(path: Path, results: dict[str, list[dict]]) -> None:
+def plot(path: Path, results: Runs) -> None:
     """FID (realism) against L2 (faithfulness): lower left is better."""
     figure, axes = plt.subplots(figsize=(6, 4.5))
     for row, runs in results.items():
@@ -122,7 +128,7 @@ def plot(path: Path, results: dict[str, list[dict]]) -> None:
     plt.close(figure)
 
 
-def stack_grids(path: Path, args: argparse.Namespace, results: dict[str, list[dict]]) -> None:
+def stack_grids(path: Path, args: argparse.Namespace, results: Runs) -> None:
     """Sources, the first seed's translations of every row under its name, and any truth."""
     grids = {
         row: Image.open(args.out / row.replace(":", "_") / f"seed{args.seeds[0]}" / "grid.png")

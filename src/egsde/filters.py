@@ -70,6 +70,14 @@ def _matrices(
     return matrix.to(device, dtype), (matrix.T @ matrix).to(device, dtype)
 
 
+@lru_cache(maxsize=16)
+def _eigen(size: int, low_pass: LowPass) -> tuple[Tensor, Tensor]:
+    values, vectors = torch.linalg.eigh(
+        _matrices(size, low_pass, torch.float64, torch.device("cpu"))[1]
+    )
+    return values.clamp(min=0), vectors
+
+
 @dataclass(frozen=True)
 class LowPass:
     """LP(x) at full resolution for images (B, C, H, W) whose sides `factor` divides."""
@@ -84,6 +92,10 @@ class LowPass:
     def __call__(self, x: Tensor) -> Tensor:
         height, width = (_matrices(n, self, x.dtype, x.device)[0] for n in x.shape[-2:])
         return height @ x @ width.T
+
+    def modes(self, size: int) -> tuple[Tensor, Tensor]:
+        """Eigenvalues (size,) and eigenvectors (size, size) of one axis's G, float64 on the CPU."""
+        return _eigen(size, self)
 
     def gram(self, x: Tensor) -> Tensor:
         """G_h x G_w: LP^T LP applied to x, half the gradient of ||LP(x)||^2."""

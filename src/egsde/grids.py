@@ -106,16 +106,23 @@ class Respaced:
 
 @dataclass(frozen=True)
 class LogSNR:
-    """Evenly spaced log(alpha / sigma) (Lu 2022); a chain's last step goes from level 1 to 0."""
+    """Evenly spaced log(alpha / sigma) (Lu 2022); a chain's last step goes from level 1 to 0.
+
+    shift > 0 spaces -log(sigma / alpha + shift) evenly: steps widen where the noise falls below it
+    (one grey level is 2 / 255), which lets few steps go where they matter.
+    """
 
     steps: int = 20
+    shift: float = 0.0
 
     def __post_init__(self) -> None:
         _check_steps(self, self.steps)
+        if self.shift < 0:
+            raise ValueError(f"{self} needs a shift of at least 0; 0.02 is one for few steps")
 
     def times(self, sde: SDE, start: float) -> Tensor:
         def log_snr(t: Tensor) -> Tensor:
-            return sde.alpha(t).log() - sde.sigma(t).log()
+            return -(sde.sigma(t) / sde.alpha(t) + self.shift).log()
 
         return _snapped(self, self.steps, sde, start, _evenly_in(log_snr, self, sde, start))
 

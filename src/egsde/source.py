@@ -83,6 +83,11 @@ class Source:
             return (self.sde.alpha(t) * self.x0).to(self.x0.dtype)
         return self.at(t)
 
+    def mean_parts(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """(x_0, eps) of `mean`, alpha(t) x_0 + sigma(t) eps: eps is zero where it averages."""
+        average = self.mode == "expectation"
+        return self.x0, torch.zeros_like(self.x0) if average else self._eps(0)
+
     def features(self, net: FeatureNet, t: Tensor, draw: int = 0) -> Tensor:
         """net.features(x_t, t), (B, F, h, w), without gradients, once per step."""
         with torch.no_grad():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -97,6 +97,8 @@ class Diffusion:
             fresh = noise.child(k)
             source = Source(x0, self.sde, fresh, self.source_noise, cond, current=y)
             reverse = self.sde.reverse(partial(self.guided_score, source=source))
+            if self.energy is not None:
+                reverse = replace(reverse, spring=self.energy.spring(source))
             y = self.start(source, times, fresh)
             states = self.sampler.trajectory(reverse, y, times, fresh, self.constraint, source)
             for i, t, y in states:  # noqa: B007 (y starts the next repeat)

@@ -7,7 +7,7 @@ survive composition. A batch never couples: energy b depends on image b only.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -94,8 +94,10 @@ class WeightedSum(Energy):
         return total
 
     def spring(self, source: Source) -> Spring:
-        """The part of this energy that is a quadratic form of y, for solvers that use it."""
-        return NO_SPRING
+        """The stiffest term's; a solver integrates one exactly and finds the rest in the score."""
+        parts = [(self.terms[n].spring(source), w) for n, w in self.weights.items() if w > 0]
+        springs = [replace(part, rate=w * part.rate) for part, w in parts]
+        return max(springs, key=lambda spring: float(spring.rate.max()), default=NO_SPRING)
 
     def weighted(self) -> dict[str, tuple[Energy, float]]:
         return {name: (self.terms[name], weight) for name, weight in self.weights.items()}

@@ -1,0 +1,92 @@
+"""Few guided steps: the exact quadratic energy, stability, and 25 evaluations within a percent."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from egsde.energies import LowPassL2
+from egsde.grids import LogSNR
+from egsde.noise import Noise
+from egsde.sampler import Sampler
+from egsde.sde import DDPM, VP
+from egsde.solvers import EulerMaruyama
+from egsde.solvers.guided_adams import GuidedAdams
+from egsde.solvers.sa_solver import SASolver
+from egsde.source import Source
+from egsde.spring import Spring
+from egsde.translators import Diffusion
+from problems import Gaussian, Impulses, Mixture, SquaredDistance, f64
+from shared import shared_path
+
+
+@dataclass(frozen=True)
+class Pull(SquaredDistance):
+    """weight ||y - x_t||^2 that says so."""
+
+    def spring(self, source):
+        return Spring(f64(2 * self.weight), source.mean_parts)
+
+
+def moments(solver, grid, weight: float, rows: int = 120) -> tuple[float, float]:
+    """Of the recorded problem: data N(-0.5, 0.25), source 1, from M = 0.5, expected noise."""
+    sde, noise = VP(), Impulses(rows)
+    score = Gaussian(-0.5, 0.25).score(sde)
+    sampler = Sampler(solver, grid, denoise=True)
+    translator = Diffusion(
+        sde, score, sampler, Pull(weight), t_start=0.5, source_noise="expectation"
+    )
+    return noise.moments(translator(noise.images(1.0), noise))
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
+def test_25_evaluations_are_within_a_percent(weight):
+    """Mean and variance of guided EGSDE, against the limit of infinitely many steps."""
+    oracle = np.load(shared_path("oracles/egsde_fewstep_gaussian.npz"))
+    exact = oracle["ref"][np.flatnonzero(oracle["lam"] == weight)[0]]
+    steps = LogSNR(48, shift=0.02)  # 24 from M = 0.5, and the last denoising
+    reached = moments(GuidedAdams(), steps, weight)
+    assert np.abs(np.divide(reached, exact) - 1).max() < 0.01
+
+
+@pytest.mark.parametrize("weight", [0.5, 2.0])
+def test_guided_weak_order(weight):
+    """The error falls with the square of the steps, guided as unguided."""
+    exact = moments(GuidedAdams(), LogSNR(1600), weight, rows=900)
+    errors = [moments(GuidedAdams(), LogSNR(n), weight, rows=300)[1] - exact[1] for n in (100, 200)]
+    assert math.log2(errors[0] / errors[1]) == pytest.approx(2, abs=0.3)
+
+
+def test_any_curvature_is_stable():
+    """Where Euler-Maruyama overflows, the image follows the source, more the stiffer."""
+    runs = [moments(GuidedAdams(), LogSNR(20), weight) for weight in (1.0, 1e2, 1e4)]
+    away = [abs(1 - mean) for mean, _ in runs]
+    assert away[0] > away[1] > away[2] and away[2] < 0.05
+    assert all(variance < 0.25 for _, variance in runs)
+    assert moments(EulerMaruyama(), LogSNR(20), 1e4)[1] > 1e6
+
+
+@pytest.mark.parametrize("sde", [VP(), DDPM()], ids=repr)
+def test_without_energy_it_is_the_stochastic_adams_solver(sde):
+    score, x = Mixture().score(sde), torch.linspace(-2, 2, 48, dtype=torch.float64).view(1, 3, 4, 4)
+    runs = []
+    for solver in (GuidedAdams(3, 3), SASolver(3, corrector=3)):
+        sampler = Sampler(solver, LogSNR(12))
+        runs.append(sampler.run(sde.reverse(score), x, sampler.times(sde, 1.0), Noise(1, ["a"])))
+    assert (runs[0] - runs[1]).abs().max() < 1e-9
+
+
+def test_the_low_pass_energy_is_its_spring():
+    source = Source(torch.randn(2, 3, 8, 16, dtype=torch.float64), VP(), Noise(0, ["a", "b"]))
+    y, t, energy = torch.randn(2, 3, 8, 16, dtype=torch.float64), f64(0.4), 3.0 * LowPassL2(4)
+    spring = energy.spring(source)
+    clean, eps = spring.centre(t)
+    centre = VP().alpha(t) * clean + VP().sigma(t) * eps
+    assert torch.allclose(centre, source.at(t), rtol=1e-12)
+    assert torch.allclose(spring.grad(y, centre), energy.grad(y, t, source), rtol=1e-9, atol=1e-12)
+    value = 0.5 * (spring.rate * spring.modes(y - centre).square()).flatten(1).sum(1)
+    assert torch.allclose(value, energy(y, t, source), rtol=1e-9)
