@@ -17,6 +17,8 @@ TRAIN = ("sde", "data", "trainer", "callbacks", "logger", "model", "network")
 SAMPLE = ("sde", "data", "trainer", "logger", "sampler", "energy", "translator", "score",
           "extractor", "metrics")  # fmt: skip
 
+EVALUATE = ("sde", "data", "trainer", "logger", "score", "likelihood")
+
 
 def options(group: str) -> list[str]:
     return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
@@ -31,7 +33,7 @@ def rows(groups: tuple[str, ...]) -> list[list[str]]:
 
 def test_no_group_is_left_out():
     groups = {file.parent.name for file in CONF.glob("*/*.yaml")}
-    assert groups == {*TRAIN, *SAMPLE, "experiment", "hparams_search"}
+    assert groups == {*TRAIN, *SAMPLE, *EVALUATE, "experiment", "hparams_search"}
 
 
 @pytest.mark.parametrize("overrides", rows(TRAIN), ids=" ".join)
@@ -55,6 +57,11 @@ def test_translation_composes_with_every_option(overrides, tmp_path):
         assert "sde=" in str(refusal)
     if cfg.metrics is not None:
         instantiate(cfg.metrics)
+
+
+@pytest.mark.parametrize("overrides", rows(EVALUATE), ids=" ".join)
+def test_measurement_composes_with_every_option(overrides, tmp_path):
+    OmegaConf.to_container(composed("evaluate", tmp_path, *overrides), resolve=True)
 
 
 def test_every_energy_term_composes(tmp_path):

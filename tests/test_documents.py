@@ -20,7 +20,7 @@ from folders import CONF
 
 ROOT = CONF.parent
 README = (ROOT / "README.md").read_text()
-COMMAND = re.compile(r"python (train|sample)\.py((?: .*)?)")
+COMMAND = re.compile(r"python (train|sample|evaluate)\.py((?: .*)?)")
 
 
 def commands(text: str) -> list[tuple[str, tuple[str, ...]]]:

@@ -1,4 +1,4 @@
-"""The command lines of train.py and sample.py: Hydra finds the configuration, errors stay readable.
+"""The command lines: Hydra finds the configuration of a program, errors stay readable.
 
 Nothing heavy is imported before the configuration is known, so --help and mistakes answer at once.
 """
@@ -34,6 +34,11 @@ def train() -> None:
 def sample() -> None:
     """`python sample.py`, `egsde-sample`."""
     _run("sample", lambda: __import__("egsde.sample", fromlist=["sample"]).sample)
+
+
+def evaluate() -> None:
+    """`python evaluate.py`, `egsde-evaluate`."""
+    _run("evaluate", lambda: __import__("egsde.evaluate", fromlist=["evaluate"]).evaluate)
 
 
 def _run(name: str, load: Callable[[], Callable[[DictConfig], Any]]) -> None:

@@ -32,13 +32,18 @@ class Speed(ProgressColumn):
 
 
 @contextmanager
-def images_bar(total: int, shown: bool = True) -> Iterator[Advance]:
+def images_bar(total: int, shown: bool = True, doing: str = "translating") -> Iterator[Advance]:
     """Yields advance(images)."""
-    columns = (TextColumn("translating"), BarColumn(), MofNCompleteColumn(), Speed(),
+    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), Speed(),
                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, disable=not shown, speed_estimate_period=120) as progress:
         task = progress.add_task("", total=total)
-        yield lambda images: progress.advance(task, images)
+
+        def advance(images: float) -> None:  # rounded: shares of an image add up to one
+            done = round(progress.tasks[task].completed + images, 6)
+            progress.update(task, completed=done)
+
+        yield advance
 
 
 @contextmanager

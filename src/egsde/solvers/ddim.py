@@ -34,5 +34,5 @@ class DDIM(Solver):
             return sde.alpha(s) * x0 + sde.sigma(s) * eps, None
         _, std = sde.transition(s, t)
         share = eta * std / sde.sigma(t)  # sqrt(v) / sigma_s
-        kept = (1 - share.square()).clamp(min=0).sqrt()
-        return sde.alpha(s) * x0 + sde.sigma(s) * (kept * eps + share * randn(x)), None
+        kept = sde.sigma(s) * (1 - share.square()).clamp(min=0).sqrt()
+        return sde.alpha(s) * x0 + kept * eps + sde.sigma(s) * share * randn(x), None
