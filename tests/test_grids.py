@@ -19,6 +19,7 @@ from egsde.sde import (
     geometric_sigmas,
     jsd_betas,
 )
+from problems import f64
 
 GRIDS = [Uniform(20), Quadratic(12), LogSNR(12), Karras(12), Karras(8, rho=3.0), Respaced(10)]
 SDES = [VP(), SubVP(), VE(), CosineVP(), EDM(), DDPM(), NCSN()]
@@ -31,11 +32,12 @@ def log_snr(sde: SDE, t: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("grid", GRIDS, ids=repr)
 @pytest.mark.parametrize("sde", SDES, ids=repr)
 def test_grids_fall_from_the_start_to_the_end(grid, sde):
-    for start in (sde.T, float(sde.snap(torch.tensor(sde.T / 2).double()))):
+    for start in (sde.T, float(sde.snap(f64(sde.T / 2)))):
         times = grid.times(sde, start)
         assert times.dtype == torch.float64
         assert times[0] == start and times[-1] == sde.t_min
-        assert len(times) == round(grid.steps * sde.share(start)) + 1
+        share = float(sde.share(f64(start)))
+        assert len(times) == round(grid.steps * share) + 1
         assert (times.diff() < 0).all() and torch.equal(sde.snap(times), times)
         assert (sde.sigma(times[:-1]) > 0).all()
 

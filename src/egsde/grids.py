@@ -33,7 +33,7 @@ def _snapped(
         times[0], times[-1] = start, sde.t_min
         return sde.snap(times)
 
-    share = sde.share(start)
+    share = float(sde.share(torch.tensor(start, dtype=torch.float64)))
     n = max(1, round(steps * share))
     times = snapped(n)
     if bool((times.diff() >= 0).any()):

@@ -77,9 +77,9 @@ class SDE:
                 f"use a time inside, such as {self.T / 2}"
             )
 
-    def share(self, start: float) -> float:
-        """The part of a whole run, from T, that a run from `start` is: start / T."""
-        return start / self.T
+    def share(self, t: Tensor) -> Tensor:
+        """The part of a whole run, from T, that a run from t is, in [0, 1]: t / T."""
+        return t / self.T
 
     def training_time(self, u: Tensor) -> Tensor:
         """Map u uniform in [0, 1) to a training time: uniform in [t_train, T]."""

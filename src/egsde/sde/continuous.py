@@ -139,9 +139,9 @@ class EDM(VarianceExploding):
     def diffusion(self, t: Tensor) -> Tensor:
         return (2 * t).sqrt()
 
-    def share(self, start: float) -> float:
+    def share(self, t: Tensor) -> Tensor:
         """In log sigma: time itself would leave no steps to a start at an image's noise levels."""
-        return math.log(start / self.sigma_min) / math.log(self.sigma_max / self.sigma_min)
+        return (t / self.sigma_min).log() / math.log(self.sigma_max / self.sigma_min)
 
     def training_time(self, u: Tensor) -> Tensor:
         """Map u uniform in [0, 1) to log-normal noise levels, kept in [sigma_min, sigma_max]."""
@@ -150,7 +150,7 @@ class EDM(VarianceExploding):
 
     def network_time(self, t: Tensor) -> Tensor:
         """Affine in log sigma: 0 at sigma_min, 999 at sigma_max, as VE's."""
-        return (t / self.sigma_min).log() * (999 / math.log(self.sigma_max / self.sigma_min))
+        return 999 * self.share(t)
 
 
 def _check_sigmas(sde: VE | EDM) -> None:
