@@ -72,7 +72,12 @@ class Source:
         return self.sde.perturb(image, t, self._eps_of_start())
 
     def at(self, t: Tensor, draw: int = 0) -> Tensor:
-        """x_t of x_0, (B, C, H, W); within one step all times share the noise of a draw."""
+        """x_t of x_0, (B, C, H, W); within one step all times share the noise of a draw.
+
+        t = 0 is clean, also for VE, whose sigma(0) = sigma_min: a denoised state meets it there.
+        """
+        if float(t) == 0:
+            return self.x0
         return self._keep(
             ("x", float(t), draw), lambda: self.sde.perturb(self.x0, t, self._eps(draw))
         )
