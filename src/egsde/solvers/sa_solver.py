@@ -41,4 +41,5 @@ class SASolver(Multistep):
         return max(self.corrector - 1, 0)
 
     def orders(self) -> tuple[float | None, float | None]:
-        return (float(min(self.order, 2)), 1.0) if self.tau > 0 else (float(self.order),) * 2
+        reached = float(min(max(self.order, min(self.order + 1, self.corrector)), 3))
+        return (min(reached, 2.0), 1.0) if self.tau > 0 else (reached, reached)
