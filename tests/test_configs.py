@@ -17,6 +17,7 @@ TRAIN = ("sde", "data", "trainer", "callbacks", "logger", "model", "network")
 SAMPLE = ("sde", "data", "trainer", "logger", "sampler", "energy", "translator", "score",
           "extractor", "metrics")  # fmt: skip
 
+SCORE = ("prediction", "loss", "times", "sde")  # of model=score only
 EVALUATE = ("sde", "data", "trainer", "logger", "score", "likelihood")
 
 
@@ -33,7 +34,7 @@ def rows(groups: tuple[str, ...]) -> list[list[str]]:
 
 def test_no_group_is_left_out():
     groups = {file.parent.name for file in CONF.glob("*/*.yaml")}
-    assert groups == {*TRAIN, *SAMPLE, *EVALUATE, "experiment", "hparams_search"}
+    assert groups == {*TRAIN, *SCORE, *SAMPLE, *EVALUATE, "experiment", "hparams_search"}
 
 
 @pytest.mark.parametrize("overrides", rows(TRAIN), ids=" ".join)
@@ -44,6 +45,12 @@ def test_training_composes_with_every_option(overrides, tmp_path):
     instantiate(cfg.module.schedule)
     if not OmegaConf.missing_keys(cfg.data):
         instantiate(cfg.data)
+
+
+@pytest.mark.parametrize("overrides", rows(SCORE), ids=" ".join)
+def test_what_a_score_learns_composes_with_every_option(overrides, tmp_path):
+    cfg = composed("train", tmp_path, "data=toy", "network=mlp", *overrides)
+    instantiate(cfg.module)
 
 
 @pytest.mark.parametrize("overrides", rows(SAMPLE), ids=" ".join)

@@ -92,9 +92,9 @@ class Translate(Callback):
         self.report: Report | None = None
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        if self.previews is None or trainer.sanity_checking:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if self.previews is None or trainer.sanity_checking or not data.store.drawable:
             return
-        data = trainer.datamodule  # type: ignore[attr-defined]
         translator = self.previews(score=module.averaged)
         report = self.run(trainer, translator, data, module.device, images=None)
         module.log_dict({f"val/{k}": v for k, v in report.metrics.items()}, rank_zero_only=True)

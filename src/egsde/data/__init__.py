@@ -1,10 +1,11 @@
-"""Domains of images: embedded emoji, folders, archives, pairs; and their data module."""
+"""Domains of images: embedded emoji, folders, archives, pairs, points; and their data module."""
 
 from egsde.data.domains import Images, Store, output_name
 from egsde.data.emoji_set import Emoji
 from egsde.data.folder import Folders
 from egsde.data.module import UnpairedData
 from egsde.data.pairs import PairedFolders, SideBySide
+from egsde.data.toy import Toy
 
 __all__ = [
     "Emoji",
@@ -13,6 +14,7 @@ __all__ = [
     "PairedFolders",
     "SideBySide",
     "Store",
+    "Toy",
     "UnpairedData",
     "output_name",
 ]

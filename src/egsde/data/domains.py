@@ -17,20 +17,24 @@ class Images(Protocol):
     ids: list[str]  # sorted relative paths, with suffix
 
     def array(self, index: int) -> np.ndarray:
-        """uint8 (H, W, 3)."""
+        """uint8 (H, W, 3), or float32 (H, W, C) already in [-1, 1]."""
         ...
 
 
 class Store(Protocol):
-    """A data set: domains by name. `paired`: the same id in two domains is the same thing."""
+    """A data set: domains by name. `paired`: the same id in two domains is the same thing.
+
+    `drawable`: its items are pictures, which can be shown and saved.
+    """
 
     paired: bool
+    drawable: bool
 
     def images(self, domain: str, split: str, size: int) -> Images: ...
 
 
 class ArrayImages:
-    """Images held in memory: uint8 (N, H, W, 3)."""
+    """Images held in memory: uint8 (N, H, W, 3), or float32 (N, H, W, C)."""
 
     def __init__(self, ids: Sequence[str], arrays: np.ndarray) -> None:
         self.ids, self.arrays = list(ids), arrays

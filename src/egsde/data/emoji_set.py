@@ -40,6 +40,7 @@ class Emoji:
     """Store of the domains `noto` and `twemoji`; an id names the same emoji in both."""
 
     paired = True
+    drawable = True
 
     def images(self, domain: str, split: str, size: int) -> ArrayImages:
         """Pictures of one split, shrunk with an antialiased filter where size < 64."""

@@ -103,6 +103,7 @@ class Folders:
     """
 
     paired = False
+    drawable = True
 
     def __init__(
         self,

@@ -104,6 +104,8 @@ def seems_whole(head: bytes, tail: bytes, size: int) -> bool:
 
 
 def to_tensor(array: np.ndarray) -> Tensor:
-    """uint8 (H, W, 3) -> float32 (3, H, W) in [-1, 1]: v / 127.5 - 1."""
-    pixels = torch.from_numpy(np.array(array)).permute(2, 0, 1).contiguous()  # (3, H, W)
+    """uint8 (H, W, C) -> float32 (C, H, W) in [-1, 1]: v / 127.5 - 1; float32 stays as it is."""
+    pixels = torch.from_numpy(np.array(array)).permute(2, 0, 1).contiguous()  # (C, H, W)
+    if pixels.is_floating_point():
+        return pixels
     return pixels.to(torch.float32).div_(127.5).sub_(1.0)

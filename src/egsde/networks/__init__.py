@@ -3,6 +3,7 @@
 from egsde.networks.adm_encoder import ADMEncoder
 from egsde.networks.adm_unet import ADMUNet
 from egsde.networks.ddpm_unet import DDPMUNet
+from egsde.networks.mlp import MLP
 from egsde.networks.weights import (
     load_official,
     load_official_file,
@@ -15,6 +16,7 @@ __all__ = [
     "ADMEncoder",
     "ADMUNet",
     "DDPMUNet",
+    "MLP",
     "load_official",
     "load_official_file",
     "read_weights",

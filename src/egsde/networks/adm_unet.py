@@ -1,6 +1,7 @@
 """The ADM UNet of guided-diffusion (Dhariwal and Nichol 2021, arXiv 2105.05233): eps(x, t).
 
-Shapes: x (B, in, H, W), t (B,) levels 0..999 as floats -> (B, out, H, W), twice out if learn_sigma.
+Shapes: x (B, in, H, W), t (B,) floats, levels 0..999 or log sigma -> (B, out, H, W), twice out if
+learn_sigma.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from egsde.networks.layers import (
     Blocks,
+    GaussianFourier,
     Numbers,
     Stage,
     cos_sin_embedding,
@@ -24,8 +26,9 @@ class ADMUNet(nn.Module):
     """UNet of residual and attention blocks, with the option names of the official `create_model`.
 
     attention_resolutions are sides of feature maps; num_head_channels, unless -1, overrides
-    num_heads; class_cond adds an embedding of `num_class` labels. ValueError for sizes that do
-    not divide (groups of 32 channels, heads, halvings).
+    num_heads; class_cond adds an embedding of `num_class` labels. fourier_scale: random Fourier
+    features instead of sinusoids, 16 with `predictions.LogSigma` as NCSN++ has it. ValueError for
+    sizes that do not divide (groups of 32 channels, heads, halvings).
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class ADMUNet(nn.Module):
         resblock_updown: bool = True,
         use_new_attention_order: bool = False,
         checkpoint: bool = False,
+        fourier_scale: float | None = None,
     ) -> None:
         super().__init__()
         self.image_size, self.num_channels = image_size, num_channels
@@ -66,6 +70,9 @@ class ADMUNet(nn.Module):
             num_head_channels=num_head_channels,
             heads_first=not use_new_attention_order,
             checkpoint=checkpoint,
+        )
+        self.fourier = (
+            None if fourier_scale is None else GaussianFourier(num_channels, fourier_scale)
         )
         self.time_embed = nn.Sequential(
             nn.Linear(num_channels, emb_channels), nn.SiLU(), nn.Linear(emb_channels, emb_channels)
@@ -94,7 +101,8 @@ class ADMUNet(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         """x (B, in, H, W), t (B,) in 0..999, label (B,) for class_cond -> (B, out, H, W)."""
-        emb = self.time_embed(cos_sin_embedding(t, self.num_channels).to(x.dtype))
+        waves = cos_sin_embedding(t, self.num_channels) if self.fourier is None else self.fourier(t)
+        emb = self.time_embed(waves.to(x.dtype))
         if self.label_emb is not None:
             if label is None:
                 raise ValueError(

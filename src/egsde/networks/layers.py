@@ -68,6 +68,23 @@ def sin_cos_embedding(t: Tensor, width: int) -> Tensor:
     return F.pad(torch.cat([angle.sin(), angle.cos()], dim=1), (0, width % 2))
 
 
+class GaussianFourier(nn.Module):
+    """NCSN++: [sin | cos](2 pi t w), w ~ N(0, scale^2) drawn once, (B,) -> (B, width).
+
+    For labels log sigma (Song 2021; Tancik 2020); width is even.
+    """
+
+    weight: Tensor
+
+    def __init__(self, width: int, scale: float = 16.0) -> None:
+        super().__init__()
+        self.register_buffer("weight", scale * torch.randn(width // 2))
+
+    def forward(self, t: Tensor) -> Tensor:
+        angle = 2 * math.pi * t[:, None] * self.weight
+        return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q^T k / sqrt(d)) v on (N, d, L); plain products, so that it differentiates twice."""
     scale = q.shape[1] ** -0.25

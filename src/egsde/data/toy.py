@@ -1,0 +1,79 @@
+"""Points of the plane as images of one pixel with two channels, (B, 2, 1, 1) in about [-1, 1].
+
+Every domain is a function (generator, count) -> float64 (count, 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from egsde.data.domains import ArrayImages
+
+Points = Callable[[np.random.Generator, int], np.ndarray]
+
+MODES = ((-0.5, -0.3), (0.6, 0.4))  # centres of `modes`
+WEIGHTS, SPREAD = (0.3, 0.7), 0.15  # their shares and their standard deviation
+
+
+def modes(generator: np.random.Generator, count: int) -> np.ndarray:
+    """30 % of N(first centre, SPREAD^2) and 70 % of N(second, SPREAD^2): its score is known."""
+    which = generator.choice(2, count, p=WEIGHTS)
+    return np.array(MODES)[which] + SPREAD * generator.standard_normal((count, 2))
+
+
+def moons(generator: np.random.Generator, count: int) -> np.ndarray:
+    """Two half circles of radius 1/2 that reach into each other, with noise of 0.03."""
+    angle, side = np.pi * generator.random(count), generator.integers(2, size=count)
+    sign = 1 - 2 * side
+    x = 0.5 * sign * np.cos(angle) - 0.25 * sign
+    y = 0.5 * sign * np.sin(angle) - 0.125 * sign
+    return np.stack([x, y], 1) + 0.03 * generator.standard_normal((count, 2))
+
+
+def rings(generator: np.random.Generator, count: int) -> np.ndarray:
+    """Circles of radius 0.4 and 0.8, chosen alike, with noise of 0.03."""
+    angle, radius = 2 * np.pi * generator.random(count), generator.choice([0.4, 0.8], count)
+    circle = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
+    return circle + 0.03 * generator.standard_normal((count, 2))
+
+
+def checkerboard(generator: np.random.Generator, count: int) -> np.ndarray:
+    """The black fields of a 4 x 4 board over [-1, 1]^2, uniformly."""
+    row, pair = generator.integers(4, size=count), generator.integers(2, size=count)
+    field = np.stack([2 * pair + row % 2, row], 1)
+    return (field + generator.random((count, 2))) / 2 - 1
+
+
+DOMAINS: dict[str, Points] = {
+    "modes": modes,
+    "moons": moons,
+    "rings": rings,
+    "checkerboard": checkerboard,
+}
+
+
+class Toy:
+    """Store of the domains in DOMAINS: `count` points of each for training, a quarter for others.
+
+    Points depend on (seed, domain, split) only; an id means nothing across domains.
+    """
+
+    paired = False
+    drawable = False
+
+    def __init__(self, count: int = 8192, seed: int = 0) -> None:
+        self.count, self.seed = count, seed
+
+    def images(self, domain: str, split: str, size: int) -> ArrayImages:
+        """float32 (n, 1, 1, 2); ValueError for another size than 1."""
+        if domain not in DOMAINS:
+            raise ValueError(f"toy domain {domain!r} is unknown; use one of {', '.join(DOMAINS)}")
+        if size != 1:
+            raise ValueError(f"points are images of one pixel, got data.size={size}; use 1")
+        count = self.count if split == "train" else max(1, self.count // 4)
+        key = [self.seed, *domain.encode(), *split.encode()]
+        points = DOMAINS[domain](np.random.default_rng(key), count)
+        ids = [f"{i:06d}.png" for i in range(count)]
+        return ArrayImages(ids, points.astype(np.float32)[:, None, None])

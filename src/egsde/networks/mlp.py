@@ -1,0 +1,55 @@
+"""A multilayer perceptron for points as images of one pixel: residual layers, modulated by time.
+
+Shapes: x (B, C, 1, 1), t (B,) -> (B, C, 1, 1), twice C if learn_sigma.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from egsde.networks.layers import GaussianFourier, cos_sin_embedding, zero
+
+
+class Layer(nn.Module):
+    """h + linear(silu((1 + scale) linear(silu h) + shift)), scale and shift from the time."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
+        self.film = zero(nn.Linear(width, 2 * width))
+
+    def forward(self, h: Tensor, emb: Tensor) -> Tensor:
+        scale, shift = self.film(emb).chunk(2, dim=1)
+        inner = torch.addcmul(shift, self.first(F.silu(h)), 1 + scale)
+        return h + self.second(F.silu(inner))
+
+
+class MLP(nn.Module):
+    """`depth` residual layers of `width`. fourier_scale: as in ADMUNet; about 1 for log sigma."""
+
+    def __init__(
+        self,
+        channels: int = 2,
+        *,
+        width: int = 128,
+        depth: int = 3,
+        learn_sigma: bool = False,
+        fourier_scale: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.fourier = None if fourier_scale is None else GaussianFourier(width, fourier_scale)
+        self.time_embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.enter = nn.Linear(channels, width)
+        self.layers = nn.ModuleList(Layer(width) for _ in range(depth))
+        self.leave = zero(nn.Linear(width, 2 * channels if learn_sigma else channels))
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        waves = cos_sin_embedding(t, self.width) if self.fourier is None else self.fourier(t)
+        emb = F.silu(self.time_embed(waves.to(x.dtype)))
+        h = self.enter(x.flatten(1))
+        for layer in self.layers:
+            h = layer(h, emb)
+        return self.leave(F.silu(h))[:, :, None, None]
