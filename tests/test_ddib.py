@@ -1,0 +1,165 @@
+"""DDIB: the exact affine map, cycles that close at the solver's order, encoding, two networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hydra.errors import InstantiationException
+
+from demo_networks import write_networks
+from egsde.grids import Respaced, Uniform
+from egsde.methods import ddib
+from egsde.noise import Noise
+from egsde.sample import build_translator
+from egsde.sampler import Sampler
+from egsde.scores import ScoreModel
+from egsde.sde import DDPM, VP
+from egsde.solvers import DDIM, Ancestral, EulerMaruyama
+from egsde.solvers.heun import Heun
+from egsde.solvers.rk45 import RK45
+from egsde.source import Source
+from egsde.starts import Encode, TwoWay, end_noisy
+from egsde.translators import networks_of
+from problems import Gaussian, Mixture, Pointwise, f64
+from runs import composed
+from shared import shared_path
+
+SOURCE, TARGET = Gaussian(-1.0, 0.25), Gaussian(1.0, 0.04)
+NOISE = Noise(0, [str(k) for k in range(9)])
+
+
+def points() -> torch.Tensor:
+    return torch.linspace(-2, 2, 9, dtype=torch.float64).view(9, 1, 1, 1)
+
+
+def there_and_back(sde, solver, grid, source=SOURCE, target=TARGET):
+    sampler = Sampler(solver, grid)
+    there = ddib(sde, source.score(sde), target.score(sde), sampler)
+    back = ddib(sde, target.score(sde), source.score(sde), sampler)
+    y = there(points(), NOISE)
+    return y, back(y, NOISE)
+
+
+def test_the_recorded_exact_map():
+    oracle = np.load(shared_path("oracles/ddib_gaussian.npz"))
+    assert tuple(oracle["args"]) == (-1.0, 0.25, 1.0, 0.04)
+    assert np.allclose(oracle["x"], points().flatten())
+    y, _ = there_and_back(VP(t_min=1e-6), RK45(1e-8, 1e-8), Uniform(1))
+    assert np.allclose(y.flatten(), oracle["y"], rtol=0, atol=2e-6)  # 1e-6: the shorter process
+
+
+@pytest.mark.parametrize(
+    ("solver", "order", "cycle", "steps"),
+    [(DDIM(), 1, 1, 200), (EulerMaruyama(eta=0), 1, 1, 200), (Heun(), 2, 3, 100)],
+    ids=["ddim", "euler", "heun"],
+)
+def test_the_map_and_its_cycle_converge_at_the_solvers_order(solver, order, cycle, steps):
+    """A step up and the same step down leave C h^(p+1) + C (-h)^(p+1): an even order gains one."""
+    sde, errors = VP(), []
+    (low, before), (high, after) = (SOURCE.moments(sde, f64(t)) for t in (1e-3, 1.0))
+    (start, above), (end, below) = (TARGET.moments(sde, f64(t)) for t in (1.0, 1e-3))
+    latent = high + (after / before).sqrt() * (points() - low)
+    exact = end + (below / above).sqrt() * (latent - start)
+    for n in (steps, 2 * steps):
+        y, back = there_and_back(sde, solver, Uniform(n))
+        errors.append([float((z - e).abs().max()) for z, e in ((y, exact), (back, points()))])
+    slopes = np.log2(np.divide(*errors))
+    assert slopes == pytest.approx([order, cycle], abs=0.1)
+    assert order == solver.weak_order
+
+
+@pytest.mark.parametrize("target", [TARGET, Mixture()], ids=["gaussian", "mixture"])
+def test_an_adaptive_cycle_returns_the_source(target):
+    _, back = there_and_back(VP(), RK45(1e-8, 1e-8), Uniform(1), target=target)
+    assert (back - points()).abs().max() < 1e-6
+
+
+def test_a_cycle_on_a_chain_closes_only_between_the_same_levels():
+    """With the step into clean data (the official code) the error stops falling."""
+    sde, errors = DDPM(), {}
+    for symmetric in (True, False):
+        for steps in (250, 500):
+            sampler = Sampler(DDIM(), Uniform(steps))
+            there, back = (
+                ddib(sde, a.score(sde), b.score(sde), sampler, symmetric=symmetric)
+                for a, b in ((SOURCE, TARGET), (TARGET, SOURCE))
+            )
+            wrong = back(there(points(), NOISE), NOISE) - points()
+            errors[symmetric, steps] = float(wrong.abs().max())
+    assert errors[True, 500] == pytest.approx(errors[True, 250] / 2, rel=0.06)
+    assert errors[True, 500] < errors[False, 500]
+
+
+@pytest.mark.parametrize("grid", [Uniform(10), Uniform(1000), Respaced(10)], ids=repr)
+def test_a_walk_on_a_chain_ends_at_level_one(grid):
+    sde = DDPM()
+    times = TwoWay(grid).times(sde, 1.0)
+    assert (times.diff() < 0).all() and times[0] == 1 and sde.level(times[-1]) == 1
+    assert torch.equal(end_noisy(sde, times), times)
+    continuous = Uniform(10).times(VP(), 1.0)
+    assert torch.equal(TwoWay(Uniform(10)).times(VP(), 1.0), continuous)
+
+
+def test_encoding_asks_the_source_score_at_each_time_of_the_way_up():
+    sde, asked = DDPM(), []
+
+    def score(y, t, source):
+        asked.append((int(sde.level(t)), source.x0))
+        return SOURCE.score(sde)(y, t)
+
+    sampler = Sampler(DDIM(), Uniform(4))
+    ddib(sde, score, TARGET.score(sde), sampler)(points(), NOISE)
+    assert [level for level, _ in asked] == [1, 250, 500, 750]
+    assert all(torch.equal(x0, points()) for _, x0 in asked)
+
+
+def test_a_solver_that_draws_noise_is_refused():
+    sampler = Sampler(Ancestral(), Uniform(10))
+    translate = ddib(VP(), SOURCE.score(VP()), TARGET.score(VP()), sampler)
+    with pytest.raises(ValueError, match="encoded by a deterministic solver.*sampler=ddim"):
+        translate(points(), NOISE)
+
+
+def test_the_result_does_not_depend_on_noise_or_batch():
+    sde, sampler = DDPM(), Sampler(DDIM(), Uniform(20))
+    scores = ScoreModel(Pointwise(), sde), Mixture().score(sde)
+    x = torch.rand(2, 3, 4, 4, generator=torch.manual_seed(0))
+    y = ddib(sde, *scores, sampler)(x, Noise(0, ["a", "b"]))
+    alone = ddib(sde, *scores, sampler)(x[1:], Noise(7, ["c"]))
+    assert torch.equal(y[1:], alone) and y.dtype == torch.float32
+
+
+def test_both_networks_are_found_and_a_shared_one_once():
+    sde, sampler = DDPM(), Sampler(DDIM(), Uniform(20))
+    ours, theirs = ScoreModel(Pointwise(), sde), ScoreModel(Pointwise(), sde)
+    found = networks_of(ddib(sde, theirs, ours, sampler))
+    assert found["score"] is ours and found["start_score"] is theirs and len(found) == 2
+    assert networks_of(ddib(sde, ours, ours, sampler)) == {"score": ours}
+
+
+@pytest.mark.parametrize("method", ["ddib", "cycle_diffusion"])
+def test_on_the_command_line(method, tmp_path):
+    weights = [w for w in write_networks(tmp_path) if w.startswith("score.")]
+    overrides = ["experiment=none", f"translator={method}", "sampler.grid.steps=10", *weights]
+    with pytest.raises(
+        InstantiationException, match="train.py data.source=.* source_score.weights="
+    ):
+        build_translator(composed("sample", tmp_path, *overrides))
+    second = f"source_{weights[0]}"
+    translate = build_translator(composed("sample", tmp_path, *overrides, second))
+    assert len(networks_of(translate)) == 2
+    x = torch.rand(1, 3, 16, 16)
+    assert translate(x, Noise(0, ["a"])).isfinite().all()
+
+
+def test_encode_is_a_start_of_its_own():
+    """Up to t = 0.5 the Gaussian's exact ODE is affine: the latent has its moments."""
+    sde = VP(t_min=1e-6)
+    times = Uniform(2).times(sde, 0.5)
+    latent = Encode(SOURCE.score(sde), Sampler(RK45(1e-9, 1e-9), Uniform(2)))(
+        Source(points(), sde, NOISE), times, NOISE
+    )
+    mean, variance = SOURCE.moments(sde, f64(0.5))
+    expected = mean + (variance / 0.25).sqrt() * (points() + 1)
+    assert (latent - expected).abs().max() < 1e-5
