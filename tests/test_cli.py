@@ -35,7 +35,7 @@ def test_help_is_quick_and_lists_groups_and_keys(tmp_path):
         (["trainer.max_step=3"], "trainer.max_step is not a key; did you mean: trainer.max_steps"),
         (["data=folder", "data.rot=x"], "did you mean: data.root"),
         (["-m", "sde=vp,ddpm", "sead=3"], "did you mean: seed"),
-        (["sde=vpp"], "Available options in 'sde':\n\tddpm"),
+        (["sde=vpp"], "Available options in 'sde':\n\tcosine_vp\n\tddpm"),
         (["trainers=gpu"], "did you mean: trainer"),
     ],
 )

@@ -64,9 +64,13 @@ def sdedit(
     return Diffusion(sde, score, sampler, constraint=constraint, t_start=t_start, repeats=repeats)
 
 
-def generate(sde: SDE, score: Score, sampler: Sampler) -> Diffusion:
-    """Unconditional sampling from noise at sde.T: new images in the shape of the sources."""
-    return Diffusion(sde, score, sampler, start=prior)
+def generate(sde: SDE, score: Score, sampler: Sampler, clip: bool = True) -> Diffusion:
+    """Unconditional sampling from noise at sde.T: new images in the shape of the sources.
+
+    clip: denoised images stay in [-1, 1] (Ho 2020); where alpha is small a network's errors are
+    many times larger in them.
+    """
+    return Diffusion(sde, Clipped(score, sde) if clip else score, sampler, start=prior)
 
 
 def ddib(
