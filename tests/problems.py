@@ -97,6 +97,17 @@ class SquaredDistance(Energy):
         return self.weight * (y - source.mean(t)).square().flatten(1).sum(1)
 
 
+@dataclass(frozen=True)
+class Quadratic(Energy):
+    """weight / 2 ||y - center||^2, whatever the time and the source."""
+
+    weight: float = 3.0
+    center: float = 1.0
+
+    def __call__(self, y, t, source):
+        return 0.5 * self.weight * (y - self.center).square().flatten(1).sum(1)
+
+
 class TinyNet(torch.nn.Module):
     """A small smooth classifier with features (B, 8, h, w) and two logits, for any dtype."""
 
