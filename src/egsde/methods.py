@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from egsde.constraints import (
     DataConsistency,
     Estimate,
     KeepKnown,
+    MatchBlocks,
     MatchLowPass,
     Reference,
     new_time,
@@ -16,6 +18,7 @@ from egsde.cycle_diffusion import CycleDiffusion
 from egsde.energies import Energy, OnDenoised
 from egsde.filters import LowPass, cubic
 from egsde.jumps import Jumps
+from egsde.manifold import Balanced
 from egsde.operators import Box, Grey, Operator
 from egsde.sampler import Sampler
 from egsde.score_decorators import Clipped, LearnedShare
@@ -202,21 +205,52 @@ def repaint(
     return Diffusion(sde, score, jumping, constraint=KeepKnown(), start=prior, source_noise="fresh")
 
 
-def inpaint(sde: SDE, score: Score, sampler: Sampler, reference: Reference = new_time) -> Diffusion:
+def inpaint(
+    sde: SDE,
+    score: Score,
+    sampler: Sampler,
+    reference: Reference = new_time,
+    clip: bool = False,
+) -> Diffusion:
     """Inpainting by predictor and corrector (Song 2021, App. I.2): pixels where cond mask is 1 are
     known, imposed after each of the two.
 
-    score_sde's code has reference=old_time, corrector_first=True and 2000 steps.
+    score_sde's code has reference=old_time, corrector_first=True and 2000 steps. clip: denoised
+    images stay in [-1, 1].
     """
-    return Diffusion(
-        sde, score, sampler, constraint=KeepKnown(reference), start=prior, source_noise="fresh"
-    )
+    score = Clipped(score, sde) if clip else score
+    constraint = KeepKnown(reference)
+    return Diffusion(sde, score, sampler, constraint=constraint, start=prior, source_noise="fresh")
 
 
 def colourise(
-    sde: SDE, score: Score, sampler: Sampler, reference: Reference = new_time
+    sde: SDE,
+    score: Score,
+    sampler: Sampler,
+    reference: Reference = new_time,
+    clip: bool = False,
 ) -> Diffusion:
     """Colourisation by predictor and corrector (Song 2021, App. I.3): the source's grey axis is
-    known, the two orthogonal axes of colour are drawn."""
+    known, the two orthogonal axes of colour are drawn. clip: as in `inpaint`."""
+    score = Clipped(score, sde) if clip else score
     constraint = DataConsistency(Grey(), reference)
     return Diffusion(sde, score, sampler, constraint=constraint, start=prior, source_noise="fresh")
+
+
+def sddm(
+    sde: SDE,
+    score: Score,
+    sampler: Sampler,
+    terms: Mapping[str, Energy],
+    blocks: int = 16,
+    until: float = 0.5,
+    gain: float = 0.25,
+) -> Diffusion:
+    """SDDM (Sun 2023): from noise alone, block statistics of the source imposed after each step
+    and score and energies balanced along them, while t > until; 100 respaced ancestral steps.
+
+    The official code's four more refinements at the last such step are left out.
+    """
+    balanced = Balanced(Clipped(score, sde), terms, blocks, until, gain)
+    constraint = MatchBlocks(blocks, until)
+    return Diffusion(sde, balanced, sampler, constraint=constraint, start=prior)

@@ -79,8 +79,8 @@ class Diffusion:
 
     @property
     def steps(self) -> int:
-        """Solver steps of one translation, all repeats together."""
-        return self.repeats * (len(self.times) - 1)
+        """Solver steps down of one translation, all repeats together."""
+        return self.repeats * int((self.times.diff() < 0).sum())
 
     def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor:
         return deque(self.trajectory(x0, noise, **cond), maxlen=1).pop()[2]
