@@ -41,7 +41,7 @@ def weak_errors(solver, sde, steps: int) -> np.ndarray:
 
 def test_stochastic_heun_has_the_recorded_errors():
     oracle = np.load(shared_path("oracles/weak_order_gaussian_vp.npz"))
-    for steps, recorded in zip(oracle["N"][:5], oracle["heun_sde"], strict=False):
+    for steps, recorded in zip(oracle["N"][:4], oracle["heun_sde"], strict=False):
         errors = weak_errors(HeunSDE(), VP(), int(steps))
         assert np.allclose(errors, recorded, rtol=1e-6, atol=1e-11)
 
@@ -54,9 +54,15 @@ def test_stochastic_heun_has_the_recorded_errors():
 )
 def test_weak_order(solver, sde):
     """Mean and variance of Gaussian data converge at the declared order."""
-    coarse, fine = weak_errors(solver, sde, 400), weak_errors(solver, sde, 800)
+    coarse, fine = weak_errors(solver, sde, 200), weak_errors(solver, sde, 400)
     slopes = np.log2(np.abs(coarse / fine))
     assert slopes.min() == pytest.approx(solver.weak_order, abs=0.15)
+
+
+@cache
+def path_to(start: float, end: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The path that all walks from start to end share, in FINEST steps, for 2000 points."""
+    return path(FINEST, torch.zeros(2000, 1, 1, 1, dtype=torch.float64), start - end)
 
 
 def path(count: int, like: torch.Tensor, span: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -81,7 +87,7 @@ def walk(solver, sde, span, count: int) -> torch.Tensor:
     start, end = span
     x = torch.linspace(-2, 2, 2000, dtype=torch.float64).view(-1, 1, 1, 1) * sde.sigma(f64(start))
     h = (start - end) / count
-    dw, average = coarser(*path(FINEST, x, start - end), FINEST // count)
+    dw, average = coarser(*path_to(*span), FINEST // count)
     z = torch.stack([dw / h**0.5, math.sqrt(3) * (2 * average - dw) / h**0.5], 1)
     noise = Replay({f"step/{k}": list(z[k]) for k in range(count)})
     times = torch.linspace(start, end, count + 1, dtype=torch.float64)
