@@ -1,9 +1,9 @@
-"""FID against L2 for SDEdit and EGSDE on the same networks: a CSV, a table, a plot and a picture.
+"""FID against L2 for translators on the same networks: a CSV, a table, a plot and a picture.
 
     python benchmarks/translation.py --out DIR --experiment demo --seeds 0 1 2 \
         --rows sdedit:0.5 egsde:0.5:100:2 [-- overrides of sample.py]
 
-A row is `sdedit:M` or `egsde:M:realism:faithfulness`. A row that is there already is read, not made
+A row is `translator[:M[:realism:faithfulness]]`. A row that is there already is read, not made
 again, so a run that was cut goes on.
 """
 
@@ -25,21 +25,15 @@ from egsde.sample import sample
 
 Runs = dict[str, list[dict[str, float]]]  # by row: the metrics of each seed
 LABELS = 60  # room for row names beyond the grids' own margin
+SETTINGS = ("t_start", "energy.weights.realism", "energy.weights.faithfulness")  # of a row
 SHOWN = ("fid", "kid", "l2", "psnr", "ssim", "l2_truth")
 
 
 def overrides(row: str) -> list[str]:
     """The sample.py overrides of a row."""
-    method, t_start, *weights = row.split(":")
-    common = [f"translator={method}", f"translator.t_start={t_start}"]
-    if method == "sdedit":
-        return common
-    realism, faithfulness = weights
-    return [
-        *common,
-        f"energy.weights.realism={realism}",
-        f"energy.weights.faithfulness={faithfulness}",
-    ]
+    method, *numbers = row.split(":")
+    settings = zip(SETTINGS, numbers, strict=False)
+    return [f"translator={method}", *(f"{key}={number}" for key, number in settings)]
 
 
 def measure(row: str, seed: int, args: argparse.Namespace) -> dict[str, float]:
