@@ -75,7 +75,7 @@ def test_mean_form_and_score_form_are_the_same_guidance(scale):
     x = torch.randn(4, 1, 1, 1, generator=torch.manual_seed(0), dtype=torch.float64)
     energy, source = LogProb(Sides(sde)), source_of(sde, x)
     score, sampler = Mixture().score(sde), Sampler(Ancestral(), Uniform(10))
-    translate = classifier_guidance(sde, score, sampler, energy, scale)
+    translate = classifier_guidance(sde, score, sampler, energy, scale, clip=False)
     guided = sde.reverse(lambda y, t: translate.guided_score(y, t, source))
     plain, gradient = sde.reverse(score), -energy.grad(x, t, source)
     a, std = sde.transition(s, t)
@@ -104,9 +104,9 @@ def test_guided_samples_have_the_components_law(solver, images, steps, label):
     def p_value(translate):
         return stats.kstest(translate(shape, noise).flatten().numpy(), law).pvalue
 
-    guided = classifier_guidance(sde, score, sampler, LogProb(Sides(sde), label))
+    guided = classifier_guidance(sde, score, sampler, LogProb(Sides(sde), label), clip=False)
     assert p_value(guided) > 0.01
-    free = classifier_guidance(sde, score, sampler, LogProb(Sides(sde), label), scale=0.0)
+    free = classifier_guidance(sde, score, sampler, LogProb(Sides(sde), label), 0.0, clip=False)
     assert p_value(free) < 1e-10
 
 

@@ -117,21 +117,25 @@ def cycle_diffusion(
 
 
 def classifier_guidance(
-    sde: SDE, score: Score, sampler: Sampler, energy: Energy, scale: float = 1.0
+    sde: SDE, score: Score, sampler: Sampler, energy: Energy, scale: float = 1.0, clip: bool = True
 ) -> Diffusion:
     """Classifier guidance (Dhariwal 2021): images of one class from noise alone.
 
     energy: LogProb(classifier, label), so that the score becomes score + scale grad log p(c | y).
     """
+    score = Clipped(score, sde) if clip else score
     return Diffusion(sde, score, sampler, energy=scale * energy, start=prior)
 
 
-def dps(sde: SDE, score: Score, sampler: Sampler, energy: Energy, scale: float = 1.0) -> Diffusion:
+def dps(
+    sde: SDE, score: Score, sampler: Sampler, energy: Energy, scale: float = 1.0, clip: bool = True
+) -> Diffusion:
     """DPS (Chung 2023): from noise alone, guided by an energy of the denoised image.
 
     With E = ||A x0 - b||^2, scale is 1 / (2 noise variance) (eq. 16), inside the score for any
     solver; the paper's code instead subtracts a step of normalised length after each update.
     """
+    score = Clipped(score, sde) if clip else score
     return Diffusion(sde, score, sampler, energy=scale * OnDenoised(energy, score), start=prior)
 
 

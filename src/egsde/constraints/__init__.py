@@ -2,6 +2,7 @@
 
 from egsde.constraints.data_consistency import DataConsistency, Estimate
 from egsde.constraints.keep_known import KeepKnown
+from egsde.constraints.match_blocks import MatchBlocks
 from egsde.constraints.match_low_pass import MatchLowPass
 from egsde.constraints.reference import Reference, new_time, old_time
 
@@ -9,6 +10,7 @@ __all__ = [
     "DataConsistency",
     "Estimate",
     "KeepKnown",
+    "MatchBlocks",
     "MatchLowPass",
     "Reference",
     "new_time",

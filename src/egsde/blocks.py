@@ -1,0 +1,20 @@
+"""Square blocks of an image: (B, C, H, W) as (B, C, n, n, pixels of a block) and back."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def split(x: Tensor, n: int) -> Tensor:
+    """(B, C, n, n, H W / n^2); ValueError unless n divides both sides."""
+    height, width = x.shape[-2:]
+    if height % n or width % n:
+        raise ValueError(f"{n} blocks a side do not divide {height} x {width} pixels; use a factor")
+    return x.unflatten(-2, (n, -1)).unflatten(-1, (n, -1)).transpose(-3, -2).flatten(-2)
+
+
+def join(parts: Tensor, x: Tensor) -> Tensor:
+    """Like x, from the blocks that `split` made of it."""
+    n = parts.shape[-2]
+    sides = x.shape[-2] // n, x.shape[-1] // n
+    return parts.unflatten(-1, sides).transpose(-3, -2).reshape(x.shape)
