@@ -21,9 +21,9 @@ from egsde.solvers.multistep import Multistep
 class DPMSolverPP(Multistep):
     """moments: `dpm`, the official code's (2M above); `adams`, exact for the polynomial.
 
-    They differ from order 2 on, and in the order reached: order=3 converges with order 2 under
-    `dpm`, with order 3 under `adams` where the first step, of order 1, is harmless: from T, where
-    denoised images hardly change. From t_start < T its error is of order 2.
+    They differ from order 2 on. order=3 is declared 2: under `dpm` always, under `adams` because
+    the first step, of order 1, leaves an error of order 2. From T, where denoised images hardly
+    change, that error is harmless, and `adams` converges with order 3.
     """
 
     moments: Moments = dpm
@@ -32,7 +32,7 @@ class DPMSolverPP(Multistep):
         return Data()
 
     def orders(self) -> tuple[float | None, float | None]:
-        reached = 2.0 if self.moments is dpm and self.order == 3 else float(self.order)
+        reached = float(min(self.order, 2))
         return reached, reached
 
 

@@ -41,5 +41,6 @@ class SASolver(Multistep):
         return max(self.corrector - 1, 0)
 
     def orders(self) -> tuple[float | None, float | None]:
-        reached = float(min(max(self.order, min(self.order + 1, self.corrector)), 3))
+        start = 3 if self.corrector > 1 else 2  # what the self-starting first step allows
+        reached = float(min(max(self.order, min(self.order + 1, self.corrector)), start))
         return (min(reached, 2.0), 1.0) if self.tau > 0 else (reached, reached)
