@@ -65,6 +65,19 @@ class ScoreModel(nn.Module):
         """The prediction at x_t, (B, C, H, W)."""
         return self.outputs(x, t)[:, : x.shape[1]]
 
+    def share(self, x: Tensor, t: Tensor) -> Tensor:
+        """v of a learned log variance v log beta + (1 - v) log posterior (Nichol 2021), like x.
+
+        One more evaluation of the network; ValueError where it has no second half of channels.
+        """
+        second = self.outputs(x, t)[:, x.shape[1] :]
+        if second.shape != x.shape:
+            raise ValueError(
+                f"no learned variance: the network returns {second.shape[1]} channels beside the "
+                f"{x.shape[1]} of the prediction; train with loss=hybrid network.learn_sigma=true"
+            )
+        return (second + 1) / 2
+
     def forward(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
         """The score at y, (B, C, H, W); source is ignored."""
         alpha, sigma = self.sde.alpha(t), self.sde.sigma(t)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -72,15 +73,19 @@ def step_at(sde: SDE, t: Tensor, steps: int) -> tuple[Tensor, Tensor]:
 
     ValueError where the process has no such steps, or does not start at clean data.
     """
-    zero = torch.zeros((), dtype=torch.float64)
-    first = zero + sde.T / steps
-    if float(sde.sigma(zero)) > 0 or float(sde.transition(zero, first)[1]) == 0:
-        raise ValueError(
-            f"no variational bound of {steps} steps for {sde!r}: it needs a process with sigma = 0 "
-            "at t = 0, and the number of a chain's levels for steps"
-        )
+    _check_steps(sde, steps)
     index = (t / sde.T * steps - 1e-6).ceil().clamp(1, steps)
     return index * (sde.T / steps), (index - 1) * (sde.T / steps)
+
+
+@lru_cache(maxsize=8)
+def _check_steps(sde: SDE, steps: int) -> None:
+    times = torch.arange(steps + 1, dtype=torch.float64) * (sde.T / steps)
+    if float(sde.sigma(times[0])) > 0 or not torch.allclose(sde.snap(times), times):
+        raise ValueError(
+            f"no variational bound of {steps} steps for {sde!r}: it needs a process with sigma = 0 "
+            "at t = 0, and for a chain as many steps as it has levels"
+        )
 
 
 @dataclass(frozen=True)
