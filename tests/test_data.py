@@ -157,27 +157,6 @@ def test_emoji_load_quickly_and_lie_in_the_package() -> None:
         assert licence in notice and (folder / licence).stat().st_size > 9000
 
 
-def test_masks_follow_their_images(tmp_path: Path) -> None:
-    fill(tmp_path / "test" / "a", 3)
-    fill(tmp_path / "test" / "b", 1)
-    (tmp_path / "masks").mkdir()
-    for k in range(3):
-        mask = Image.new("L", (8, 8), 0)
-        mask.paste(255, (0, 0, 2 * k, 8))
-        mask.save(tmp_path / "masks" / f"{k:03d}.webp", lossless=True)
-    chosen = [f"data.root={tmp_path}", "data.source=a", "data.target=b", "data.size=8"]
-    each = data("folder", *chosen, f"data.mask={tmp_path}/masks", "data.num_workers=0")
-    batch = next(iter(each.translation_loader("test")))
-    assert batch["mask"].shape == (3, 1, 8, 8) and batch["mask"].unique().tolist() == [0, 1]
-    assert batch["mask"].sum((1, 2, 3)).tolist() == [0, 16, 32]
-    one = data("folder", *chosen, f"data.mask={tmp_path}/masks/002.webp", "data.num_workers=0")
-    assert (next(iter(one.translation_loader("test")))["mask"].sum((1, 2, 3)) == 32).all()
-    (tmp_path / "masks" / "001.webp").unlink()
-    lacking = data("folder", *chosen, f"data.mask={tmp_path}/masks", "data.num_workers=0")
-    with pytest.raises(ValueError, match=r"no mask for image 001\.png"):
-        next(iter(lacking.translation_loader("test")))
-
-
 def test_pool_too_small_for_a_split_says_so(tmp_path: Path) -> None:
     fill(tmp_path / "a", 1)
     name = "000.png"

@@ -1,37 +1,72 @@
-"""Masks of the known pixels, for SDEdit with a mask and RePaint: one picture, or one per image."""
+"""Masks of the known pixels, for RePaint, inpainting and SDEdit: 1 = keep, 0 = fill in."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from egsde.data.domains import stem
-from egsde.data.files import Files, Folder, open_files
-from egsde.data.images import decode, is_image_name, square
+from egsde.data.beside import Beside
+from egsde.data.images import square
+
+DRAWN = {  # the part of both sides that is filled in: rows, columns
+    "centre": ((0.25, 0.75), (0.25, 0.75)),
+    "right": ((0.0, 1.0), (0.5, 1.0)),
+    "bottom": ((0.5, 1.0), (0.0, 1.0)),
+}
+
+
+class Drawn:
+    """A rectangle to fill in, by its name in DRAWN."""
+
+    def __init__(self, name: str, size: int) -> None:
+        (top, bottom), (left, right) = DRAWN[name]
+        self.mask = torch.ones(1, size, size)
+        rows = slice(round(top * size), round(bottom * size))
+        self.mask[:, rows, round(left * size) : round(right * size)] = 0
+
+    def check(self, ids: Sequence[str]) -> None:
+        """It goes with any image."""
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.mask
 
 
 class Masks:
-    """Masks by image id: white (128 and more) = keep, black = fill in.
+    """Masks from files by image id, shrunk and cut like the images: white (128 and more) = keep.
 
-    path: one picture for all images, or a folder or zip of pictures named like the images (suffix
-    apart), shrunk and cut like them.
+    ValueError for one that is smaller than the images, or more than a quarter grey.
     """
 
     def __init__(self, path: str, size: int, fit: str = "crop") -> None:
-        place = Path(path).expanduser()
-        self.one = place.name if place.is_file() and is_image_name(place.name) else None
-        files: Files | None = Folder(place.parent) if self.one else open_files(place)
-        if files is None:
-            raise ValueError(f"data.mask={path} does not exist; give a picture, a folder or a zip")
-        self.files, self.path, self.size, self.fit = files, path, size, fit
-        self.names = {} if self.one else {stem(name): name for name in files.under("")}
+        self.beside, self.size, self.fit = Beside("data.mask", path), size, fit
+
+    def check(self, ids: Sequence[str]) -> None:
+        """ValueError where an image has no mask."""
+        self.beside.check(ids)
 
     def __getitem__(self, name: str) -> Tensor:
-        """float32 (1, size, size), 0 or 1; ValueError where the image has no mask."""
-        file = self.one or self.names.get(stem(name))
-        if file is None:
-            raise ValueError(f"data.mask={self.path} has no mask for image {name}")
-        array = square(decode(self.files.read(file)), self.size, self.fit)
-        return torch.from_numpy(array[..., 0] >= 128).float()[None]
+        """float32 (1, size, size), 0 or 1."""
+        picture = self.beside.picture(name)
+        file, size = f"{self.beside.what}: {self.beside.file(name)}", self.size
+        side = max(picture.size) if self.fit == "pad" else min(picture.size)
+        if side < size:
+            raise ValueError(
+                f"{file} has {picture.width}x{picture.height} pixels, fewer than the images, which "
+                f"are {size}x{size}; draw the mask on a picture of the image's own size"
+            )
+        array = square(picture, size, self.fit)[..., 0]
+        grey = float(np.mean((array >= 64) & (array < 192)))
+        if grey > 0.25:
+            raise ValueError(
+                f"{file} is no mask: {grey:.0%} of it is grey; paint what is kept white and what "
+                "is filled in black"
+            )
+        return torch.from_numpy(array >= 128).float()[None]
+
+
+def masks(path: str, size: int, fit: str = "crop") -> Masks | Drawn:
+    """data.mask: a picture, folder or zip; or the name of a drawn rectangle."""
+    return Drawn(path, size) if path in DRAWN else Masks(path, size, fit)

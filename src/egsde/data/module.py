@@ -13,9 +13,10 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Subset as SubsetOfDataset
 
 from egsde.data.domains import Images, Store, Subset, spread
-from egsde.data.masks import Masks
+from egsde.data.low_resolution import LowResolution
+from egsde.data.masks import masks
 from egsde.data.shards import Batches, ResumableLoader, shard
-from egsde.data.views import VIEWS, Pictures, Translations, View, in_order, pair
+from egsde.data.views import VIEWS, Conditions, Pictures, Translations, View, in_order, pair
 
 STORE_KEYS = {"root", "fit", "on_error", "cache_mib"}
 
@@ -46,6 +47,7 @@ class UnpairedData(LightningDataModule):
         limit: int | None = None,
         train_limit: int | None = None,
         mask: str | None = None,
+        low: str | None = None,
         seed: int = 0,
         **described: Any,
     ) -> None:
@@ -63,7 +65,11 @@ class UnpairedData(LightningDataModule):
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
         self.num_workers = min(num_workers, os.cpu_count() or 1)
         self.limit, self.train_limit = limit, train_limit
-        self.masks = Masks(mask, size, described.get("fit", "crop")) if mask else None
+        self.beside: dict[str, Conditions] = {}
+        if mask:
+            self.beside["mask"] = masks(mask, size, described.get("fit", "crop"))
+        if low:
+            self.beside["low"] = LowResolution(low, size)
         self.opened: dict[tuple[str, str], Images] = {}
 
     @property
@@ -138,18 +144,24 @@ class UnpairedData(LightningDataModule):
         )
 
     def translations(self, split: str) -> SubsetOfDataset:
-        """The source images to translate: `limit` of them, evenly spread over the split."""
+        """The source images to translate: `limit` of them, evenly spread over the split.
+
+        ValueError where one of them lacks a mask or a low-resolution picture.
+        """
         source = self.images(self.source, split)
         truth: Images | None = None
         if self.store.paired:
             source, truth = pair(source, self.images(self.target, split))
-        every = Translations(source, truth, self.masks)
-        return SubsetOfDataset(every, spread(len(every), self.limit))
+        every = Translations(source, truth, self.beside)
+        chosen = spread(len(every), self.limit)
+        for conditions in self.beside.values():
+            conditions.check([every.ids[i] for i in chosen])
+        return SubsetOfDataset(every, chosen)
 
     def translation_loader(
         self, split: str = "test", rank: int = 0, world: int = 1, batch_size: int | None = None
     ) -> DataLoader:
-        """Batches dict(id, x0 [, truth] [, mask]) of ids[rank::world], never padded."""
+        """Batches dict(id, x0 [, truth] [, mask] [, low]) of ids[rank::world], never padded."""
         images = self.translations(split)
         return DataLoader(
             images,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -12,7 +12,6 @@ from torch.utils.data import Dataset, default_collate
 
 from egsde.data.domains import Images, Subset, stem
 from egsde.data.images import to_tensor
-from egsde.data.masks import Masks
 from egsde.data.shards import Draw, evenly
 
 
@@ -35,13 +34,27 @@ class Pictures(Dataset):
         return {"id": self.ids[index], "image": picture(self.images, index)}
 
 
+class Conditions(Protocol):
+    """What comes with the images by their ids: masks, low-resolution pictures."""
+
+    def check(self, ids: Sequence[str]) -> None: ...
+    def __getitem__(self, name: str) -> Tensor: ...
+
+
 class Translations(Dataset):
-    """dict(id, x0 [, truth] [, mask]) of source images; truth is the partner in the target."""
+    """dict(id, x0 [, truth] [, mask] ...) of source images; truth is the partner in the target.
+
+    beside: mask, low, ... by name.
+    """
 
     def __init__(
-        self, source: Images, truth: Images | None = None, masks: Masks | None = None
+        self,
+        source: Images,
+        truth: Images | None = None,
+        beside: Mapping[str, Conditions] | None = None,
     ) -> None:
-        self.source, self.truth, self.masks, self.ids = source, truth, masks, source.ids
+        self.source, self.truth, self.ids = source, truth, source.ids
+        self.beside = dict(beside or {})
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -50,8 +63,8 @@ class Translations(Dataset):
         item: dict[str, Any] = {"id": self.ids[index], "x0": picture(self.source, index)}
         if self.truth is not None:
             item["truth"] = picture(self.truth, index)
-        if self.masks is not None:
-            item["mask"] = self.masks[self.ids[index]]
+        for name, conditions in self.beside.items():
+            item[name] = conditions[self.ids[index]]
         return item
 
 
