@@ -84,11 +84,8 @@ def ddib(
     t_start: float | None = None,
     symmetric: bool = True,
 ) -> Diffusion:
-    """DDIB (Su 2023): up the source's probability-flow ODE, down the target's, with one solver.
-
-    symmetric: both walks end at the smallest noise level, so that a cycle closes as steps shrink;
-    False: the way down goes on into clean data, as the official code does.
-    """
+    """DDIB (Su 2023): up the source's probability-flow ODE, down the target's, with one solver;
+    symmetric: both ends at the smallest noise level, where the official code goes on into data."""
     if symmetric:
         sampler = replace(sampler, grid=TwoWay(sampler.grid), denoise=False)
     start = Encode(source_score, sampler)
@@ -119,10 +116,8 @@ def cycle_diffusion(
 def classifier_guidance(
     sde: SDE, score: Score, sampler: Sampler, energy: Energy, scale: float = 1.0, clip: bool = True
 ) -> Diffusion:
-    """Classifier guidance (Dhariwal 2021): images of one class from noise alone.
-
-    energy: LogProb(classifier, label), so that the score becomes score + scale grad log p(c | y).
-    """
+    """Classifier guidance (Dhariwal 2021): images of one class from noise alone; energy:
+    LogProb(classifier, label), so that the score becomes score + scale grad log p(c | y)."""
     score = Clipped(score, sde) if clip else score
     return Diffusion(sde, score, sampler, energy=scale * energy, start=prior)
 
@@ -130,11 +125,9 @@ def classifier_guidance(
 def dps(
     sde: SDE, score: Score, sampler: Sampler, energy: Energy, scale: float = 1.0, clip: bool = True
 ) -> Diffusion:
-    """DPS (Chung 2023): from noise alone, guided by an energy of the denoised image.
-
-    With E = ||A x0 - b||^2, scale is 1 / (2 noise variance) (eq. 16), inside the score for any
-    solver; the paper's code instead subtracts a step of normalised length after each update.
-    """
+    """DPS (Chung 2023): from noise alone, guided by an energy of the denoised image; for
+    ||A x0 - b||^2 scale is 1 / (2 noise variance) (eq. 16). The paper's code instead subtracts a
+    step of normalised length after each update."""
     score = Clipped(score, sde) if clip else score
     return Diffusion(sde, score, sampler, energy=scale * OnDenoised(energy, score), start=prior)
 
@@ -252,9 +245,7 @@ def sddm(
 ) -> Diffusion:
     """SDDM (Sun 2023): from noise alone, block statistics of the source imposed after each step
     and score and energies balanced along them, while t > until; 100 respaced ancestral steps.
-
-    The official code's four more refinements at the last such step are left out.
-    """
+    The official code's four more refinements at the last such step are left out."""
     balanced = Balanced(Clipped(score, sde), terms, blocks, until, gain)
     constraint = MatchBlocks(blocks, until)
     return Diffusion(sde, balanced, sampler, constraint=constraint, start=prior)
