@@ -59,7 +59,7 @@ def test_translation_composes_with_every_option(overrides, tmp_path):
     OmegaConf.to_container(cfg, resolve=True)
     sampler, sde = instantiate(cfg.sampler), instantiate(cfg.sde)
     try:
-        assert len(sampler.times(sde, 0.5)) > 10
+        assert len(sampler.times(sde, 0.5)) >= 2  # an adaptive solver: one step
     except ValueError as refusal:  # a method without meaning on this process names another sde
         assert "sde=" in str(refusal)
     if cfg.metrics is not None:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from egsde.noise import Randn
@@ -37,7 +36,7 @@ def even_log_snr(sde: SDE, t: Tensor, s: Tensor, stages: int) -> list[Tensor]:
     """Times that cut [t, s] into equal parts of log-SNR: the paper's r."""
     first, last = log_snr(sde, t), log_snr(sde, s)
     levels = [first + (last - first) * k / stages for k in range(1, stages)]
-    return [time_of(sde, level, torch.minimum(s, t), torch.maximum(s, t)) for level in levels]
+    return [time_of(sde, level, t, s) for level in levels]
 
 
 def even_time(sde: SDE, t: Tensor, s: Tensor, stages: int) -> list[Tensor]:

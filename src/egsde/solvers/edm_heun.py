@@ -17,7 +17,7 @@ from egsde.noise import Randn
 from egsde.reverse import Reverse
 from egsde.sde import SDE
 from egsde.solvers.base import Carry, Solver
-from egsde.solvers.exponential import is_chain, is_clean, time_of
+from egsde.solvers.exponential import is_chain, is_clean, log_snr, time_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class EDMHeun(Solver):
         if self.s_churn > 0 and is_chain(sde):
             raise ValueError(
                 f"EDMHeun with s_churn={self.s_churn} raises the noise between the levels of "
-                f"{sde}; use s_churn=0, or a continuous process such as EDM or VP"
+                f"{sde}; use s_churn=0, or a continuous process, as sde=edm"
             )
 
     def step(
@@ -60,7 +60,7 @@ class EDMHeun(Solver):
         x_u = x / sde.alpha(t)
         if self.s_churn > 0 and self.s_tmin <= float(sigma) <= self.s_tmax:
             raised = sigma * (1 + min(self.s_churn / self.steps, math.sqrt(2) - 1))
-            u = time_of(sde, -raised.log(), t, 2 * t)
+            u = _later(sde, t, -raised.log())
             x_u = x_u + (raised.square() - sigma.square()).sqrt() * self.s_noise * randn(x)
             sigma = raised
         denoised = reverse.x0(sde.alpha(u) * x_u, u)
@@ -75,3 +75,11 @@ class EDMHeun(Solver):
 
 def _ratio(sde: SDE, t: Tensor) -> Tensor:
     return sde.sigma(t) / sde.alpha(t)
+
+
+def _later(sde: SDE, t: Tensor, level: Tensor) -> Tensor:
+    """The time after t with this log-SNR, past T if need be."""
+    ahead = sde.T / 1024
+    while log_snr(sde, t + ahead) > level:
+        ahead *= 2
+    return time_of(sde, level, t, t + ahead)

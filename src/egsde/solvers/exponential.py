@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
+from scipy.optimize import brentq
 from torch import Tensor
 
 from egsde.reverse import Reverse
@@ -65,13 +66,14 @@ def is_chain(sde: SDE) -> bool:
     return not torch.equal(sde.snap(between), between)
 
 
-def time_of(sde: SDE, level: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """The time in [low, high] whose log-SNR is `level`, by bisection; snapped to a chain's."""
-    for _ in range(60):
-        middle = (low + high) / 2
-        above = log_snr(sde, middle) > level
-        low, high = torch.where(above, middle, low), torch.where(above, high, middle)
-    return sde.snap((low + high) / 2)
+def time_of(sde: SDE, level: Tensor, t: Tensor, s: Tensor) -> Tensor:
+    """The time between t and s whose log-SNR is `level`, to float64 accuracy; a chain's level."""
+
+    def gap(time: float) -> float:
+        return float(log_snr(sde, torch.tensor(time, dtype=torch.float64)) - level)
+
+    found = brentq(gap, float(t), float(s), xtol=1e-15 * sde.t_noisy, rtol=1e-15)
+    return sde.snap(torch.tensor(found, dtype=torch.float64))
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ class Ordered(Solver):
             raise ValueError(f"{type(self).__name__} has orders 1, 2 and 3, got {self.order}")
         if not all(order in (1, 2, 3) for order in self.last):
             raise ValueError(f"last lists orders 1, 2 or 3 of the last steps, got {self.last}")
+        object.__setattr__(self, "last", tuple(self.last))  # a list, from a configuration
         weak, strong = self.orders()
         object.__setattr__(self, "weak_order", weak)  # of this order, not of the class's default
         object.__setattr__(self, "strong_order", strong)

@@ -37,8 +37,8 @@ class RK45(Solver):
     def check(self, sde: SDE) -> None:
         if is_chain(sde):
             raise ValueError(
-                f"RK45 chooses times between the levels of {sde}; use a continuous process such "
-                "as VP, or a solver of fixed steps such as Heun or DPMSolverPP"
+                f"RK45 chooses times between the levels of {sde}; use a continuous process, as "
+                "sde=vp, or a solver of fixed steps, as Heun or DPMSolverPP"
             )
 
     def step(

@@ -2,6 +2,8 @@
 
     2M:  x_s = (sigma_s / sigma_t) e^-h x_t + alpha_s (1 - e^-2h) (m_0 + (m_0 - m_1) / (2 r))
                + sigma_s sqrt(1 - e^-2h) z
+
+m and r as in `dpm_solver`. Guidance enters m: x0 - (sigma^2 / alpha) grad E.
 """
 
 from __future__ import annotations
