@@ -107,9 +107,12 @@ def _is_defined_here(thing: Any) -> bool:
 
 
 def _same_process(a: SDE, b: SDE) -> bool:
-    """Whether two processes have the same noise levels (and so the same score)."""
-    t = torch.linspace(0.05, 1, 20, dtype=torch.float64)
-    return torch.allclose(a.alpha(t), b.alpha(t)) and torch.allclose(a.sigma(t), b.sigma(t))
+    """Whether two processes have the same noise levels and labels (and so the same score)."""
+    if a.T != b.T:
+        return False
+    t = a.T * torch.linspace(0.05, 1, 20, dtype=torch.float64)
+    values = [(sde.alpha(t), sde.sigma(t), sde.network_time(t)) for sde in (a, b)]
+    return all(torch.allclose(x, y) for x, y in zip(*values, strict=True))
 
 
 def _open(path: Path, kind: str, sde: SDE, use: str) -> tuple[nn.Module, dict[str, Any]]:

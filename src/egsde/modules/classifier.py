@@ -62,7 +62,7 @@ class DomainClassifierModule(TimedModule):
         u = torch.rand(len(x0), 1, 1, 1, device=x0.device, dtype=torch.float64)
         t = sde.training_time(u**power * largest)
         logits = model(sde.perturb(x0, t, torch.randn_like(x0)), t)
-        self.bins[stage].add(t / sde.T, (logits.argmax(1) == label).float())
+        self.bins[stage].add(sde.share(t), (logits.argmax(1) == label).float())
         return nn.functional.cross_entropy(logits, label)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:

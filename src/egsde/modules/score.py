@@ -47,7 +47,7 @@ class ScoreModule(TimedModule):
         u = torch.rand(len(x0), 1, 1, 1, device=x0.device, dtype=torch.float64)
         t, weight = self.times(score.sde, u)
         losses = self.objective(score, x0, t, torch.randn_like(x0))
-        self.bins[stage].add(t / score.sde.T, losses, weight)
+        self.bins[stage].add(score.sde.share(t), losses, weight)
         if stage == "train":
             self.times.observe(u, losses)
         return (weight.flatten().to(losses) * losses).mean()
