@@ -65,7 +65,7 @@ def test_simple_losses_are_weighted_denoising_losses(sde):
     weights = {
         Eps(): torch.ones_like(alpha),
         X0(): (sigma / alpha) ** 2,
-        V(): (power / alpha) ** 2,
+        V(): power / alpha**2,
         Score(): 1 / sigma**2,
         EDM(): ((alpha / 2) ** 2 + sigma**2) / (alpha / 2) ** 2,
     }

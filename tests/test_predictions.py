@@ -66,6 +66,14 @@ def test_edm_is_table_1_of_karras():
     assert torch.allclose(weighted, x - (skip * (x + sigma * eps) + out * output))
 
 
+@pytest.mark.parametrize("sde", PROCESSES, ids=repr)
+def test_v_is_edm_for_unit_data_with_the_other_sign(sde):
+    x0, eps, x, alpha, sigma = state(sde)
+    v, edm = V(), EDM(sigma_data=1)
+    assert torch.allclose(v.target(x0, eps, alpha, sigma), -edm.target(x0, eps, alpha, sigma))
+    assert torch.allclose(v.score(eps, x, alpha, sigma), edm.score(-eps, x, alpha, sigma))
+
+
 @pytest.mark.parametrize("sigma_data", [0.0, -1.0])
 def test_edm_refuses_data_without_spread(sigma_data):
     with pytest.raises(ValueError, match="sigma_data > 0"):

@@ -95,14 +95,17 @@ class X0(Prediction):
 
 @dataclass(frozen=True)
 class V(Prediction):
-    """The velocity alpha eps - sigma x_0 (Salimans 2022), for any alpha and sigma."""
+    """The velocity (alpha eps - sigma x_0) / sqrt(alpha^2 + sigma^2) (Salimans 2022).
+
+    The root is 1 on variance preserving processes, and keeps the target's size elsewhere.
+    """
 
     def target(self, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        return alpha * eps - sigma * x0
+        return (alpha * eps - sigma * x0) * self.input_scale(alpha, sigma)
 
     def score(self, output: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        eps = (sigma * x + alpha * output) / (alpha.square() + sigma.square())
-        return -eps / sigma
+        scale = self.input_scale(alpha, sigma)
+        return -scale * (scale * x + alpha / sigma * output)
 
 
 @dataclass(frozen=True)
