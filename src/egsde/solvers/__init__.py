@@ -8,6 +8,7 @@ from egsde.solvers.dpm_solver import DPMSolver, DPMSolverPP
 from egsde.solvers.dpm_solver_single import DPMSolverPPSingle, DPMSolverSingle
 from egsde.solvers.edm_heun import EDMHeun
 from egsde.solvers.euler_maruyama import EulerMaruyama
+from egsde.solvers.guided_adams import GuidedAdams
 from egsde.solvers.heun import Heun
 from egsde.solvers.heun_sde import HeunSDE
 from egsde.solvers.langevin import Langevin
@@ -31,6 +32,7 @@ __all__ = [
     "DPMSolverSingle",
     "EDMHeun",
     "EulerMaruyama",
+    "GuidedAdams",
     "Heun",
     "HeunSDE",
     "Langevin",
