@@ -7,7 +7,7 @@ Langevin dynamics.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -44,6 +44,9 @@ class PredictorCorrector(Solver):
         for solver in (self.predictor, self.corrector):
             if solver is not None:
                 solver.check(sde)
+
+    def plan(self, times: Tensor) -> PredictorCorrector:
+        return replace(self, predictor=self.predictor and self.predictor.plan(times))
 
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
