@@ -7,7 +7,17 @@ from pathlib import Path
 
 LAYERS = [  # bottom first; reverse names SDE in annotations, sde builds it
     {"_torchvision"},
-    {"sde", "reverse", "noise", "spring", "filters", "blocks", "operators", "predictions", "networks"},
+    {
+        "sde",
+        "reverse",
+        "noise",
+        "spring",
+        "filters",
+        "blocks",
+        "operators",
+        "predictions",
+        "networks",
+    },
     {"sampler", "solvers", "grids", "jumps", "source"},
     {"energies", "constraints", "scores", "score_decorators", "manifold"},
     {"translators", "starts", "cycle_diffusion", "codecs", "likelihood", "objectives"},
