@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,6 +14,11 @@ from torch import Tensor
 from egsde.energies import Energy
 from egsde.sde import SDE
 from shared import shared_path
+
+
+def named(value: object) -> str:
+    """repr without the addresses of functions: a test's name is the same in every process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def f64(value: float) -> Tensor:

@@ -19,7 +19,7 @@ from egsde.sde import DDPM, SDE, VP
 from egsde.solvers import DDIM, Ancestral
 from egsde.source import Source
 from egsde.translators import Diffusion, prior
-from problems import Mixture, f64
+from problems import Mixture, f64, named
 
 IDS = ["a", "b"]
 
@@ -68,8 +68,8 @@ def test_box_projection_is_the_box_low_pass():
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda o: type(o).__name__)
-@pytest.mark.parametrize("sde", [DDPM(), VP()], ids=repr)
-@pytest.mark.parametrize("solver", [Ancestral(), DDIM()], ids=repr)
+@pytest.mark.parametrize("sde", [DDPM(), VP()], ids=named)
+@pytest.mark.parametrize("solver", [Ancestral(), DDIM()], ids=named)
 def test_measurement_is_consistent_at_the_end_and_nothing_else_is_read(solver, sde, operator):
     x0, noise = images(), Noise(0, IDS)
     sampler = Sampler(solver, Uniform(100), denoise=True)

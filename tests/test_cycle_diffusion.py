@@ -14,7 +14,7 @@ from egsde.scores import ScoreModel
 from egsde.sde import DDPM, VP
 from egsde.solvers import DDIM, Ancestral
 from egsde.translators import Diffusion, networks_of
-from problems import Gaussian, Mixture, Pointwise, SquaredDistance, f64
+from problems import Gaussian, Mixture, Pointwise, SquaredDistance, f64, named
 
 IDS = ["a", "b", "c"]
 SOURCE, TARGET = Gaussian(-1.0, 0.25), Gaussian(1.0, 0.04)
@@ -25,8 +25,8 @@ def images(dtype=torch.float32) -> torch.Tensor:
     return torch.rand(3, 3, 4, 4, generator=torch.manual_seed(0), dtype=dtype) * 2 - 1
 
 
-@pytest.mark.parametrize("solver", SOLVERS, ids=repr)
-@pytest.mark.parametrize("sde", [DDPM(), VP()], ids=repr)
+@pytest.mark.parametrize("solver", SOLVERS, ids=named)
+@pytest.mark.parametrize("sde", [DDPM(), VP()], ids=named)
 def test_equal_scores_return_the_source(sde, solver):
     score, sampler = ScoreModel(Pointwise(), sde), Sampler(solver, Uniform(20), denoise=True)
     same = cycle_diffusion(sde, score, score, sampler, refine=0)

@@ -18,7 +18,7 @@ from egsde.sampler import Sampler
 from egsde.sde import DDPM, VE, VP
 from egsde.solvers import DDIM, Ancestral
 from egsde.source import Source
-from problems import Gaussian, Mixture, RecordedMixture, f64
+from problems import Gaussian, Mixture, RecordedMixture, f64, named
 from runs import composed
 
 SDES = [VP(), VE(), DDPM()]
@@ -53,7 +53,7 @@ def source_of(sde, y: torch.Tensor) -> Source:
 
 
 @pytest.mark.parametrize("component", [0, 1, 2])
-@pytest.mark.parametrize("sde", SDES, ids=repr)
+@pytest.mark.parametrize("sde", SDES, ids=named)
 def test_the_guided_score_of_a_mixture_is_its_components(sde, component):
     """grad log p_t(c | y) + score = (alpha mean_c - y) / (alpha^2 std_c^2 + sigma^2)."""
     mixture = RecordedMixture()
@@ -89,7 +89,7 @@ def test_mean_form_and_score_form_are_the_same_guidance(scale):
 
 
 @pytest.mark.parametrize(
-    ("solver", "images", "steps"), [(DDIM(), 1500, 60), (Ancestral(), 250, 50)], ids=repr
+    ("solver", "images", "steps"), [(DDIM(), 1500, 60), (Ancestral(), 250, 50)], ids=named
 )
 @pytest.mark.parametrize("label", [0, 1])
 def test_guided_samples_have_the_components_law(solver, images, steps, label):

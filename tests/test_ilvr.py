@@ -22,7 +22,7 @@ from egsde.solvers import DDIM, Ancestral, LearnedVariance
 from egsde.solvers.ancestral import beta
 from egsde.source import Source
 from official import network
-from problems import Gaussian, Mixture, Pointwise, f64
+from problems import Gaussian, Mixture, Pointwise, f64, named
 from shared import shared_path
 
 NAME = "fixtures/traj_ilvr_10"
@@ -64,8 +64,8 @@ def test_ilvr_equals_10_official_steps():
 
 
 @pytest.mark.parametrize("reference", [new_time, old_time])
-@pytest.mark.parametrize("sde", [DDPM(), VP()], ids=repr)
-@pytest.mark.parametrize("solver", [Ancestral(), DDIM()], ids=repr)
+@pytest.mark.parametrize("sde", [DDPM(), VP()], ids=named)
+@pytest.mark.parametrize("solver", [Ancestral(), DDIM()], ids=named)
 def test_low_frequencies_equal_the_references_at_every_step(solver, sde, reference):
     """With a projection; in float64 to rounding, and at the end those of the source itself."""
     low_pass, x0, seen = LowPass(4, box), images(), []

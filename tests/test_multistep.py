@@ -28,7 +28,7 @@ from egsde.solvers import (
 )
 from egsde.solvers.dpm_solver_single import even_log_snr, even_time
 from egsde.solvers.exponential import adams, bh1, dpm
-from problems import Gaussian, Impulses, Mixture, RecordedMixture, f64
+from problems import Gaussian, Impulses, Mixture, RecordedMixture, f64, named
 from shared import shared_path
 
 PROCESSES = [VP(), SubVP(), VE(), EDM(), DDPM(), NCSN()]
@@ -110,14 +110,14 @@ ODE_SOLVERS = [
 FASTER = [DPMSolverPP(3, moments=adams), UniPC(3), SASolver(3, tau=0)]  # at these steps
 
 
-@pytest.mark.parametrize("solver", ODE_SOLVERS, ids=repr)
+@pytest.mark.parametrize("solver", ODE_SOLVERS, ids=named)
 def test_declared_orders_on_a_mixture(solver):
     slope = np.log2(mixture_error(solver, 40) / mixture_error(solver, 80))
     assert slope > solver.weak_order - 0.1
     assert slope < solver.weak_order + 0.1 or solver in FASTER
 
 
-@pytest.mark.parametrize("solver", [DPMSolverPP(2), DPMSolver(2), UniPC(2)], ids=repr)
+@pytest.mark.parametrize("solver", [DPMSolverPP(2), DPMSolver(2), UniPC(2)], ids=named)
 def test_declared_orders_on_gaussian_data(solver):
     sde, x, errors = VP(), torch.full((1, 1, 1, 1), 1.3, dtype=torch.float64), []
     for steps in (40, 80):
@@ -139,7 +139,7 @@ def moments_error(solver, sde, start: float, steps: int) -> np.ndarray:
 @pytest.mark.parametrize(
     "solver",
     [SDEDPMSolverPP(1), SDEDPMSolverPP(2), SDEDPMSolverPP(3), SASolver(), SASolver(1, corrector=1)],
-    ids=repr,
+    ids=named,
 )
 def test_weak_orders_of_stochastic_solvers(solver):
     """The mean is exact at every step size, as DDIM's; the variance has the declared order."""
@@ -172,7 +172,7 @@ def test_few_steps_equal_recorded_moments():
             assert np.allclose(noise.moments(y), oracle[f"s2_{s2}_N{steps}"][row], rtol=1e-7)
 
 
-@pytest.mark.parametrize("sde", PROCESSES, ids=repr)
+@pytest.mark.parametrize("sde", PROCESSES, ids=named)
 def test_every_process_from_any_start(sde):
     """Near the exact flow, or moments, from T and from within; chains into clean data."""
     x = torch.linspace(-2, 2, 6, dtype=torch.float64).view(2, 3, 1, 1)
@@ -193,7 +193,7 @@ def test_every_process_from_any_start(sde):
         assert (fast - run(solver, sde, score, start_x, times)).abs().max() > 0
 
 
-@pytest.mark.parametrize("sde", PROCESSES, ids=repr)
+@pytest.mark.parametrize("sde", PROCESSES, ids=named)
 def test_identities(sde):
     """Order 1 is DDIM or ancestral sampling; without corrector SA-Solver is the DPM family."""
     x = torch.linspace(-2, 2, 12, dtype=torch.float64).view(1, 3, 2, 2) * sde.sigma(f64(sde.T))
@@ -213,7 +213,7 @@ def test_identities(sde):
         assert (ends[0] - ends[1]).abs().max() < 1e-9
 
 
-@pytest.mark.parametrize("solver", FAMILY, ids=repr)
+@pytest.mark.parametrize("solver", FAMILY, ids=named)
 def test_runs_do_not_share_anything_and_turns_forget(solver):
     sde, noise = VP(), Noise(1, ["a"])
     reverse, x = sde.reverse(Mixture().score(sde)), torch.ones(1, 3, 2, 2, dtype=torch.float64)

@@ -15,7 +15,7 @@ from egsde.sampler import Sampler
 from egsde.scores import ScoreModel
 from egsde.sde import DDPM, VP, linear_betas
 from egsde.solvers import DDIM, Ancestral, Solver, TimeTravel
-from problems import Gaussian, Pointwise, f64
+from problems import Gaussian, Pointwise, f64, named
 from shared import shared_path
 
 
@@ -115,8 +115,8 @@ def test_variances_equal_the_recorded(resamples):
     assert variance == pytest.approx(row[3], rel=4 * (2 / 6e4) ** 0.5)
 
 
-@pytest.mark.parametrize("inner", [Ancestral(), DDIM()], ids=repr)
-@pytest.mark.parametrize("sde", [DDPM(), VP()], ids=repr)
+@pytest.mark.parametrize("inner", [Ancestral(), DDIM()], ids=named)
+@pytest.mark.parametrize("sde", [DDPM(), VP()], ids=named)
 def test_known_pixels_end_exactly_the_sources(sde, inner):
     x0 = torch.rand(2, 3, 8, 8, generator=torch.manual_seed(0)) * 2 - 1
     mask = torch.zeros(2, 1, 8, 8)
