@@ -21,6 +21,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import Tensor
 
@@ -105,7 +106,7 @@ def on_demo(name: str, steps: int, args: argparse.Namespace) -> list[Point]:
             cfg = compose("sample", [*given, *args.overrides])
         try:
             sample(cfg)
-        except ValueError as error:  # steps that the demo's chain does not have
+        except InstantiationException as error:  # steps that the demo's chain does not have
             print(f"{name}: {error}")
             return []
     found = json.loads((folder / "metrics.json").read_text())
