@@ -120,7 +120,12 @@ def plot(path: Path, points: list[Point], error: str) -> None:
         line = sorted((calls, value) for which, calls, value in points if which == name)
         style = "-" if name in STOCHASTIC else "--"
         axes.plot(*zip(*line, strict=True), style, marker=".", label=name, color=f"C{i % 10}")
-    axes.set(xlabel="network evaluations", ylabel=error, xscale="log", yscale="log")
+    axes.set(
+        xlabel="network evaluations",
+        ylabel=error,
+        xscale="log",
+        yscale="linear" if error == "FID" else "log",
+    )
     axes.legend(fontsize=7, ncols=2)
     figure.savefig(path, dpi=120, bbox_inches="tight")
     plt.close(figure)
