@@ -95,13 +95,7 @@ class Respaced:
         _check_steps(self, self.steps)
 
     def times(self, sde: SDE, start: float) -> Tensor:
-        def place(n: int) -> Tensor:
-            clean = torch.tensor([sde.t_min], dtype=torch.float64)
-            jumps = int(sde.t_noisy > sde.t_min)
-            times = torch.linspace(start, sde.t_noisy, n + 1 - jumps, dtype=torch.float64)
-            return torch.cat([times, clean]) if jumps else times
-
-        return _snapped(self, self.steps, sde, start, place)
+        return _snapped(self, self.steps, sde, start, _evenly_in(torch.neg, self, sde, start))
 
 
 @dataclass(frozen=True)

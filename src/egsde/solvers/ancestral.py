@@ -27,6 +27,12 @@ def beta(std: Tensor, sigma_s: Tensor, sigma_t: Tensor) -> Tensor:
     return std * (sigma_s > 0)
 
 
+def mean_and_std(reverse: Reverse, x: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+    """((x + std^2 score) / a, std): the step without noise, and the kernel's deviation."""
+    a, std = reverse.sde.transition(s, t)
+    return (x + std.square() * reverse.score(x, t)) / a, std
+
+
 @dataclass(frozen=True)
 class Ancestral(Solver):
     """variance: the standard deviation of the step's noise, `posterior` or `beta`."""
@@ -39,6 +45,5 @@ class Ancestral(Solver):
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
     ) -> tuple[Tensor, Carry]:
         sde = reverse.sde
-        a, std = sde.transition(s, t)
-        mean = (x + std.square() * reverse.score(x, t)) / a
+        mean, std = mean_and_std(reverse, x, t, s)
         return mean + self.variance(std, sde.sigma(s), sde.sigma(t)) * randn(x), None

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from egsde.noise import Randn
 from egsde.reverse import Reverse
+from egsde.solvers.ancestral import mean_and_std
 from egsde.solvers.base import Carry, Solver
 
 
@@ -29,8 +30,7 @@ class LearnedVariance(Solver):
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
     ) -> tuple[Tensor, Carry]:
         sde = reverse.sde
-        a, std = sde.transition(s, t)
-        mean = (x + std.square() * reverse.score(x, t)) / a
+        mean, std = mean_and_std(reverse, x, t, s)
         ratio = sde.sigma(s) / sde.sigma(t)
         if not ratio > 0:
             return mean, None
