@@ -19,7 +19,7 @@ LAYERS = [  # bottom first; reverse names SDE in annotations, sde builds it
         "networks",
     },
     {"sampler", "solvers", "grids", "jumps", "source"},
-    {"energies", "constraints", "scores", "score_decorators", "manifold"},
+    {"energies", "constraints", "scores", "conditional", "score_decorators", "manifold"},
     {"translators", "starts", "cycle_diffusion", "codecs", "likelihood", "objectives"},
     {"methods"},
     {"modules", "data", "metrics", "weights"},

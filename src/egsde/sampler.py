@@ -58,6 +58,18 @@ class Sampler:
 
         Energies see the time before a step, the constraint the time after it.
         """
+        yield from self.walk(reverse, x, times, noise, constraint, source)
+
+    def walk(
+        self,
+        reverse: Reverse,
+        x: Tensor,
+        times: Tensor,
+        noise: Noise,
+        constraint: Constraint | None = None,
+        source: Source | None = None,
+    ) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """`trajectory` in whatever gradient mode it is called: a trained score sees its errors."""
         solver, carry = self.solver.plan(times), None
         if constraint is not None:
             reverse = replace(reverse, impose=partial(_impose, constraint, source))

@@ -30,7 +30,40 @@ def _autocast(x: Tensor, enabled: bool) -> AbstractContextManager:
     return nullcontext()  # a disabled autocast would switch off that of the Trainer
 
 
-class ScoreModel(nn.Module):
+class ScoreViews:
+    """What is read from a network's outputs: the prediction, a learned variance, the score."""
+
+    sde: SDE
+    prediction: Prediction
+
+    def outputs(self, x: Tensor, t: Tensor) -> Tensor:
+        """All channels that the network returns at x_t, (B, C', H, W)."""
+        raise NotImplementedError
+
+    def output(self, x: Tensor, t: Tensor) -> Tensor:
+        """The prediction at x_t, (B, C, H, W)."""
+        return self.outputs(x, t)[:, : x.shape[1]]
+
+    def share(self, x: Tensor, t: Tensor) -> Tensor:
+        """v of a learned log variance v log beta + (1 - v) log posterior (Nichol 2021), like x.
+
+        One more evaluation of the network; ValueError where it has no second half of channels.
+        """
+        second = self.outputs(x, t)[:, x.shape[1] :]
+        if second.shape != x.shape:
+            raise ValueError(
+                f"no learned variance: the network returns {second.shape[1]} channels beside the "
+                f"{x.shape[1]} of the prediction; train with loss=hybrid network.learn_sigma=true"
+            )
+        return (second + 1) / 2
+
+    def score(self, x: Tensor, t: Tensor) -> Tensor:
+        """The score at x_t, (B, C, H, W)."""
+        alpha, sigma = self.sde.alpha(t), self.sde.sigma(t)
+        return self.prediction.score(self.output(x, t), x, alpha, sigma)
+
+
+class ScoreModel(ScoreViews, nn.Module):
     """A network (x, label) -> (B, C', H, W) as the score of q(x_t) under `sde`.
 
     C' > C: only the first C channels make the score, so learned variances (ADM's six channels) are
@@ -55,33 +88,23 @@ class ScoreModel(nn.Module):
 
     def outputs(self, x: Tensor, t: Tensor) -> Tensor:
         """All channels that the network returns at x_t, (B, C', H, W)."""
-        self.calls += 1
+        return self.evaluate(self.scaled(x, t), t)
+
+    def scaled(self, x: Tensor, t: Tensor) -> Tensor:
+        """x_t as the network sees it."""
         scale = self.prediction.scale(self.sde.alpha(t), self.sde.sigma(t))
-        label = _per_image(self.prediction.label(self.sde, t), x)
-        with _autocast(x, self.autocast):
-            return self.net((scale * x).to(x.dtype), label).to(x.dtype)
+        return (scale * x).to(x.dtype)
 
-    def output(self, x: Tensor, t: Tensor) -> Tensor:
-        """The prediction at x_t, (B, C, H, W)."""
-        return self.outputs(x, t)[:, : x.shape[1]]
-
-    def share(self, x: Tensor, t: Tensor) -> Tensor:
-        """v of a learned log variance v log beta + (1 - v) log posterior (Nichol 2021), like x.
-
-        One more evaluation of the network; ValueError where it has no second half of channels.
-        """
-        second = self.outputs(x, t)[:, x.shape[1] :]
-        if second.shape != x.shape:
-            raise ValueError(
-                f"no learned variance: the network returns {second.shape[1]} channels beside the "
-                f"{x.shape[1]} of the prediction; train with loss=hybrid network.learn_sigma=true"
-            )
-        return (second + 1) / 2
+    def evaluate(self, image: Tensor, t: Tensor) -> Tensor:
+        """The network at its input and the label of the time."""
+        self.calls += 1
+        label = _per_image(self.prediction.label(self.sde, t), image)
+        with _autocast(image, self.autocast):
+            return self.net(image, label).to(image.dtype)
 
     def forward(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
         """The score at y, (B, C, H, W); source is ignored."""
-        alpha, sigma = self.sde.alpha(t), self.sde.sigma(t)
-        return self.prediction.score(self.output(y, t), y, alpha, sigma)
+        return self.score(y, t)
 
 
 class Extractor(nn.Module):

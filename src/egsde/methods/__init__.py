@@ -1,0 +1,21 @@
+"""The papers' methods: one function each, with the paper's defaults."""
+
+from egsde.methods.constrained import ccdf, colourise, ilvr, inpaint, repaint
+from egsde.methods.coupled import cycle_diffusion, ddib
+from egsde.methods.guided import classifier_guidance, dps, egsde, generate, sddm, sdedit
+
+__all__ = [
+    "ccdf",
+    "classifier_guidance",
+    "colourise",
+    "cycle_diffusion",
+    "ddib",
+    "dps",
+    "egsde",
+    "generate",
+    "ilvr",
+    "inpaint",
+    "repaint",
+    "sddm",
+    "sdedit",
+]
