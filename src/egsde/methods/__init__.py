@@ -1,5 +1,6 @@
 """The papers' methods: one function each, with the paper's defaults."""
 
+from egsde.methods.conditional import paired
 from egsde.methods.constrained import ccdf, colourise, ilvr, inpaint, repaint
 from egsde.methods.coupled import cycle_diffusion, ddib
 from egsde.methods.guided import classifier_guidance, dps, egsde, generate, sddm, sdedit
@@ -15,6 +16,7 @@ __all__ = [
     "generate",
     "ilvr",
     "inpaint",
+    "paired",
     "repaint",
     "sddm",
     "sdedit",

@@ -42,7 +42,11 @@ class ScoreModule(TimedModule):
         """The score with the averaged weights."""
         return self.with_averaged_net(self.score)
 
-    def loss(self, score: ScoreModel, x0: Tensor, stage: str) -> Tensor:
+    def problem(self, score: Any, batch: dict[str, Any]) -> tuple[Any, Tensor]:
+        """What is trained on a batch: a score (y, t) -> like y, and its clean images."""
+        return score, batch["image"]
+
+    def loss(self, score: Any, x0: Tensor, stage: str) -> Tensor:
         """Mean over the batch; the per-image values go to the time bins."""
         u = torch.rand(len(x0), 1, 1, 1, device=x0.device, dtype=torch.float64)
         t, weight = self.times(score.sde, u)
@@ -53,9 +57,9 @@ class ScoreModule(TimedModule):
         return (weight.flatten().to(losses) * losses).mean()
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        loss = self.loss(self.score, batch["image"], "train")
+        loss = self.loss(*self.problem(self.score, batch), "train")
         self.log("loss", loss, prog_bar=True, logger=False)
         return loss
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        self.loss(self.averaged, batch["image"], "val")
+        self.loss(*self.problem(self.averaged, batch), "val")
