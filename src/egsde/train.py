@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig
 
-from egsde.networks import ADMEncoder, start_from_imagenet
+from egsde.networks import ADMEncoder, start_from_imagenet, widened
 from egsde.run import closing, prepare, save_yaml
 from egsde.weights import find, is_ours, read_checkpoint, read_weights
 
@@ -87,10 +87,10 @@ def _kept(config: dict[str, Any], key: str) -> Any:
 def _initialise(module: Any, weights: str) -> None:
     """Start from weights of ours or from an official checkpoint, raw and averaged alike."""
     path = find(weights, "init_weights")
-    if is_ours(path):
-        module.network.load_state_dict(read_weights(path, "averaged"))
-    elif isinstance(module.network, ADMEncoder):
-        start_from_imagenet(module.network, read_checkpoint(path))
+    network = module.network
+    if isinstance(network, ADMEncoder) and not is_ours(path):
+        start_from_imagenet(network, read_checkpoint(path))
     else:
-        module.network.load_state_dict(read_checkpoint(path))
-    module.ema.net.load_state_dict(module.network.state_dict())
+        state = read_weights(path, "averaged") if is_ours(path) else read_checkpoint(path)
+        network.load_state_dict(widened(network, state))
+    module.ema.net.load_state_dict(network.state_dict())

@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from egsde.conditional import ConditionalScore, View, clean
 from egsde.networks import load_official
 from egsde.networks import read_weights as read_checkpoint
 from egsde.predictions import Eps
@@ -25,6 +26,11 @@ from egsde.scores import Extractor, ScoreModel
 from egsde.sde import SDE
 
 PACKAGE = Path(__file__).parent
+OPTIONS = {  # what opens each kind of file
+    "score": "score=trained",
+    "conditional": "score=conditional",
+    "classifier": "extractor=trained",
+}
 
 
 def find(weights: str | Path | None, hint: str) -> Path:
@@ -119,7 +125,8 @@ def _open(path: Path, kind: str, sde: SDE, use: str) -> tuple[nn.Module, dict[st
     config = read_config(path)
     _check_targets(config, path)
     if config["kind"] != kind:
-        raise ValueError(f"{path} holds a {config['kind']}, not a {kind}")
+        option = OPTIONS.get(config["kind"], "another option")
+        raise ValueError(f"{path} holds a {config['kind']}, not a {kind}; it goes with {option}")
     trained = instantiate(config["sde"])
     if not _same_process(trained, sde):
         raise ValueError(
@@ -138,6 +145,20 @@ def load_score(
     path = find(weights, "score.weights")
     network, config = _open(path, "score", sde, use)
     return ScoreModel(network, sde, instantiate(config["prediction"]), autocast=autocast)
+
+
+def load_conditional(
+    weights: str | None,
+    sde: SDE,
+    use: str = "averaged",
+    autocast: bool = False,
+    view: View = clean,
+) -> ConditionalScore:
+    """The conditional score in a file of `train.py model=conditional`."""
+    path = find(weights, "score.weights")
+    network, config = _open(path, "conditional", sde, use)
+    prediction = instantiate(config["prediction"])
+    return ConditionalScore(network, sde, prediction, view=view, autocast=autocast)
 
 
 def load_source_score(

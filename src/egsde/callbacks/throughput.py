@@ -23,7 +23,7 @@ class Throughput(Callback):
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.seconds += time.perf_counter() - self.started
-        self.images += len(batch["image"]) * trainer.world_size
+        self.images += len(batch["id"]) * trainer.world_size
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if trainer.global_step % every == 0 and self.seconds:
             module.log("train/images_per_second", self.images / self.seconds)

@@ -10,6 +10,7 @@ from egsde.networks.weights import (
     read_weights,
     sha256_of,
     start_from_imagenet,
+    widened,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "read_weights",
     "sha256_of",
     "start_from_imagenet",
+    "widened",
 ]

@@ -27,7 +27,10 @@ class Layer(nn.Module):
 
 
 class MLP(nn.Module):
-    """`depth` residual layers of `width`. fourier_scale: as in ADMUNet; about 1 for log sigma."""
+    """`depth` residual layers of `width`. fourier_scale: as in ADMUNet; about 1 for log sigma.
+
+    in_channels: by default `channels`; more where a condition comes first.
+    """
 
     def __init__(
         self,
@@ -37,12 +40,13 @@ class MLP(nn.Module):
         depth: int = 3,
         learn_sigma: bool = False,
         fourier_scale: float | None = None,
+        in_channels: int | None = None,
     ) -> None:
         super().__init__()
         self.width = width
         self.fourier = None if fourier_scale is None else GaussianFourier(width, fourier_scale)
         self.time_embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-        self.enter = nn.Linear(channels, width)
+        self.enter = nn.Linear(in_channels or channels, width)
         self.layers = nn.ModuleList(Layer(width) for _ in range(depth))
         self.leave = zero(nn.Linear(width, 2 * channels if learn_sigma else channels))
 

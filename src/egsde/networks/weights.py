@@ -1,6 +1,7 @@
 """Networks from official checkpoints: a config and a state dict in, a checked module out.
 
-adm: guided-diffusion and ilvr_adm; ddpm: ermongroup/ddim; dse: the classifier of ML-GSAI/EGSDE.
+adm: guided-diffusion and ilvr_adm; ddpm: ermongroup/ddim; dse: the classifier of ML-GSAI/EGSDE;
+palette: the UNet of Janspiry/Palette, also that of conditional models trained with its code.
 """
 
 from __future__ import annotations
@@ -92,11 +93,34 @@ def _dse(config: Config) -> nn.Module:
     return _make(ADMEncoder, options)
 
 
-BUILDERS: Mapping[str, Callable[[Config], nn.Module]] = {"adm": _adm, "ddpm": _ddpm, "dse": _dse}
+def _palette(config: Config) -> nn.Module:
+    """Palette's UNet: ADM's under other names. attn_res are downsampling factors, not sides."""
+    names = {
+        "in_channel": "in_channels",
+        "out_channel": "out_channels",
+        "inner_channel": "num_channels",
+        "channel_mults": "channel_mult",
+        "res_blocks": "num_res_blocks",
+        "attn_res": "attention_resolutions",
+    }
+    options = _renamed(config, names)
+    size = options.get("image_size", 0)
+    factors = numbers(options.get("attention_resolutions"))
+    options["attention_resolutions"] = [size // factor for factor in factors]
+    return _make(ADMUNet, options)
+
+
+BUILDERS: Mapping[str, Callable[[Config], nn.Module]] = {
+    "adm": _adm,
+    "ddpm": _ddpm,
+    "dse": _dse,
+    "palette": _palette,
+}
+RENAMED = {"palette": {"cond_embed.": "time_embed."}}  # beginnings of names: theirs, ours
 
 
 def load_official(kind: str, config: Config, state_dict: State) -> nn.Module:
-    """The network of that kind ("adm", "ddpm", "dse") with these weights, in eval mode.
+    """The network of that kind ("adm", "ddpm", "dse", "palette") with these weights, in eval mode.
 
     `config` has the official option names; a `module.` prefix of the keys is removed. Raises
     ValueError for an unknown kind or option, and with a list of all keys that do not fit.
@@ -106,10 +130,16 @@ def load_official(kind: str, config: Config, state_dict: State) -> nn.Module:
     with torch.device("meta"):  # compares the shapes before any memory is taken
         net = BUILDERS[kind](config)
     state = without_prefix(state_dict)
+    for theirs, ours in RENAMED.get(kind, {}).items():
+        state = {_renamed_start(key, theirs, ours): value for key, value in state.items()}
     _check(net.state_dict(), state, kind)
     net = net.to_empty(device="cpu")
     net.load_state_dict(state)
     return net.eval()
+
+
+def _renamed_start(name: str, start: str, new: str) -> str:
+    return new + name.removeprefix(start) if name.startswith(start) else name
 
 
 def load_official_file(kind: str, config: Config, path: str | Path) -> nn.Module:
@@ -127,6 +157,23 @@ def start_from_imagenet(net: ADMEncoder, state_dict: State) -> ADMEncoder:
     _check(own, trunk, "dse")
     net.load_state_dict(trunk, strict=False)
     return net
+
+
+def widened(net: nn.Module, state_dict: State) -> dict[str, Tensor]:
+    """The same weights where `net` sees a condition before the image: its channels count zero.
+
+    Only the input layer may be wider than in `state_dict`, so that the network starts as the
+    unconditional one; where anything else differs the weights come back as they are.
+    """
+    state, own = dict(state_dict), net.state_dict()
+    other = [k for k, v in state.items() if k in own and own[k].shape != v.shape]
+    if len(other) == 1:
+        value, shape = state[other[0]], own[other[0]].shape
+        inputs, rest = shape[1], (value.shape[:1] + value.shape[2:], shape[:1] + shape[2:])
+        if rest[0] == rest[1] and inputs > value.shape[1]:
+            zeros = value.new_zeros(len(value), inputs - value.shape[1], *value.shape[2:])
+            state[other[0]] = torch.cat([zeros, value], dim=1)
+    return state
 
 
 def without_prefix(state_dict: State) -> dict[str, Tensor]:
