@@ -110,6 +110,18 @@ class Diffusion:
         return score if self.energy is None else score - self.energy.grad(y, t, source)
 
 
+@dataclass(frozen=True)
+class OnePass:
+    """y = net(x0): a generator or a filter as a translator."""
+
+    net: Callable[[Tensor], Tensor]
+    steps: int = 1
+
+    @torch.no_grad()
+    def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor:
+        return self.net(x0)
+
+
 def networks_of(part: Any, name: str = "translator") -> dict[str, nn.Module]:
     """The networks inside a translator by the name of the field that holds them, each once.
 

@@ -2,17 +2,24 @@
 
 from egsde.modules.classifier import DomainClassifierModule
 from egsde.modules.conditional import ConditionalModule
+from egsde.modules.cycle import CycleModule
+from egsde.modules.partners import Coupling, InLoop, Partners, Replay
 from egsde.modules.schedules import Constant, Cosine, Linear
 from egsde.modules.score import ScoreModule
 from egsde.modules.tasks import Pair, Paired
 
 __all__ = [
     "ConditionalModule",
+    "Coupling",
+    "CycleModule",
     "Constant",
     "Cosine",
     "DomainClassifierModule",
+    "InLoop",
     "Linear",
     "Pair",
     "Paired",
+    "Partners",
+    "Replay",
     "ScoreModule",
 ]

@@ -49,10 +49,11 @@ class TimedModule(LightningModule):
         self.bins = {"train": TimeBins(bins), "val": TimeBins(bins)}
         self.seed = 0  # set by the entry point
 
-    def with_averaged_net(self, model: Model) -> Model:
-        """A view of `model` whose `net` is the averaged network."""
+    def with_averaged_net(self, model: Model, part: str | None = None) -> Model:
+        """A view of `model` whose `net` is the averaged network, or a part of it by name."""
         view = copy.copy(model)
-        view._modules = {**model._modules, "net": self.ema.net}
+        net = self.ema.net if part is None else self.ema.net.get_submodule(part)
+        view._modules = {**model._modules, "net": net}
         return view
 
     def configure_optimizers(self) -> Any:

@@ -1,0 +1,224 @@
+"""The unpaired cycle model: its loss, its partners, and what a gradient mode lets it learn."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from egsde.conditional import ConditionalScore
+from egsde.filters import LowPass
+from egsde.grids import LogSNR
+from egsde.in_loop import Checkpointed, Detached, Full
+from egsde.modules import Constant, Coupling, CycleModule, InLoop, Replay
+from egsde.noise import Noise
+from egsde.objectives import Simple
+from egsde.sampler import Sampler
+from egsde.sde import VP
+from egsde.solvers import DDIM
+from egsde.translators import OnePass
+
+SDE = VP()
+SAMPLER = Sampler(DDIM(), LogSNR(4), denoise=True)
+IDS = ["a.png", "b.png", "c.png"]
+
+
+class Net(nn.Module):
+    """Condition and image, one channel each, to one channel."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.mix = nn.Conv2d(2, 1, 3, padding=1, dtype=torch.float64)
+        with torch.no_grad():
+            for p in self.parameters():
+                p.copy_(0.3 * torch.randn(p.shape, generator=generator, dtype=torch.float64))
+
+    def forward(self, x, t):
+        return torch.tanh(self.mix(x)) + t[:, None, None, None] / 1000
+
+
+def module(**options):
+    scores = [ConditionalScore(Net(seed), SDE) for seed in (1, 2)]
+    made = CycleModule(*scores, **({"partners": InLoop(SAMPLER)} | options),
+                       optimizer=torch.optim.Adam, schedule=Constant())  # fmt: skip
+    made._trainer = SimpleNamespace(global_step=0, logger=None)
+    made.log = lambda *args, **kwargs: None
+    return made
+
+
+def batch():
+    generator = torch.Generator().manual_seed(3)
+    x, y = torch.rand(2, 3, 1, 8, 8, generator=generator, dtype=torch.float64) * 2 - 1
+    return {"x": x, "y": y, "id": IDS, "id_y": IDS[::-1]}
+
+
+def loss(made):
+    torch.manual_seed(0)
+    return made.training_step(batch(), 0)
+
+
+def test_the_loss_is_that_of_the_thesis():
+    """eq. 3.5: four denoising terms at one t and one eps, two reconstructions from noise."""
+    made = module(partners=InLoop(SAMPLER, Full()), self_training=1.0, cycle=10.0,
+                  reconstruct=InLoop(SAMPLER, Full()))  # fmt: skip
+    got = loss(made)
+
+    torch.manual_seed(0)
+    t = SDE.training_time(torch.rand(3, 1, 1, 1, dtype=torch.float64))
+    x, y = batch()["x"], batch()["y"]
+    eps = torch.randn_like(x)
+    s_x, s_y = made.scores["x"], made.scores["y"]
+
+    def sample(score, condition, key, ids):
+        noise, times = Noise(0, ids).child(f"0/{key}"), SAMPLER.times(SDE, SDE.T)
+        start = SDE.sigma(times[0]) * noise.stream("start")(condition)
+        states = SAMPLER.walk(SDE.reverse(score.given(condition)), start, times, noise)
+        return list(states)[-1][2]
+
+    made_x, made_y = sample(s_x, y, "x", IDS[::-1]), sample(s_y, x, "y", IDS)
+    again_x = sample(s_x, made_y, "x/again", IDS)
+    again_y = sample(s_y, made_x, "y/again", IDS[::-1])
+
+    def term(score, condition, target):
+        noised = SDE.alpha(t) * target + SDE.sigma(t) * eps
+        output = score.net(torch.cat([condition, noised], 1), SDE.network_time(t).flatten())
+        return (output - eps).square().mean()
+
+    terms = (
+        term(s_x, made_y, x) + term(s_y, made_x, y) + term(s_y, x, made_y) + term(s_x, y, made_x)
+    )
+    cycle = (again_x - x).square().mean() + (again_y - y).square().mean()
+    assert torch.allclose(got, terms + 10 * cycle, rtol=1e-10)
+
+
+def gradients(made):
+    made.zero_grad()
+    loss(made).backward()
+    return [p.grad.clone() for p in made.network.parameters()]
+
+
+def test_a_checkpointed_loop_trains_as_the_full_one():
+    full, kept = (
+        gradients(module(partners=InLoop(SAMPLER, mode), self_training=1.0, cycle=10.0,
+                         reconstruct=InLoop(SAMPLER, mode)))
+        for mode in (Full(), Checkpointed())
+    )  # fmt: skip
+    for a, b in zip(full, kept, strict=True):
+        assert torch.allclose(a, b, rtol=1e-6, atol=0)
+
+
+def test_detached_partners_are_data():
+    seen = []
+
+    class Watched(Simple):
+        def __call__(self, score, x0, t, eps):
+            seen.append(score.condition.requires_grad)
+            return super().__call__(score, x0, t, eps)
+
+    gradients(module(partners=InLoop(SAMPLER, Detached()), loss=Watched()))
+    assert seen == [False, False]
+
+
+def test_without_self_training_targets_are_real():
+    seen = []
+
+    class Watched(Simple):
+        def __call__(self, score, x0, t, eps):
+            seen.append(x0)
+            return super().__call__(score, x0, t, eps)
+
+    loss(module(loss=Watched()))
+    assert torch.equal(seen[0], batch()["x"]) and torch.equal(seen[1], batch()["y"])
+
+
+def test_the_teacher_makes_the_partners():
+    made = module(teacher=True)
+    with torch.no_grad():
+        for p in made.network.parameters():
+            p.add_(1.0)  # the average stays where it was
+    seen = []
+    made.partners = lambda d, score, *rest: seen.append((d, score.net))
+    loss(made)
+    assert [net is made.ema.net[d] for d, net in seen] == [True, True]
+
+
+def test_a_cycle_needs_a_sampler():
+    with pytest.raises(ValueError, match="reconstruct"):
+        module(cycle=10.0)
+
+
+BLUR = LowPass(4)
+
+
+def replay(**options):
+    asked = []
+
+    class Watched(InLoop):
+        def __call__(self, direction, score, images, ids, noise):
+            asked.append((direction, list(ids), images))
+            return images + 0.25
+
+    return Replay(Watched(SAMPLER), **options), asked
+
+
+def call(partners, ids, images, direction="y"):
+    return partners(direction, None, images, ids, Noise(0, ids))
+
+
+def test_partners_are_kept_for_so_many_uses():
+    coupling = Coupling(start={"y": OnePass(BLUR)}, prepare=BLUR)
+    partners, asked = replay(every=2, coupling=coupling)
+    x = batch()["x"]
+    first = [call(partners, IDS, x) for _ in range(2)]
+    assert not asked and all(torch.allclose(y, BLUR(x), atol=1e-3) for y in first)
+    second = [call(partners, IDS, x) for _ in range(2)]
+    assert len(asked) == 1 and torch.allclose(asked[0][2], BLUR(x))
+    assert all(torch.allclose(y, BLUR(x) + 0.25, atol=1e-3) for y in second)
+    third = call(partners, IDS, x)
+    assert len(asked) == 2 and torch.equal(asked[1][2], x)
+    assert torch.allclose(third, x + 0.25, atol=1e-3)
+
+
+def test_only_stale_partners_are_made():
+    partners, asked = replay(every=2)
+    x = batch()["x"]
+    call(partners, IDS[:2], x[:2])
+    y = call(partners, IDS[1:], x[1:])
+    assert [ids for _, ids, _ in asked] == [IDS[:2], IDS[2:]]
+    assert torch.allclose(y, x[1:] + 0.25, atol=1e-3)
+    call(partners, IDS[:2], x[:2])
+    assert asked[-1][1] == [IDS[1]]
+
+
+def test_directions_do_not_mix():
+    partners, asked = replay(every=9)
+    x = batch()["x"]
+    call(partners, IDS, x, "x")
+    assert torch.allclose(call(partners, IDS, 0 * x, "y"), 0 * x + 0.25)
+    assert [d for d, *_ in asked] == ["x", "y"]
+
+
+def test_a_direction_without_a_start_waits():
+    partners, asked = replay(coupling=Coupling(wait=2))
+    x = batch()["x"]
+    assert [call(partners, IDS, x) is None for _ in range(3)] == [True, True, False]
+
+
+def test_kept_partners_survive_a_checkpoint(tmp_path):
+    partners, _ = replay(every=5)
+    x = batch()["x"]
+    before = call(partners, IDS, x)
+    torch.save(partners.state_dict(), tmp_path / "state.pt")
+    again, asked = replay(every=5)
+    again.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert torch.equal(call(again, IDS, 0 * x), before) and not asked
+
+
+def test_bad_couplings_are_refused():
+    with pytest.raises(ValueError, match="every=0"):
+        replay(every=0)
+    with pytest.raises(ValueError, match="directions are x and y"):
+        Coupling(start={"z": OnePass(BLUR)})
