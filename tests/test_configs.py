@@ -13,9 +13,9 @@ from egsde.cli import CONF
 from runs import composed
 from shared import shared_path
 
-TRAIN = ("sde", "data", "trainer", "callbacks", "logger", "model", "network")
-SAMPLE = ("sde", "data", "trainer", "logger", "sampler", "energy", "translator", "score",
-          "extractor", "metrics")  # fmt: skip
+TRAIN = ("sde", "data", "degradation", "trainer", "callbacks", "logger", "model", "network")
+SAMPLE = ("sde", "data", "degradation", "trainer", "logger", "sampler", "energy", "translator",
+          "score", "extractor", "metrics")  # fmt: skip
 
 SCORE = ("prediction", "loss", "times", "sde")  # of model=score only
 EVALUATE = ("sde", "data", "trainer", "logger", "score", "likelihood")

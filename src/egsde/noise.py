@@ -18,6 +18,12 @@ from torch import Tensor
 Randn = Callable[[Tensor], Tensor]  # a randn_like
 
 
+def keyed_generator(*names: object, device: str = "cpu") -> torch.Generator:
+    """A generator that depends on these names only."""
+    digest = hashlib.blake2b(json.dumps(names).encode(), digest_size=8).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest, "little") >> 1)
+
+
 @dataclass(frozen=True)
 class Noise:
     """Keyed noise for the images `ids` (one id per row of what is drawn).
@@ -52,10 +58,8 @@ class Noise:
         return replace(self, path=(*self.path, str(key)))
 
     def _row(self, x: Tensor, image: str, key: str, draw: int) -> Tensor:
-        name = json.dumps([self.seed, str(image), self.path, key, draw]).encode()
-        digest = hashlib.blake2b(name, digest_size=8).digest()
-        generator = torch.Generator(self.device)
-        generator.manual_seed(int.from_bytes(digest, "little") >> 1)
+        names = (self.seed, str(image), self.path, key, draw)
+        generator = keyed_generator(*names, device=self.device)
         return torch.randn(x.shape[1:], generator=generator, dtype=x.dtype, device=self.device)
 
 

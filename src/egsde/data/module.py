@@ -15,8 +15,10 @@ from torch.utils.data import Subset as SubsetOfDataset
 from egsde.data.domains import Images, Store, Subset, spread
 from egsde.data.low_resolution import LowResolution
 from egsde.data.masks import masks
+from egsde.data.restorations import Restorations
 from egsde.data.shards import Batches, ResumableLoader, shard
 from egsde.data.views import VIEWS, Conditions, Pictures, Translations, View, in_order, pair
+from egsde.degradations import Degradation
 
 STORE_KEYS = {"root", "fit", "on_error", "cache_mib"}
 
@@ -26,7 +28,8 @@ class UnpairedData(LightningDataModule):
 
     view: what a training batch shows, "target" dict(id, image), "labelled" dict(id, image, label)
     with label 0 the source, then `extra`, the target last, "both" dict(x, y, id, id_y), "paired"
-    dict(id, x, y). Images are float32 (B, 3, size, size) in [-1, 1].
+    dict(id, x, y). Images are float32 (B, 3, size, size) in [-1, 1]. degradation: translations
+    are images of the target, degraded, with the clean ones as their truth.
     Training order and flips depend on (seed, epoch, batch, rank) only. Use it with
     Trainer(use_distributed_sampler=False): it deals the images out itself and never pads.
     """
@@ -48,6 +51,7 @@ class UnpairedData(LightningDataModule):
         train_limit: int | None = None,
         mask: str | None = None,
         low: str | None = None,
+        degradation: Degradation | None = None,
         seed: int = 0,
         **described: Any,
     ) -> None:
@@ -58,13 +62,14 @@ class UnpairedData(LightningDataModule):
             raise ValueError(f"UnpairedData has no option {', '.join(sorted(unknown))}")
         if view not in VIEWS:
             raise ValueError(f"data.view={view!r} is unknown; use one of {', '.join(VIEWS)}")
-        if source == target:
+        if source == target and degradation is None:
             raise ValueError(f"data.source and data.target are both {source!r}; choose two domains")
         self.store, self.source, self.target, self.extra = store, source, target, list(extra)
         self.size, self.view, self.flip, self.seed = size, view, flip, seed
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
         self.num_workers = min(num_workers, os.cpu_count() or 1)
         self.limit, self.train_limit = limit, train_limit
+        self.degradation = degradation
         self.beside: dict[str, Conditions] = {}
         if mask:
             self.beside["mask"] = masks(mask, size, described.get("fit", "crop"))
@@ -144,10 +149,14 @@ class UnpairedData(LightningDataModule):
         )
 
     def translations(self, split: str) -> SubsetOfDataset:
-        """The source images to translate: `limit` of them, evenly spread over the split.
+        """The images to translate: `limit` of them, evenly spread over the split.
 
         ValueError where one of them lacks a mask or a low-resolution picture.
         """
+        if self.degradation is not None:
+            images = self.images(self.target, split)
+            restorations = Restorations(images, self.degradation, self.seed)
+            return SubsetOfDataset(restorations, spread(len(images.ids), self.limit))
         source = self.images(self.source, split)
         truth: Images | None = None
         if self.store.paired:
