@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -15,10 +16,13 @@ from egsde.in_loop import Checkpointed, Detached, Full
 from egsde.modules import Constant, Coupling, CycleModule, InLoop, Replay
 from egsde.noise import Noise
 from egsde.objectives import Simple
+from egsde.sample import sample
 from egsde.sampler import Sampler
-from egsde.sde import VP
+from egsde.sde import DDPM, VP
 from egsde.solvers import DDIM
 from egsde.translators import OnePass
+from egsde.weights import load_cycle, load_score, read_weights
+from runs import composed, trained
 
 SDE = VP()
 SAMPLER = Sampler(DDIM(), LogSNR(4), denoise=True)
@@ -222,3 +226,47 @@ def test_bad_couplings_are_refused():
         replay(every=0)
     with pytest.raises(ValueError, match="directions are x and y"):
         Coupling(start={"z": OnePass(BLUR)})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("cycle")
+    trained(out, "model=cycle", "sampler.grid.steps=2", "trainer.max_steps=2",
+            drop=("callbacks.previews.previews.sampler", "trainer.max_steps"))  # fmt: skip
+    return out
+
+
+def test_both_scores_come_back_from_one_file(run):
+    path = run / "weights.safetensors"
+    weights = read_weights(path, "averaged")
+    for domain in ("x", "y"):
+        net = load_cycle(str(path), DDPM(), makes=domain).net
+        assert all(torch.equal(v, weights[f"{domain}.{k}"]) for k, v in net.state_dict().items())
+    with pytest.raises(ValueError, match="makes"):
+        load_cycle(str(path), DDPM(), makes="z")
+    with pytest.raises(ValueError, match="score=cycle"):
+        load_score(str(path), DDPM())
+
+
+def test_a_trained_cycle_translates_as_every_other_method(run, tmp_path):
+    cfg = composed("sample", tmp_path, "experiment=none", "translator=paired", "score=cycle",
+                   f"score.weights={run / 'weights.safetensors'}", "data.size=16", "limit=2",
+                   "metrics=pairwise", "sampler.grid.steps=3")  # fmt: skip
+    sample(cfg)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["n"] == 2 and metrics["nfe"] == {"score": 3.0}
+    assert {"l2", "l2_truth"} <= metrics["metrics"].keys()
+
+
+def test_each_network_starts_from_its_own_weights(tmp_path):
+    """init_weights by part; an unconditional network's condition channels start at zero."""
+    other = tmp_path / "score"
+    trained(other, "trainer.max_steps=1", drop=("trainer.max_steps",))
+    trained(tmp_path / "cycle", "model=cycle", "sampler.grid.steps=2", "trainer.max_steps=1",
+            "module.optimizer.lr=0", f"+init_weights.y={other / 'weights.safetensors'}",
+            drop=("callbacks.previews.previews.sampler", "trainer.max_steps"))  # fmt: skip
+    net = load_cycle(str(tmp_path / "cycle" / "weights.safetensors"), DDPM()).net
+    alone = load_score(str(other / "weights.safetensors"), DDPM()).net
+    image, t = torch.randn(1, 3, 16, 16), torch.tensor([500.0])
+    joined = torch.cat([torch.randn_like(image), image], 1)
+    assert torch.allclose(net(joined, t), alone(image, t), atol=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +85,18 @@ def _kept(config: dict[str, Any], key: str) -> Any:
     return config.get(key)
 
 
-def _initialise(module: Any, weights: str) -> None:
-    """Start from weights of ours or from an official checkpoint, raw and averaged alike."""
-    path = find(weights, "init_weights")
-    network = module.network
-    if isinstance(network, ADMEncoder) and not is_ours(path):
-        start_from_imagenet(network, read_checkpoint(path))
-    else:
-        state = read_weights(path, "averaged") if is_ours(path) else read_checkpoint(path)
-        network.load_state_dict(widened(network, state))
-    module.ema.net.load_state_dict(network.state_dict())
+def _initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
+    """Start from weights of ours or from an official checkpoint, raw and averaged alike.
+
+    weights: a file, or files (or None) by the part of a module with several networks.
+    """
+    for part, name in weights.items() if isinstance(weights, Mapping) else [("", weights)]:
+        if name is None:
+            continue
+        path, network = find(name, "init_weights"), module.network.get_submodule(part)
+        if isinstance(network, ADMEncoder) and not is_ours(path):
+            start_from_imagenet(network, read_checkpoint(path))
+        else:
+            state = read_weights(path, "averaged") if is_ours(path) else read_checkpoint(path)
+            network.load_state_dict(widened(network, state))
+    module.ema.net.load_state_dict(module.network.state_dict())

@@ -29,6 +29,7 @@ PACKAGE = Path(__file__).parent
 OPTIONS = {  # what opens each kind of file
     "score": "score=trained",
     "conditional": "score=conditional",
+    "cycle": "score=cycle",
     "classifier": "extractor=trained",
 }
 
@@ -121,7 +122,10 @@ def _same_process(a: SDE, b: SDE) -> bool:
     return all(torch.allclose(x, y) for x, y in zip(*values, strict=True))
 
 
-def _open(path: Path, kind: str, sde: SDE, use: str) -> tuple[nn.Module, dict[str, Any]]:
+def _open(
+    path: Path, kind: str, sde: SDE, use: str, part: str = ""
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The network and the configuration; part: of a file with several networks, with a dot."""
     config = read_config(path)
     _check_targets(config, path)
     if config["kind"] != kind:
@@ -134,7 +138,9 @@ def _open(path: Path, kind: str, sde: SDE, use: str) -> tuple[nn.Module, dict[st
             "choose the sde= it was trained with"
         )
     network = instantiate(config["network"])
-    network.load_state_dict(read_weights(path, use))
+    state = read_weights(path, use)
+    mine = {k.removeprefix(part): v for k, v in state.items() if k.startswith(part)}
+    network.load_state_dict(mine)
     return network.eval().requires_grad_(False), config
 
 
@@ -153,12 +159,24 @@ def load_conditional(
     use: str = "averaged",
     autocast: bool = False,
     view: View = clean,
+    masked: bool = False,
 ) -> ConditionalScore:
-    """The conditional score in a file of `train.py model=conditional`."""
+    """The conditional score in a file of `train.py model=conditional`, palette or sr3."""
     path = find(weights, "score.weights")
     network, config = _open(path, "conditional", sde, use)
     prediction = instantiate(config["prediction"])
-    return ConditionalScore(network, sde, prediction, view=view, autocast=autocast)
+    return ConditionalScore(network, sde, prediction, view=view, masked=masked, autocast=autocast)
+
+
+def load_cycle(
+    weights: str | None, sde: SDE, use: str = "averaged", autocast: bool = False, makes: str = "y"
+) -> ConditionalScore:
+    """One score in a file of `train.py model=cycle`; makes: "y", its target, or "x", its source."""
+    if makes not in ("x", "y"):
+        raise ValueError(f"score.makes={makes!r} is unknown; use y (the target) or x (the source)")
+    path = find(weights, "score.weights")
+    network, config = _open(path, "cycle", sde, use, f"{makes}.")
+    return ConditionalScore(network, sde, instantiate(config["prediction"]), autocast=autocast)
 
 
 def load_source_score(

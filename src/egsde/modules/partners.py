@@ -104,8 +104,7 @@ class Replay(nn.Module):
                 self._keep(names[i], image)
         for name in names:
             self.uses[name] += 1
-        kept = torch.stack([self.kept[name] for name in names])
-        return kept.to(images)
+        return torch.stack([self.kept[name].to(images) for name in names])
 
     def _make(
         self, direction: str, score: ConditionalScore, images: Tensor, ids: Sequence[str],
