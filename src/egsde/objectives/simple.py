@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from egsde.scores import ScoreModel
 
-# (score, x_0 (B, C, H, W), t (B, 1, 1, 1), eps like x_0) -> loss per image (B,)
-Objective = Callable[[ScoreModel, Tensor, Tensor, Tensor], Tensor]
+# (score, x_0 (B, C, H, W), t (B, 1, 1, 1), eps like x_0) -> loss per image (B,); the score is a
+# ScoreModel or a conditional one that is given its condition
+Objective = Callable[[Any, Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
