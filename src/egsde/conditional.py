@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from egsde.constraints import known_pixels
 from egsde.predictions import Eps, Prediction
 from egsde.scores import ScoreModel, ScoreViews
 from egsde.sde import SDE
@@ -34,6 +35,7 @@ class ConditionalScore(ScoreModel):
     """A network (cat(condition, y), label) -> (B, C', H, W) as the score of q(y_t | condition).
 
     view: what of the source is the condition while sampling; in training `given` takes it.
+    masked: pixels where cond mask is 1 are known (Palette): the network sees them as they are.
     """
 
     def __init__(
@@ -43,14 +45,18 @@ class ConditionalScore(ScoreModel):
         prediction: Prediction = Eps(),  # noqa: B008 (frozen)
         *,
         view: View = clean,
+        masked: bool = False,
         autocast: bool = False,
     ) -> None:
         super().__init__(net, sde, prediction, autocast=autocast)
-        self.view = view
+        self.view, self.masked = view, masked
 
-    def given(self, condition: Tensor) -> Given:
-        """The score for this condition: (y, t) -> like y, with all that objectives ask."""
-        return Given(self, condition)
+    def given(self, condition: Tensor, known: Tensor | None = None) -> Given:
+        """The score for this condition: (y, t) -> like y, with all that objectives ask.
+
+        known, (B, 1 or C, H, W): 1 where the condition shows y_0 itself.
+        """
+        return Given(self, condition, known)
 
     def outputs(self, x: Tensor, t: Tensor) -> Tensor:
         raise ValueError("a conditional score has no value without a condition: use given(...)")
@@ -61,15 +67,21 @@ class ConditionalScore(ScoreModel):
         """The score at y given the source, (B, C, H, W)."""
         if source is None:
             raise ValueError("a conditional score needs the source, got None")
-        return self.given(self.view(source, t)).score(y, t)
+        known = known_pixels(source, y) if self.masked else None
+        return self.given(self.view(source, t), known).score(y, t)
 
 
 @dataclass(frozen=True)
 class Given(ScoreViews):
-    """A conditional score and its condition (B, C', H, W): a score of y alone."""
+    """A conditional score and its condition (B, C', H, W): a score of y alone.
+
+    Known pixels go to the network as the condition has them, and their score is that of a certain
+    y_0: (alpha y_0 - y) / sigma^2.
+    """
 
     model: ConditionalScore
     condition: Tensor
+    known: Tensor | None = None
 
     @property
     def sde(self) -> SDE:  # type: ignore[override]
@@ -81,8 +93,18 @@ class Given(ScoreViews):
 
     def outputs(self, x: Tensor, t: Tensor) -> Tensor:
         """All channels that the network returns, (B, C', H, W)."""
-        joined = torch.cat([self.condition.to(x.dtype), self.model.scaled(x, t)], dim=1)
-        return self.model.evaluate(joined, t)
+        condition, image = self.condition.to(x.dtype), self.model.scaled(x, t)
+        if self.known is not None:
+            image = torch.where(self.known > 0, condition, image)
+        return self.model.evaluate(torch.cat([condition, image], dim=1), t)
+
+    def score(self, x: Tensor, t: Tensor) -> Tensor:
+        """The score at x_t, (B, C, H, W)."""
+        score = super().score(x, t)
+        if self.known is None:
+            return score
+        certain = (self.sde.alpha(t) * self.condition - x) / self.sde.sigma(t).square()
+        return torch.where(self.known > 0, certain.to(score.dtype), score)
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         return self.score(x, t)

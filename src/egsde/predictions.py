@@ -39,6 +39,25 @@ class LogSigma:
 
 
 @dataclass(frozen=True)
+class NoiseLevel:
+    """scale times the share of signal, alpha / sqrt(alpha^2 + sigma^2): SR3's sqrt(gamma).
+
+    SR3 (Saharia 2021, arXiv 2104.07636, section 2.2) tells the network the noise level instead of
+    a step's index, so that the steps of sampling need not be those of training; it draws gamma
+    uniformly between two levels of a chain, one step drawn before, to have seen all that lies
+    between. On a continuous process training times already are continuous, and so is gamma: use
+    one (sde=vp). The sinusoids of networks are made for labels of 0 to 1000, which scale gives
+    (WaveGrad, whose label this is, has 5000).
+    """
+
+    scale: float = 1000.0
+
+    def __call__(self, sde: SDE, t: Tensor) -> Tensor:
+        alpha, sigma = sde.alpha(t), sde.sigma(t)
+        return self.scale * alpha * (alpha.square() + sigma.square()).rsqrt()
+
+
+@dataclass(frozen=True)
 class Prediction:
     """label: what tells the network the time. raw_input: give it x itself, as NCSN++ does.
 

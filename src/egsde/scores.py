@@ -35,6 +35,7 @@ class ScoreViews:
 
     sde: SDE
     prediction: Prediction
+    known: Tensor | None = None  # (B, 1 or C, H, W), 1 where nothing is left to predict
 
     def outputs(self, x: Tensor, t: Tensor) -> Tensor:
         """All channels that the network returns at x_t, (B, C', H, W)."""

@@ -6,7 +6,7 @@ from egsde.modules.cycle import CycleModule
 from egsde.modules.partners import Coupling, InLoop, Partners, Replay
 from egsde.modules.schedules import Constant, Cosine, Linear
 from egsde.modules.score import ScoreModule
-from egsde.modules.tasks import Pair, Paired
+from egsde.modules.tasks import Degrade, Pair, Paired
 
 __all__ = [
     "ConditionalModule",
@@ -14,6 +14,7 @@ __all__ = [
     "CycleModule",
     "Constant",
     "Cosine",
+    "Degrade",
     "DomainClassifierModule",
     "InLoop",
     "Linear",

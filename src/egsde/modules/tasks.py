@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
+
+from egsde.degradations import Degradation, degrade_all
 
 
 @dataclass(frozen=True)
@@ -33,3 +36,23 @@ class Paired:
                 "add data.view=paired"
             )
         return Pair(batch["x"], batch["y"])
+
+
+@dataclass(frozen=True)
+class Degrade:
+    """The batch's "image" from what a degradation leaves of it; ValueError for a batch without.
+
+    Draws come from a generator seeded by the global one, which training seeds at every step.
+    """
+
+    degradation: Degradation
+
+    def __call__(self, batch: Mapping[str, Any]) -> Pair:
+        if "image" not in batch:
+            raise ValueError(
+                f"restoration learns from images, but the batch has {', '.join(sorted(batch))}; "
+                "use data.view=target"
+            )
+        generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+        degraded = degrade_all(self.degradation, batch["image"], generator)
+        return Pair(degraded.condition, batch["image"], degraded.known)

@@ -2,6 +2,7 @@
 
 from egsde.objectives.denoising import DenoisingScoreMatching, likelihood, sigma_squared
 from egsde.objectives.hybrid import Hybrid
+from egsde.objectives.masked import Masked
 from egsde.objectives.score_matching import (
     ExplicitScoreMatching,
     SlicedScoreMatching,
@@ -19,6 +20,7 @@ __all__ = [
     "Importance",
     "LogNormal",
     "LossSecondMoment",
+    "Masked",
     "Objective",
     "Simple",
     "SlicedScoreMatching",
