@@ -15,10 +15,11 @@ from egsde.grids import Grid
 from egsde.noise import Noise
 from egsde.reverse import Reverse
 from egsde.sde import SDE
-from egsde.solvers.base import Solver
+from egsde.solvers.base import Carry, Solver
 from egsde.source import Source
 
 Constraint = Callable[[Tensor, Tensor, Any], Tensor]  # (y, t, source) -> like y
+Move = Callable[[Tensor, Carry], tuple[Tensor, Carry]]  # (x, carry) -> (x, carry)
 
 
 def _impose(constraint: Constraint, source: Source | None, x: Tensor, t: Tensor) -> Tensor:
@@ -70,25 +71,46 @@ class Sampler:
         source: Source | None = None,
     ) -> Iterator[tuple[int, Tensor, Tensor]]:
         """`trajectory` in whatever gradient mode it is called: a trained score sees its errors."""
-        solver, carry = self.solver.plan(times), None
+        carry = None
+        yield 0, times[0], x
+        for i, (t, move) in enumerate(self.moves(reverse, times, noise, constraint, source), 1):
+            x, carry = move(x, carry)
+            yield i, t, x
+
+    def moves(
+        self,
+        reverse: Reverse,
+        times: Tensor,
+        noise: Noise,
+        constraint: Constraint | None = None,
+        source: Source | None = None,
+    ) -> list[tuple[Tensor, Move]]:
+        """(time it reaches, move) of each step, and of the denoising at the end if there is one.
+
+        A move draws the same noise whenever it is made: it can be repeated from a kept state.
+        """
+        solver, last = self.solver.plan(times), times[-1]
         if constraint is not None:
             reverse = replace(reverse, impose=partial(_impose, constraint, source))
-        yield 0, times[0], x
-        for i, (t, s) in enumerate(zip(times[:-1], times[1:], strict=True)):
+
+        def step(i: int, x: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
+            t, s = times[i], times[i + 1]
             if source is not None:
                 source.begin(i, t)
             x, carry = solver.step(reverse, x, t, s, noise.stream(f"step/{i}"), carry)
-            if constraint is not None:
-                x = constraint(x, s, source)
-            yield i + 1, s, x
-        last = times[-1]
-        if self.denoise and float(reverse.sde.sigma(last)) > 0:
+            return (x if constraint is None else constraint(x, s, source)), carry
+
+        def clean(x: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
             if source is not None:
                 source.begin(len(times) - 1, last)
             x = reverse.x0(x, last)
-            if constraint is not None:
-                x = constraint(x, torch.zeros_like(last), source)
-            yield len(times), torch.zeros_like(last), x
+            zero = torch.zeros_like(last)
+            return (x if constraint is None else constraint(x, zero, source)), None
+
+        moves: list[tuple[Tensor, Move]] = [(s, partial(step, i)) for i, s in enumerate(times[1:])]
+        if self.denoise and float(reverse.sde.sigma(last)) > 0:
+            moves.append((torch.zeros_like(last), clean))
+        return moves
 
     def run(
         self,
