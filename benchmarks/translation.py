@@ -39,12 +39,18 @@ def overrides(row: str) -> list[str]:
 def measure(row: str, seed: int, args: argparse.Namespace) -> dict[str, float]:
     """The metrics of one row and seed, made or read."""
     folder = args.out / row.replace(":", "_") / f"seed{seed}"
-    if not (folder / "metrics.json").exists():
-        given = [f"experiment={args.experiment}", f"out={folder}", f"seed={seed}", "logger=none"]
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            sample(compose("sample", [*given, *overrides(row), *args.overrides]))
-    found = json.loads((folder / "metrics.json").read_text())
+    found = run(folder, f"experiment={args.experiment}", f"seed={seed}", *overrides(row),
+                *args.overrides)  # fmt: skip
     return {**found["metrics"], "seconds_per_image": found["seconds_per_image"] or float("nan")}
+
+
+def run(folder: Path, *given: str) -> dict:
+    """metrics.json of one run of sample.py in that folder, made or read."""
+    if not (folder / "metrics.json").exists():
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            cfg = compose("sample", [f"out={folder}", "logger=none", *given])
+        sample(cfg)
+    return json.loads((folder / "metrics.json").read_text())
 
 
 def measure_all(args: argparse.Namespace) -> Runs:
