@@ -33,7 +33,7 @@ def test_one_command_leaves_numbers_and_pictures(tmp_path, capsys):
     trained(tmp_path / "run", "model=conditional", "trainer.max_steps=1",
             "trainer.val_check_interval=1")  # fmt: skip
     given = ["--weights", str(tmp_path / "run" / "weights.safetensors"), "--limit", "2",
-             "--out", str(tmp_path / "out"), "--steps", "dpmpp_2m:3,2", "ddim:2",
+             "--out", str(tmp_path / "out"), "--steps", "dpmpp_2m:3,2",
              "--splits", "train", "test", "--seed", "1",
              "data.size=16", "trainer.accelerator=cpu"]  # fmt: skip
     conditional.main(given)
@@ -41,13 +41,13 @@ def test_one_command_leaves_numbers_and_pictures(tmp_path, capsys):
         rows = list(csv.DictReader(file))
     assert [(row["split"], row["sampler"], row["steps"]) for row in rows] == [
         ("train", "dpmpp_2m", "2"), ("train", "dpmpp_2m", "3"), ("test", "dpmpp_2m", "2"),
-        ("test", "dpmpp_2m", "3"), ("train", "ddim", "2"), ("test", "ddim", "2"),
+        ("test", "dpmpp_2m", "3"),
     ]  # fmt: skip
     for row in rows:
         assert float(row["evaluations"]) == int(row["steps"])
         assert abs(float(row["ssim_truth"])) < 1 and float(row["seconds_per_image"]) > 0
     assert Image.open(tmp_path / "out" / "steps.png").width > 500
-    assert Image.open(tmp_path / "out" / "test.png").height >= 5 * 16  # source, three rows, truth
+    assert Image.open(tmp_path / "out" / "test.png").height >= 4 * 16  # source, two rows, truth
     images = sorted((tmp_path / "out").rglob("images/**/*.png"))
     before = [path.stat().st_mtime_ns for path in images]
     assert before
