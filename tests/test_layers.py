@@ -27,6 +27,7 @@ LAYERS = [  # bottom first; reverse names SDE in annotations, sde builds it
         "cycle_diffusion",
         "cascade",
         "average",
+        "side_by_side",
         "codecs",
         "likelihood",
         "objectives",

@@ -1,6 +1,6 @@
 """The papers' methods: one function each, with the paper's defaults."""
 
-from egsde.methods.conditional import paired, palette, sr3
+from egsde.methods.conditional import paired, palette, sr3, unit_ddpm
 from egsde.methods.constrained import ccdf, colourise, ilvr, inpaint, repaint
 from egsde.methods.coupled import cycle_diffusion, ddib
 from egsde.methods.guided import classifier_guidance, dps, egsde, generate, sddm, sdedit
@@ -22,4 +22,5 @@ __all__ = [
     "sddm",
     "sdedit",
     "sr3",
+    "unit_ddpm",
 ]

@@ -7,6 +7,7 @@ from egsde.modules.partners import Coupling, InLoop, Partners, Replay
 from egsde.modules.schedules import Constant, Cosine, Linear
 from egsde.modules.score import ScoreModule
 from egsde.modules.tasks import Degrade, Pair, Paired
+from egsde.modules.unit_ddpm import UnitDDPMModule
 
 __all__ = [
     "ConditionalModule",
@@ -23,4 +24,5 @@ __all__ = [
     "Partners",
     "Replay",
     "ScoreModule",
+    "UnitDDPMModule",
 ]

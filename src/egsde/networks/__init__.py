@@ -4,6 +4,7 @@ from egsde.networks.adm_encoder import ADMEncoder
 from egsde.networks.adm_unet import ADMUNet
 from egsde.networks.ddpm_unet import DDPMUNet
 from egsde.networks.mlp import MLP
+from egsde.networks.pairing import Pairing
 from egsde.networks.weights import (
     load_official,
     load_official_file,
@@ -18,6 +19,7 @@ __all__ = [
     "ADMUNet",
     "DDPMUNet",
     "MLP",
+    "Pairing",
     "load_official",
     "load_official_file",
     "read_weights",
