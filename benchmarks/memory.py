@@ -141,7 +141,7 @@ def plot(path: Path, points: list[Point]) -> None:
     plt.close(figure)
 
 
-def main() -> None:
+def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", nargs="+", type=int, default=[10, 50, 100, 250, 1000])
@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--limit-mib", type=float, default=4000)
     parser.add_argument("--limit-seconds", type=float, default=120)
-    args, overrides = parser.parse_known_args()
+    args, overrides = parser.parse_known_args(given)
     args.out.mkdir(parents=True, exist_ok=True)
     points = []
     for size in args.sizes:
@@ -158,8 +158,8 @@ def main() -> None:
             problem = Problem(size, args.device, overrides)
             problem.run(mode, 1)  # a first run takes longer
             points += curve(problem, mode, args)
-    with (args.out / "memory.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([Point._fields, *points])
+            with (args.out / "memory.csv").open("w", newline="") as file:
+                csv.writer(file).writerows([Point._fields, *points])
     plot(args.out / "memory.png", points)
 
 
