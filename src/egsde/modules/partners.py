@@ -36,18 +36,25 @@ class Partners(Protocol):
 
 @dataclass(frozen=True)
 class InLoop:
-    """A sample from pure noise in every step. mode: which gradients it keeps (`egsde.in_loop`)."""
+    """A sample of the score given the images, in every step.
+
+    mode: which gradients it keeps (`egsde.in_loop`). t_start: from the noised images at this time;
+    None: from pure noise at sde.T.
+    """
 
     sampler: Sampler
     mode: GradientMode = Detached()  # noqa: RUF009 (frozen)
+    t_start: float | None = None
 
     def __call__(
         self, direction: str, score: ConditionalScore, images: Tensor, ids: Sequence[str],
         noise: Noise,
     ) -> Tensor:  # fmt: skip
-        times = self.sampler.times(score.sde, score.sde.T)
-        start = (score.sde.sigma(times[0]) * noise.stream("start")(images)).to(images.dtype)
-        reverse = score.sde.reverse(score.given(images))
+        sde, eps = score.sde, noise.stream("start")(images)
+        times = self.sampler.times(sde, sde.T if self.t_start is None else self.t_start)
+        clean = torch.zeros_like(images) if self.t_start is None else images
+        start = sde.perturb(clean, times[0], eps)
+        reverse = sde.reverse(score.given(images))
         return self.mode(self.sampler, reverse, start, times, noise)
 
 
@@ -124,7 +131,8 @@ class Replay(nn.Module):
         if self.coupling.prepare is not None:
             asked = torch.tensor(again, device=images.device)[:, None, None, None]
             images = torch.where(asked, self.coupling.prepare(images), images)
-        return self.inner(direction, score, images, ids, noise).detach()
+        made = self.inner(direction, score, images, ids, noise).detach()
+        return made.clamp(-1, 1)  # an untrained score's samples have no bounds
 
     def _keep(self, name: str, image: Tensor) -> None:
         self.kept[name] = image.detach().half().cpu()
