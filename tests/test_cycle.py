@@ -163,7 +163,7 @@ def replay(**options):
     class Watched(InLoop):
         def __call__(self, direction, score, images, ids, noise):
             asked.append((direction, list(ids), images))
-            return images + 0.25
+            return images / 2
 
     return Replay(Watched(SAMPLER), **options), asked
 
@@ -180,10 +180,10 @@ def test_partners_are_kept_for_so_many_uses():
     assert not asked and all(torch.allclose(y, BLUR(x), atol=1e-3) for y in first)
     second = [call(partners, IDS, x) for _ in range(2)]
     assert len(asked) == 1 and torch.allclose(asked[0][2], BLUR(x))
-    assert all(torch.allclose(y, BLUR(x) + 0.25, atol=1e-3) for y in second)
+    assert all(torch.allclose(y, BLUR(x) / 2, atol=1e-3) for y in second)
     third = call(partners, IDS, x)
     assert len(asked) == 2 and torch.equal(asked[1][2], x)
-    assert torch.allclose(third, x + 0.25, atol=1e-3)
+    assert torch.allclose(third, x / 2, atol=1e-3)
 
 
 def test_only_stale_partners_are_made():
@@ -192,7 +192,7 @@ def test_only_stale_partners_are_made():
     call(partners, IDS[:2], x[:2])
     y = call(partners, IDS[1:], x[1:])
     assert [ids for _, ids, _ in asked] == [IDS[:2], IDS[2:]]
-    assert torch.allclose(y, x[1:] + 0.25, atol=1e-3)
+    assert torch.allclose(y, x[1:] / 2, atol=1e-3)
     call(partners, IDS[:2], x[:2])
     assert asked[-1][1] == [IDS[1]]
 
@@ -201,7 +201,7 @@ def test_directions_do_not_mix():
     partners, asked = replay(every=9)
     x = batch()["x"]
     call(partners, IDS, x, "x")
-    assert torch.allclose(call(partners, IDS, 0 * x, "y"), 0 * x + 0.25)
+    assert torch.allclose(call(partners, IDS, 0 * x, "y"), 0 * x)
     assert [d for d, *_ in asked] == ["x", "y"]
 
 
