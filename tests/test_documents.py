@@ -38,7 +38,10 @@ def commands(text: str) -> list[tuple[str, tuple[str, ...]]]:
 
 def told() -> list[tuple[str, tuple[str, ...]]]:
     """Those of the documents and of the comments in conf, each once; the extension's has a test."""
-    documents = [README, (ROOT / "CONTRIBUTING.md").read_text()]
+    documents = [
+        README,
+        *((ROOT / name).read_text() for name in ("CONTRIBUTING.md", "docs/results.md")),
+    ]
     for path in sorted(CONF.rglob("*.yaml")):
         lines = path.read_text().splitlines()
         documents.append("\n".join(line for line in lines if line.startswith("#")))
