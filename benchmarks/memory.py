@@ -132,8 +132,9 @@ def plot(path: Path, points: list[Point]) -> None:
                     for p in points
                     if (p.mode, p.size) == (mode, size) and p.mib is not None
                 ]
-                marker = "osD^vx"[i % 6]
-                axes[row, column].plot(*zip(*line, strict=True), label=mode, marker=marker, ms=4)
+                if line:
+                    marker = "osD^vx"[i % 6]
+                    axes[row, column].plot(*zip(*line, strict=True), marker, ls="-", label=mode)
             axes[row, column].set(xscale="log", yscale="log", xlabel="steps", ylabel=label)
         axes[0, column].set_title(f"{size} px")
     axes[0, 0].legend(fontsize=8)
@@ -160,7 +161,7 @@ def main(given: list[str] | None = None) -> None:
             points += curve(problem, mode, args)
             with (args.out / "memory.csv").open("w", newline="") as file:
                 csv.writer(file).writerows([Point._fields, *points])
-    plot(args.out / "memory.png", points)
+            plot(args.out / "memory.png", points)
 
 
 if __name__ == "__main__":
