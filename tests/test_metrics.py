@@ -13,8 +13,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from egsde.data import Emoji
-from egsde.metrics import CleanFid, EvaluationProtocol, Suite, features, frechet, kid, pairwise
+from egsde.callbacks.pictures import to_uint8
+from egsde.data import Emoji, UnpairedData
+from egsde.metrics import (
+    CleanFid,
+    DomainAccuracy,
+    EvaluationProtocol,
+    Suite,
+    features,
+    frechet,
+    kid,
+    pairwise,
+)
+from egsde.sde import DDPM
+from egsde.weights import load_extractor
 
 
 class Tiny(torch.nn.Module):
@@ -207,3 +219,18 @@ def test_shipped_rows_are_those_of_the_embedded_test_images(style: str) -> None:
     rows = features.load(file)
     assert {features.image_hash(picture) for picture in pictures} == set(rows)
     assert all(row.shape == (2048,) and row.min() >= 0 for row in rows.values())
+
+
+def test_the_domain_is_that_of_the_largest_logit() -> None:
+    """On the real images of the demo it tells most of both styles; it is averaged as the rest."""
+    classify = DomainAccuracy(load_extractor("demo/classifier.safetensors", DDPM()))
+    suite = Suite(fid=False, kid=False, single={"domain": classify})
+    shares = {}
+    for style, other in (("noto", "twemoji"), ("twemoji", "noto")):
+        data = UnpairedData(Emoji(), style, other, size=32, limit=60)
+        suite.start()
+        for batch in data.translation_loader("train", batch_size=30):
+            image = to_uint8(batch["x0"])
+            suite.update(batch["id"], image, image)
+        shares[style] = suite.compute()["metrics"]["domain"]
+    assert shares["twemoji"] > 0.9 and shares["noto"] < 0.1

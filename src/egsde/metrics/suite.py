@@ -24,14 +24,16 @@ from egsde.metrics.inception import Inception, find_inception
 from egsde.metrics.protocol import EvaluationProtocol
 
 Pairwise = Mapping[str, Callable[[Tensor, Tensor], Tensor]]
+Single = Mapping[str, Callable[[Tensor], Tensor]]
 
 
 class Suite:
     """FID and KID to real target images, pairwise distances to the source and to any truth.
 
-    `pairwise`: name -> function (y, x) -> (B,) of images in [0, 1]. `extractor`: returns the
-    feature network or None, asked once, at `start`; None leaves FID and KID out. A plain object:
-    nothing of it belongs into a checkpoint.
+    `pairwise`: name -> function (y, x) -> (B,) of images in [0, 1]. `single`: name -> function
+    y -> (B,) of the translations alone, uint8; `name_truth` is that of the truth. `extractor`:
+    returns the feature network or None, asked once, at `start`; None leaves FID and KID out. A
+    plain object: nothing of it belongs into a checkpoint.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Suite:
         protocol: EvaluationProtocol | None = None,
         pairwise: Pairwise | None = None,
         *,
+        single: Single | None = None,
         fid: bool = True,
         kid: bool = True,
         extractor: Callable[[], Inception | None] = find_inception,
@@ -47,6 +50,7 @@ class Suite:
         self.protocol = protocol or EvaluationProtocol()
         usual = {"l2": pairs.l2, "psnr": pairs.psnr, "ssim": pairs.ssim}
         self.pairwise = usual if pairwise is None else dict(pairwise)
+        self.single = dict(single or {})
         self.fid, self.kid = fid, kid
         self.extractor = extractor
         self.cache = Path(cache).expanduser() if cache else None
@@ -102,9 +106,10 @@ class Suite:
         self, ids: Sequence[str], y: Tensor, x0: Tensor, truth: Tensor | None = None
     ) -> list[dict]:
         """Add translations y of sources x0, uint8 (B, 3, H, W) as in the PNG; values per image."""
-        values = self._pairwise(y, x0, "")
+        values = self._pairwise(y, x0, "") | {k: f(y) for k, f in self.single.items()}
         if truth is not None:
             values |= self._pairwise(y, truth, "_truth")
+            values |= {f"{k}_truth": f(truth) for k, f in self.single.items()}
         images = [
             {"id": str(name), **{k: float(v[b]) for k, v in values.items()}}
             for b, name in enumerate(ids)
