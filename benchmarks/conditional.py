@@ -102,6 +102,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--limit", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     args, args.overrides = parser.parse_known_args(arguments)
+    for listed in (args.steps, args.splits):  # overrides may follow either list
+        args.overrides += [text for text in listed if "=" in text]
+        listed[:] = [text for text in listed if "=" not in text]
     args.weights, wanted = args.weights.absolute(), [asked(text) for text in args.steps]
     curves: Curves = {}
     for sampler, numbers in wanted:

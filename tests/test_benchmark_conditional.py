@@ -34,7 +34,7 @@ def test_one_command_leaves_numbers_and_pictures(tmp_path, capsys):
             "trainer.val_check_interval=1")  # fmt: skip
     given = ["--weights", str(tmp_path / "run" / "weights.safetensors"), "--limit", "2",
              "--out", str(tmp_path / "out"), "--steps", "dpmpp_2m:3,2",
-             "--splits", "train", "test", "--seed", "1",
+             "--seed", "1", "--splits", "train", "test",
              "data.size=16", "trainer.accelerator=cpu"]  # fmt: skip
     conditional.main(given)
     with (tmp_path / "out" / "steps.csv").open() as file:
