@@ -143,7 +143,9 @@ class Both(Labelled):
         x, y = ([item for item in items if item["label"] == k] for k in (0, 1))
         count = min(len(x), len(y))
         batch = {"x": [i["image"] for i in x[:count]], "y": [i["image"] for i in y[:count]]}
-        stacked: dict[str, Any] = {name: torch.stack(rows) for name, rows in batch.items()}
+        stacked: dict[str, Any] = {
+            name: torch.stack(rows) if rows else torch.empty(0) for name, rows in batch.items()
+        }
         names = {"id": [i["id"] for i in x[:count]], "id_y": [i["id"] for i in y[:count]]}
         return stacked | names
 

@@ -88,7 +88,7 @@ class CycleModule(TimedModule):
                 total = total + self.self_training * (weight * losses).mean()
             if partner is not None and self.cycle:
                 total = total + self.cycle * self.round_trip(d, partner, images[d], ids[d])
-        self.log("train/loss", total, prog_bar=True)
+        self.log("train/total", total, prog_bar=True)
         return total
 
     def made(self, d: str, conditions: Tensor, ids: list[str]) -> Tensor | None:
