@@ -157,7 +157,7 @@ def main(given: list[str] | None = None) -> None:
     for size in args.sizes:
         for mode in args.modes:
             problem = Problem(size, args.device, overrides)
-            problem.run(mode, 1)  # a first run takes longer
+            problem.measure(mode, 1)  # a first run takes longer
             points += curve(problem, mode, args)
             with (args.out / "memory.csv").open("w", newline="") as file:
                 csv.writer(file).writerows([Point._fields, *points])
