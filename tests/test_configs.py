@@ -18,6 +18,7 @@ SAMPLE = ("sde", "data", "degradation", "trainer", "logger", "sampler", "energy"
           "score", "extractor", "metrics")  # fmt: skip
 
 SCORE = ("prediction", "loss", "times", "sde")  # of model=score only
+CYCLE = ("gradient", "partners")  # of model=cycle only
 EVALUATE = ("sde", "data", "trainer", "logger", "score", "likelihood")
 
 
@@ -34,7 +35,7 @@ def rows(groups: tuple[str, ...]) -> list[list[str]]:
 
 def test_no_group_is_left_out():
     groups = {file.parent.name for file in CONF.glob("*/*.yaml")}
-    assert groups == {*TRAIN, *SCORE, *SAMPLE, *EVALUATE, "experiment", "hparams_search"}
+    assert groups == {*TRAIN, *SCORE, *SAMPLE, *EVALUATE, *CYCLE, "experiment", "hparams_search"}
 
 
 @pytest.mark.parametrize("overrides", rows(TRAIN), ids=" ".join)
@@ -51,6 +52,20 @@ def test_training_composes_with_every_option(overrides, tmp_path):
 def test_what_a_score_learns_composes_with_every_option(overrides, tmp_path):
     cfg = composed("train", tmp_path, "data=toy", "network=mlp", *overrides)
     instantiate(cfg.module)
+
+
+@pytest.mark.parametrize("gradient", options("gradient"))
+def test_a_cycle_is_built_with_every_gradient_mode(gradient, tmp_path):
+    cfg = composed("train", tmp_path, "model=cycle", f"gradient={gradient}", "partners=in_loop")
+    assert type(instantiate(cfg.partners).mode).__name__.lower() == gradient.replace("_", "")
+
+
+@pytest.mark.parametrize("coupling", options("partners/coupling"))
+def test_a_cycle_composes_with_every_coupling(coupling, tmp_path):
+    cfg = composed("train", tmp_path, "model=cycle", f"partners/coupling={coupling}")
+    OmegaConf.to_container(cfg, resolve=True)
+    if coupling in ("none", "blur"):  # the others need a score of the source
+        instantiate(cfg.partners)
 
 
 @pytest.mark.parametrize("overrides", rows(SAMPLE), ids=" ".join)
