@@ -111,7 +111,8 @@ def main(arguments: list[str] | None = None) -> None:
         for split in args.splits:
             points = {n: measure(split, sampler, n, args) for n in sorted(numbers)}
             curves[split, sampler] = points
-            print(f"{sampler}, {SPLITS.get(split, split)}: plateau at {plateau(points)} steps")
+            where = f"{sampler}, {SPLITS.get(split, split)}"
+            print(f"{where}: within 0.01 of its best SSIM at {plateau(points)} steps")
     write_csv(args.out / "steps.csv", curves)
     plot(args.out / "steps.png", curves)
     for split in args.splits:
