@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from egsde.constraints import known_pixels
-from egsde.predictions import Eps, Prediction
+from egsde.predictions import X0, Eps, Prediction
 from egsde.scores import ScoreModel, ScoreViews
 from egsde.sde import SDE
 from egsde.source import Source
@@ -103,7 +103,7 @@ class Given(ScoreViews):
         score = super().score(x, t)
         if self.known is None:
             return score
-        certain = (self.sde.alpha(t) * self.condition - x) / self.sde.sigma(t).square()
+        certain = X0().score(self.condition, x, self.sde.alpha(t), self.sde.sigma(t))
         return torch.where(self.known > 0, certain.to(score.dtype), score)
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:

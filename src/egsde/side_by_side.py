@@ -22,6 +22,7 @@ from torch import Tensor
 
 from egsde.conditional import ConditionalScore
 from egsde.noise import Noise
+from egsde.predictions import X0
 from egsde.sde import SDE
 from egsde.source import Source
 from egsde.translators import Translator
@@ -47,7 +48,7 @@ class Released:
         s_y = self.score.given(x).score(y, t)
         if float(self.sde.share(t)) > self.release:
             x0 = source.x0.chunk(2, dim=1)[0]
-            s_x = ((self.sde.alpha(t) * x0 - x) / self.sde.sigma(t).square()).to(x.dtype)
+            s_x = X0().score(x0, x, self.sde.alpha(t), self.sde.sigma(t)).to(x.dtype)
         else:
             s_x = self.partner.given(y).score(x, t)
         return torch.cat([s_x, s_y], dim=1)
