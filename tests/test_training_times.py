@@ -33,6 +33,19 @@ def test_importance_weights_leave_averages_as_they_are(sde):
         assert float((weight * function(t)).mean()) == pytest.approx(float(plain), rel=2e-3)
 
 
+@pytest.mark.parametrize("sde", SDES, ids=repr)
+def test_uniform_until_keeps_the_lowest_share_of_the_times(sde):
+    few, every = Uniform(until=0.3)(sde, grid(1000))[0], Uniform()(sde, grid(1000))[0]
+    lowest = every.flatten().sort().values[:300]
+    assert torch.allclose(few.flatten().sort().values[::10], lowest[::3], rtol=0.02, atol=2e-3)
+
+
+@pytest.mark.parametrize("until", [0, -1, 1.5])
+def test_uniform_refuses_what_is_no_share(until):
+    with pytest.raises(ValueError, match=r"in \(0, 1\]"):
+        Uniform(until)
+
+
 @pytest.mark.parametrize("sde", [VP(), VE()], ids=repr)
 def test_importance_is_uniform_in_log_snr(sde):
     """VP in closed form: sigma^2 / alpha^2 = exp(B) - 1 with B the integral of beta."""

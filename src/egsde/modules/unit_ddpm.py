@@ -62,7 +62,7 @@ class UnitDDPMModule(TimedModule):
         back = (to_x(like_y) - x).abs().mean() + (to_y(like_x) - y).abs().mean()
         total = matching + self.cycle * back
         self.log("train/cycle", back)
-        self.log("train/loss", total, prog_bar=True)
+        self.log("train/total", total, prog_bar=True)
         return total
 
     def matching(self, x: Tensor, y: Tensor, t: Tensor, weight: Tensor) -> Tensor:

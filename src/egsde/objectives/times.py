@@ -24,10 +24,20 @@ class Times(Protocol):
 
 @dataclass(frozen=True)
 class Uniform:
-    """The process's own training times (`sde.training_time`)."""
+    """The process's own training times (`sde.training_time`).
+
+    until: only the lowest such share of them, for models that never start from pure noise.
+    ValueError unless 0 < until <= 1.
+    """
+
+    until: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.until <= 1:
+            raise ValueError(f"until is a share of the times, in (0, 1], got {self.until}")
 
     def __call__(self, sde: SDE, u: Tensor) -> tuple[Tensor, Tensor]:
-        return sde.training_time(u), torch.ones_like(u)
+        return sde.training_time(self.until * u), torch.ones_like(u)
 
     def observe(self, u: Tensor, losses: Tensor) -> None:
         pass
