@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,19 @@ def test_energy_none_is_sdedit(networks: list[str], tmp_path: Path) -> None:
     a = pixels(run(tmp_path / "a", *networks, "limit=2", "energy=none"))
     b = pixels(run(tmp_path / "b", *networks, "limit=2", "translator=sdedit"))
     assert a.keys() == b.keys() and all((a[k] == b[k]).all() for k in a)
+
+
+def test_an_energy_too_strong_for_the_steps_is_said(tmp_path: Path) -> None:
+    """The images are written all the same, and stable steps do not explode."""
+    few = ["logger=none", "metrics=pairwise", "limit=2", "sampler.grid.steps=20"]
+    strong = [*few, "energy.weights={realism: 0, faithfulness: 1e4}"]
+    with pytest.warns(UserWarning, match=r"2 of 2 translations.*egsde_fast"):
+        exploded = run(tmp_path / "ancestral", *strong)
+    assert len(pixels(exploded)) == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        run(tmp_path / "fast", *strong, "translator=egsde_fast")
+        run(tmp_path / "weak", *few)
 
 
 def test_a_sum_sees_one_extractor(networks: list[str], tmp_path: Path) -> None:

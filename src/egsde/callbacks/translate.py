@@ -8,6 +8,7 @@ meet once, when the numbers are gathered.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from egsde.metrics import Suite
 from egsde.noise import Noise
 from egsde.reports import draw_grid
 from egsde.translators import Translator, networks_of
+
+LOST = 10.0  # images are in [-1, 1]; what is this far outside is no image any more
 
 
 def all_gather(value: Any) -> list[Any]:
@@ -58,7 +61,7 @@ class Made:
 
     def __init__(self, networks: Mapping[str, Any]) -> None:
         self.networks = networks
-        self.images, self.seconds = 0, 0.0
+        self.images, self.seconds, self.lost = 0, 0.0, 0
         self.calls = dict.fromkeys(networks, 0)
 
     @contextmanager
@@ -69,6 +72,23 @@ class Made:
         self.images += images
         for name, network in self.networks.items():
             self.calls[name] += images * (network.calls - before[name])
+
+    def look_at(self, y: Tensor) -> Tensor:
+        """The same images; those with values beyond LOST, or none at all, are counted."""
+        inside = (y.abs() <= LOST).flatten(1).all(1)
+        self.lost += len(y) - int(inside.sum())
+        return y
+
+    def warn(self) -> None:
+        """Say how many images were lost, if any."""
+        if self.lost:
+            warnings.warn(
+                f"{self.lost} of {self.images} translations have values beyond {LOST:g} or NaN, "
+                "where images are in [-1, 1]: the network is hardly trained, or the steps are too "
+                "large for the energy. Use more of them (sampler.grid.steps), smaller "
+                "energy.weights, or translator=egsde_fast, stable at any faithfulness",
+                stacklevel=2,
+            )
 
 
 class Translate(Callback):
@@ -141,6 +161,7 @@ class Translate(Callback):
                 parts = (x0, y) if truth is None else (x0, y, truth)
                 if len(kept) < self.columns:
                     kept += list(zip(*parts, strict=True))[: self.columns - len(kept)]
+        made.warn()
         return self._gather(trainer, data, kept, made, total, reference=images is not None)
 
     def _translate(
@@ -170,7 +191,7 @@ class Translate(Callback):
                 made.count(len(missing)),
                 step_by_step(score, translator.steps, len(missing), advance),
             ):
-                y[rows] = to_uint8(translator(x, noise, **tensors))
+                y[rows] = to_uint8(made.look_at(translator(x, noise, **tensors)))
         advance(len(done))
         for b in done:
             y[b] = torch.from_numpy(np.array(Image.open(paths[b]).convert("RGB"))).permute(2, 0, 1)
