@@ -3,8 +3,8 @@
     python benchmarks/translation.py --out DIR --experiment demo --seeds 0 1 2 \
         --rows sdedit:0.5 egsde:0.5:100:2 [-- overrides of sample.py]
 
-A row is `translator[:M[:realism:faithfulness]]`. A row that is there already is read, not made
-again, so a run that was cut goes on.
+A row is `translator[:M[:realism:faithfulness[:steps]]]`, steps over the whole process. A row that
+is there already is read, not made again, so a run that was cut goes on.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ SHOWN = ("fid", "kid", "l2", "psnr", "ssim", "l2_truth")
 def overrides(row: str) -> list[str]:
     """The sample.py overrides of a row."""
     method, *numbers = row.split(":")
-    settings = zip(SETTINGS, numbers, strict=False)
+    steps = f"{'translator.' if method == 'egsde_fast' else ''}sampler.grid.steps"  # it has its own
+    settings = zip((*SETTINGS, steps), numbers, strict=False)
     return [f"translator={method}", *(f"{key}={number}" for key, number in settings)]
 
 
@@ -41,7 +42,11 @@ def measure(row: str, seed: int, args: argparse.Namespace) -> dict[str, float]:
     folder = args.out / row.replace(":", "_") / f"seed{seed}"
     found = run(folder, f"experiment={args.experiment}", f"seed={seed}", *overrides(row),
                 *args.overrides)  # fmt: skip
-    return {**found["metrics"], "seconds_per_image": found["seconds_per_image"] or float("nan")}
+    made = {
+        "evaluations": found["nfe"].get("score", float("nan")),
+        "seconds_per_image": found["seconds_per_image"] or float("nan"),
+    }
+    return {**found["metrics"], **made}
 
 
 def run(folder: Path, *given: str) -> dict:
