@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import logging
 import math
 import statistics
 import time
@@ -90,6 +91,7 @@ def fit(module: ScoreModule | CycleModule, loader: DataLoader, seconds: float) -
     """Train for so long."""
     from lightning.pytorch import Trainer  # once egsde is there: it mends torchvision
 
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     trainer = Trainer(
         max_time=timedelta(seconds=seconds), max_steps=10**9, accelerator="cpu", logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,

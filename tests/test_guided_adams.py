@@ -61,9 +61,19 @@ def test_guided_weak_order(weight):
     assert math.log2(errors[0] / errors[1]) == pytest.approx(2, abs=0.3)
 
 
-def test_any_curvature_is_stable():
+def test_first_order_steps_leave_variance_out():
+    """What `egsde_fast` does: too little of it, less the more steps, at an error of order one."""
+    exact = moments(GuidedAdams(), LogSNR(1600), 0.5, rows=900)
+    first = GuidedAdams(order=1, corrector=0)
+    errors = [moments(first, LogSNR(n), 0.5, rows=300)[1] - exact[1] for n in (24, 100, 200)]
+    assert errors[0] < errors[1] < errors[2] < 0
+    assert math.log2(errors[1] / errors[2]) == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize("solver", [GuidedAdams(), GuidedAdams(order=1, corrector=0)], ids=repr)
+def test_any_curvature_is_stable(solver):
     """Where Euler-Maruyama overflows, the image follows the source, more the stiffer."""
-    runs = [moments(GuidedAdams(), LogSNR(20), weight) for weight in (1.0, 1e2, 1e4)]
+    runs = [moments(solver, LogSNR(20), weight) for weight in (1.0, 1e2, 1e4)]
     away = [abs(1 - mean) for mean, _ in runs]
     assert away[0] > away[1] > away[2] and away[2] < 0.05
     assert all(variance < 0.25 for _, variance in runs)
