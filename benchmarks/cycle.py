@@ -126,7 +126,7 @@ def mended(points: Points, seconds: float, coupled: bool = True) -> CycleModule:
             "y": ddib(SDE, scores["x"], scores["y"], DIRECT),
         }
         coupling, seconds = Coupling(start), seconds / 2
-    partners = Replay(InLoop(FEW), every=20, coupling=coupling)
+    partners = Replay(InLoop(FEW), every=200, coupling=coupling)
     module = CycleModule(
         network(), network(), partners, adam, Constant(50), ema_decay=0.99, teacher=True
     )
