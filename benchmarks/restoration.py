@@ -92,7 +92,7 @@ def restore(task: str, samples: int, names: list[str], args: argparse.Namespace)
     )  # fmt: skip
     files = (np.asarray(Image.open(folder / "images" / output_name(name))) for name in names)
     made = torch.stack([torch.from_numpy(np.array(file)).permute(2, 0, 1) for file in files])
-    return made, found["nfe"].get("score", float("nan")), found["seconds_per_image"]
+    return made, found["nfe"]["score"], found["seconds_per_image"]
 
 
 def compare(task: str, args: argparse.Namespace) -> tuple[list[dict[str, Any]], Pictures]:

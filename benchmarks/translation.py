@@ -43,7 +43,7 @@ def measure(row: str, seed: int, args: argparse.Namespace) -> dict[str, float]:
     found = run(folder, f"experiment={args.experiment}", f"seed={seed}", *overrides(row),
                 *args.overrides)  # fmt: skip
     made = {
-        "evaluations": found["nfe"].get("score", float("nan")),
+        "evaluations": found["nfe"]["score"],
         "seconds_per_image": found["seconds_per_image"] or float("nan"),
     }
     return {**found["metrics"], **made}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 
@@ -85,9 +86,19 @@ def test_a_cut_run_goes_on_where_it_stopped(
         path.unlink()
     run(out, *networks, "limit=7", "data.eval_batch_size=7")
     assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
-    both = (json.loads((folder / "metrics.json").read_text()) for folder in (out, seven))
-    again, once = (summary["metrics"] for summary in both)
-    assert again == pytest.approx(once, rel=1e-3)
+    again, once = (json.loads((f / "metrics.json").read_text()) for f in (out, seven))
+    assert again["metrics"] == pytest.approx(once["metrics"], rel=1e-3)
+    assert again["nfe"] == once["nfe"]
+
+
+def test_a_run_that_was_cut_before_it_measured_keeps_its_evaluations(
+    seven: Path, networks: list[str], tmp_path: Path
+) -> None:
+    shutil.copytree(seven, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "metrics.json").unlink()
+    run(tmp_path, *networks, "limit=7", "data.eval_batch_size=7")
+    again = json.loads((tmp_path / "metrics.json").read_text())
+    assert again["nfe"] == {"score": 5, "extractor": 10} and again["seconds_per_image"] is None
 
 
 def test_another_run_is_refused(seven: Path, networks: list[str]) -> None:

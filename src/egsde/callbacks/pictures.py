@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from lightning.pytorch import Trainer
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from egsde.data import output_name
@@ -20,12 +22,25 @@ def to_uint8(image: Tensor) -> Tensor:
     return ((image + 1) * 127.5).round().clamp(0, 255).to("cpu", torch.uint8)
 
 
-def save_png(image: Tensor, path: Path) -> None:
-    """Write uint8 (3, H, W) so that the file is either complete or not there."""
+def save_png(image: Tensor, path: Path, nfe: dict[str, int]) -> None:
+    """Write uint8 (3, H, W) so that the file is either complete or not there.
+
+    nfe: the network evaluations that it took, kept in the file's text.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(temporary, format="PNG")
+    text = PngInfo()
+    text.add_text("nfe", json.dumps(nfe))
+    pixels = image.permute(1, 2, 0).contiguous().numpy()
+    Image.fromarray(pixels).save(temporary, format="PNG", pnginfo=text)
     temporary.replace(path)
+
+
+def load_png(path: Path) -> tuple[Tensor, dict[str, int] | None]:
+    """What save_png wrote; no evaluations for a file of another program."""
+    with Image.open(path) as file:
+        pixels = torch.from_numpy(np.array(file.convert("RGB"))).permute(2, 0, 1)
+        return pixels, json.loads(file.info.get("nfe", "null"))
 
 
 def log_image(trainer: Trainer, name: str, picture: Image.Image, step: int) -> None:

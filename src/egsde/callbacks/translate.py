@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
-from egsde.callbacks.pictures import log_image, log_table, save_png, to_uint8
+from egsde.callbacks.pictures import load_png, log_image, log_table, save_png, to_uint8
 from egsde.callbacks.progress import Advance, images_bar, step_by_step
 from egsde.data import UnpairedData, output_name
 from egsde.metrics import Suite
@@ -49,7 +48,7 @@ class Report:
     n: int
     translated: int  # images made now, not found from an earlier run
     seconds: float  # making them, summed over ranks
-    nfe: dict[str, float] = field(default_factory=dict)  # network evaluations per image
+    nfe: dict[str, float] = field(default_factory=dict)  # evaluations per image, of all runs
     per_image: list[dict[str, Any]] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
@@ -61,17 +60,25 @@ class Made:
 
     def __init__(self, networks: Mapping[str, Any]) -> None:
         self.networks = networks
-        self.images, self.seconds, self.lost = 0, 0.0, 0
+        self.images, self.seconds, self.lost, self.known = 0, 0.0, 0, 0
         self.calls = dict.fromkeys(networks, 0)
 
     @contextmanager
-    def count(self, images: int) -> Iterator[None]:
+    def count(self, images: int) -> Iterator[dict[str, int]]:
+        """Time the making of these images; what is yielded then holds their evaluations."""
         before, began = {n: net.calls for n, net in self.networks.items()}, time.perf_counter()
-        yield
+        nfe: dict[str, int] = {}
+        yield nfe
         self.seconds += time.perf_counter() - began
         self.images += images
-        for name, network in self.networks.items():
-            self.calls[name] += images * (network.calls - before[name])
+        nfe |= {name: net.calls - before[name] for name, net in self.networks.items()}
+        self.add(images, nfe)
+
+    def add(self, images: int, nfe: Mapping[str, int]) -> None:
+        """Images, made now or before, and the evaluations that each of them took."""
+        self.known += images
+        for name, calls in nfe.items():
+            self.calls[name] += images * calls
 
     def look_at(self, y: Tensor) -> Tensor:
         """The same images; those with values beyond LOST, or none at all, are counted."""
@@ -161,7 +168,8 @@ class Translate(Callback):
                 parts = (x0, y) if truth is None else (x0, y, truth)
                 if len(kept) < self.columns:
                     kept += list(zip(*parts, strict=True))[: self.columns - len(kept)]
-        made.warn()
+        if images is not None:
+            made.warn()
         return self._gather(trainer, data, kept, made, total, reference=images is not None)
 
     def _translate(
@@ -180,6 +188,7 @@ class Translate(Callback):
         missing = [b for b in range(len(ids)) if b not in done]
         x0 = batch["x0"]
         y = torch.empty(x0.shape, dtype=torch.uint8)
+        nfe: dict[str, int] = {}
         if missing:
             rows = torch.as_tensor(missing)
             tensors = {k: v[rows].to(device) for k, v in batch.items() if isinstance(v, Tensor)}
@@ -188,15 +197,17 @@ class Translate(Callback):
             noise = Noise(self.seed, [ids[b] for b in missing])
             score = made.networks["score"]
             with (
-                made.count(len(missing)),
+                made.count(len(missing)) as nfe,
                 step_by_step(score, translator.steps, len(missing), advance),
             ):
                 y[rows] = to_uint8(made.look_at(translator(x, noise, **tensors)))
         advance(len(done))
         for b in done:
-            y[b] = torch.from_numpy(np.array(Image.open(paths[b]).convert("RGB"))).permute(2, 0, 1)
+            y[b], known = load_png(paths[b])
+            if known is not None:
+                made.add(1, known)
         for b in missing if paths else ():
-            save_png(y[b], paths[b])
+            save_png(y[b], paths[b], nfe)
         return y
 
     def _gather(
@@ -208,16 +219,13 @@ class Translate(Callback):
         total: int,
         reference: bool,
     ) -> Report:
-        parts = all_gather((kept, made.images, made.seconds, made.calls))
+        parts = all_gather((kept, made.images, made.seconds, made.known, made.calls))
         dealt = [rank[i] for i in range(self.columns) for rank, *_ in parts if i < len(rank)]
         columns = list(zip(*dealt[: self.columns], strict=True))
         rows = dict(zip(("source", "translation", "truth"), columns, strict=False))
         report = Report(total, sum(p[1] for p in parts), sum(p[2] for p in parts))
-        if report.translated:
-            report.nfe = {
-                name: sum(calls[name] for *_, calls in parts) / report.translated
-                for name in made.calls
-            }
+        if known := sum(p[3] for p in parts):
+            report.nfe = {n: sum(calls[n] for *_, calls in parts) / known for n in made.calls}
         report.grid = draw_grid(rows) if rows else None
         if self.metrics is not None:
             if reference:
