@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from hydra.utils import instantiate
 from torch import nn
 
+from demo_networks import write_networks
 from egsde.conditional import ConditionalScore
 from egsde.filters import LowPass
 from egsde.grids import LogSNR
@@ -219,6 +221,20 @@ def test_kept_partners_survive_a_checkpoint(tmp_path):
     again, asked = replay(every=5)
     again.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     assert torch.equal(call(again, IDS, 0 * x), before) and not asked
+
+
+@pytest.mark.parametrize("name", ["ddib", "cycle_diffusion"])
+def test_with_equal_scores_a_coupling_along_the_images_own_path_returns_them(name, tmp_path):
+    score = write_networks(tmp_path)[0]
+    cfg = composed(
+        "train", tmp_path, "model=cycle", f"partners/coupling={name}", score,
+        f"source_{score}", "start_sampler.grid.steps=100", "start_t=0.3",
+        *(["energy=none", "++partners.coupling.start.x.refine=0"] if name != "ddib" else []),
+    )  # fmt: skip
+    torch.manual_seed(0)
+    images = 2 * torch.rand(2, 3, 16, 16) - 1
+    made = instantiate(cfg.partners.coupling).start["x"](images, Noise(0, ["a", "b"]))
+    assert (made - images).abs().mean() < 2e-2 * images.abs().mean()
 
 
 def test_bad_couplings_are_refused():
