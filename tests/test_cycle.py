@@ -152,8 +152,14 @@ def test_the_teacher_makes_the_partners():
 
 
 def test_a_cycle_needs_a_sampler():
-    with pytest.raises(ValueError, match="reconstruct"):
-        module(cycle=10.0)
+    for loop in (None, InLoop(SAMPLER, Detached())):
+        with pytest.raises(ValueError, match="reconstruct that gradients flow through"):
+            module(cycle=10.0, reconstruct=loop)
+
+
+def test_gradients_for_nothing_are_refused():
+    with pytest.raises(ValueError, match="no effect"):
+        module(partners=Replay(InLoop(SAMPLER)), reconstruct=InLoop(SAMPLER, Full()))
 
 
 BLUR = LowPass(4)

@@ -79,7 +79,7 @@ class Data(torch.utils.data.IterableDataset):
             yield {"image": self.s * torch.randn(256, 1, 4, 4, generator=generator)}
 
 
-def trained(module: Any, data: Any, steps: int) -> Any:
+def trained(module: Any, data: Any, steps: int, **options: Any) -> Any:
     trainer = Trainer(
         max_steps=steps,
         accelerator="cpu",
@@ -88,6 +88,7 @@ def trained(module: Any, data: Any, steps: int) -> Any:
         enable_checkpointing=False,
         enable_model_summary=False,
         gradient_clip_val=1.0,
+        **options,
     )
     trainer.fit(module, DataLoader(data, batch_size=None))
     return module
@@ -159,3 +160,17 @@ def test_the_classifier_learns_and_its_largest_time_grows() -> None:
     batch = next(iter(TwoGreys()))
     module.loss(module.averaged, batch, 0.1, 1.0, "val")
     assert module.bins["val"].pop("val/accuracy")["val/accuracy"] > 0.99
+
+
+def test_every_batch_of_a_step_has_its_own_noise() -> None:
+    drawn = []
+
+    class Watched(ScoreModule):
+        def loss(self, *args: Any) -> Tensor:
+            drawn.append(float(torch.rand(())))
+            return super().loss(*args)
+
+    score = ScoreModel(Pointwise(), VP(), Eps())
+    module = Watched(score, partial(torch.optim.Adam, lr=1e-3), Cosine(20), ema_decay=0.9)
+    trained(module, Data(0.5), steps=3, accumulate_grad_batches=2)
+    assert len(set(drawn)) == len(drawn) == 6

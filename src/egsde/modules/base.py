@@ -48,6 +48,7 @@ class TimedModule(LightningModule):
         self.make_optimizer, self.schedule = optimizer, schedule
         self.bins = {"train": TimeBins(bins), "val": TimeBins(bins)}
         self.seed = 0  # set by the entry point
+        self.draw = 0  # counts what is drawn for: a batch, several of which may make one step
 
     def with_averaged_net(self, model: Model, part: str | None = None) -> Model:
         """A view of `model` whose `net` is the averaged network, or a part of it by name."""
@@ -66,7 +67,9 @@ class TimedModule(LightningModule):
         }
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        torch.manual_seed(step_seed(self.seed, "train", self.global_step, self.global_rank))
+        together = self.trainer.accumulate_grad_batches  # type: ignore[attr-defined]
+        self.draw = self.global_step * together + batch_idx % together
+        torch.manual_seed(step_seed(self.seed, "train", self.draw, self.global_rank))
 
     def on_validation_start(self) -> None:
         self._state = torch.get_rng_state()

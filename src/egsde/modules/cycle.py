@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from egsde.conditional import ConditionalScore
+from egsde.in_loop import Detached
 from egsde.modules.base import Schedule, TimedModule
-from egsde.modules.partners import InLoop, Partners
+from egsde.modules.partners import InLoop, Partners, Replay
 from egsde.noise import Noise
 from egsde.objectives import Objective, Simple, Times, Uniform
 
@@ -33,7 +34,7 @@ class CycleModule(TimedModule):
 
     partners: where x~ and y~ come from; one that is not there yet leaves its terms out.
     reconstruct: samples x_r and y_r, where cycle > 0. teacher: the averaged networks make the
-    partners. ValueError where cycle > 0 has no sampler.
+    partners. ValueError where cycle > 0 has no sampler with gradients, or one has them for nothing.
     """
 
     def __init__(
@@ -53,8 +54,17 @@ class CycleModule(TimedModule):
     ) -> None:
         networks = nn.ModuleDict({"x": score_x.net, "y": score_y.net})
         super().__init__(networks, optimizer, schedule, ema_decay)
-        if cycle and reconstruct is None:
-            raise ValueError(f"cycle={cycle} needs reconstruct, the sampler of x_r and y_r")
+        mode = None if reconstruct is None else reconstruct.mode
+        if cycle and (mode is None or isinstance(mode, Detached)):
+            raise ValueError(
+                f"cycle={cycle} needs a reconstruct that gradients flow through, got {mode}: use "
+                "gradient=checkpointed, square_root, adjoint, truncated or full, or module.cycle=0"
+            )
+        if not cycle and isinstance(partners, Replay) and not isinstance(mode, Detached | None):
+            raise ValueError(
+                f"gradient {mode} would have no effect: kept partners are data and module.cycle=0; "
+                "use gradient=detached, or module.cycle=10, or partners=in_loop"
+            )
         self.scores = {"x": score_x, "y": score_y}
         self.partners, self.reconstruct = partners, reconstruct
         self.objective, self.times = loss, times
@@ -106,8 +116,8 @@ class CycleModule(TimedModule):
         return distance
 
     def noise(self, key: str, ids: list[str]) -> Noise:
-        """This step's noise: a resumed run draws what an uninterrupted one draws."""
-        return Noise(self.seed, ids).child(f"{self.global_step}/{key}")
+        """This batch's noise: a resumed run draws what an uninterrupted one draws."""
+        return Noise(self.seed, ids).child(f"{self.draw}/{key}")
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """The pictures tell more than a loss whose conditions the model makes itself."""
