@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from egsde.energies import LowPassL2
+from egsde.energies import During, LowPassL2
 from egsde.grids import LogSNR
 from egsde.noise import Noise
 from egsde.sampler import Sampler
@@ -30,6 +30,10 @@ class Pull(SquaredDistance):
 
     def spring(self, source):
         return Spring(f64(2 * self.weight), source.mean_parts)
+
+
+def source_of(x0):
+    return Source(x0, VP(), Noise(0, ["a"]))
 
 
 def moments(solver, grid, weight: float, rows: int = 120) -> tuple[float, float]:
@@ -78,6 +82,20 @@ def test_any_curvature_is_stable(solver):
     assert away[0] > away[1] > away[2] and away[2] < 0.05
     assert all(variance < 0.25 for _, variance in runs)
     assert moments(EulerMaruyama(), LogSNR(20), 1e4)[1] > 1e6
+
+
+@pytest.mark.parametrize("solver", [GuidedAdams(), GuidedAdams(order=1, corrector=0)], ids=repr)
+def test_a_part_of_the_times_is_as_stable(solver):
+    sampler, x0 = Sampler(solver, LogSNR(20)), torch.ones(1, 1, 8, 8, dtype=torch.float64)
+    stiff, noise = 1e4 * LowPassL2(4), Noise(0, ["a"])
+
+    def made(energy):
+        return Diffusion(VP(), Gaussian().score(VP()), sampler, energy, t_start=0.5)(x0, noise)
+
+    assert torch.equal(made(During(stiff)), made(stiff))
+    assert (made(During(stiff, t_lo=0.6)) - made(None)).abs().max() < 1e-9
+    low = [LowPassL2(4)(made(During(stiff, t_lo=t)), f64(0.0), source_of(x0)) for t in (0.1, 0.4)]
+    assert low[0] < low[1] < LowPassL2(4)(made(None), f64(0.0), source_of(x0))
 
 
 @pytest.mark.parametrize("sde", [VP(), DDPM()], ids=repr)

@@ -7,7 +7,7 @@ with orthogonal L (H, H) and R (W, W); kappa (H, W) are the energy's curvatures.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,11 +18,17 @@ class Spring:
     """rate: kappa, float64 (H, W) or (). centre(t) -> (x_0, eps) of c = alpha x_0 + sigma eps.
 
     bases: (L, R) on the image's device and dtype, None where the image's own pixels are modes.
+    acts(t): whether the energy is there at that time.
     """
 
     rate: Tensor
     centre: Callable[[Tensor], tuple[Tensor, Tensor]]
     bases: tuple[Tensor, Tensor] | None = None
+    acts: Callable[[Tensor], bool] = lambda t: True
+
+    def at(self, t: Tensor) -> Spring:
+        """The same, of rate zero where it does not act."""
+        return self if self.acts(t) else replace(self, rate=torch.zeros_like(self.rate))
 
     def modes(self, y: Tensor) -> Tensor:
         """L^T y R."""

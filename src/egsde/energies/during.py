@@ -3,22 +3,24 @@ Kynkaanniemi 2024, arXiv 2404.07724)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from egsde.energies.base import Energy
 from egsde.source import Source
+from egsde.spring import Spring
 
 
 @dataclass(frozen=True, eq=False)
 class During(Energy):
-    """Outside of its times the energy is zero and is not evaluated. ValueError unless
-    t_lo < t_hi."""
+    """Outside of its times, the process's own, the energy is zero and is not evaluated. ValueError
+    unless t_lo < t_hi."""
 
     energy: Energy
-    t_hi: float = 1.0
+    t_hi: float = math.inf
     t_lo: float = 0.0
 
     def __post_init__(self) -> None:
@@ -30,6 +32,10 @@ class During(Energy):
 
     def grad(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         return self.energy.grad(y, t, source) if self._acts(t) else torch.zeros_like(y)
+
+    def spring(self, source: Source) -> Spring:
+        """The inner energy's, during these times."""
+        return replace(self.energy.spring(source), acts=self._acts)
 
     def _acts(self, t: Tensor) -> bool:
         return self.t_lo <= float(t) <= self.t_hi

@@ -48,7 +48,7 @@ class GuidedAdams(Solver):
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
     ) -> tuple[Tensor, Carry]:
-        sde, spring = reverse.sde, reverse.spring
+        sde, spring = reverse.sde, reverse.spring.at(t)
         guided = reverse.x0(x, t)
         if is_clean(sde, s):
             return (sde.alpha(s) * guided).to(x.dtype), None
