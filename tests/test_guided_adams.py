@@ -84,6 +84,21 @@ def test_any_curvature_is_stable(solver):
     assert moments(EulerMaruyama(), LogSNR(20), 1e4)[1] > 1e6
 
 
+@pytest.mark.parametrize("weight", [1e2, 1e4, 1e6])
+def test_a_stiff_mode_follows_its_centre_through_the_whole_walk(weight):
+    sampler, x0 = (
+        Sampler(GuidedAdams(1, 0), LogSNR(20)),
+        torch.ones(1, 1, 8, 8, dtype=torch.float64),
+    )
+    walk = Diffusion(
+        VP(), Gaussian().score(VP()), sampler, weight * LowPassL2(4), t_start=0.5,
+        source_noise="expectation",
+    ).trajectory(x0, Noise(0, ["a"]))  # fmt: skip
+    away = [float(LowPassL2(4)(y, t, Source(y * 0 + x0, VP(), Noise(0, ["a"]), mode="expectation")))
+            for _, t, y in walk]  # fmt: skip
+    assert max(away[1:]) < 10 / weight * 4
+
+
 @pytest.mark.parametrize("solver", [GuidedAdams(), GuidedAdams(order=1, corrector=0)], ids=repr)
 def test_a_part_of_the_times_is_as_stable(solver):
     sampler, x0 = Sampler(solver, LogSNR(20)), torch.ones(1, 1, 8, 8, dtype=torch.float64)

@@ -12,7 +12,7 @@ EGSDE's explicit steps need small ones where kappa is large; these are stable fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, NamedTuple
@@ -78,28 +78,31 @@ class Step(NamedTuple):
     pull: Tensor  # towards the clean part of c / alpha = x_0 + e^-l eps
     noisy_pull: Tensor  # towards its noise
     std: Tensor  # of the new noise
-    nodes: Tensor  # l, (n,)
+    nodes: Tensor  # l, (n, H, W)
     weight: Tensor  # 2 decay dl, (n, H, W): of D at the nodes
 
     @staticmethod
     def between(sde: SDE, rate: Tensor, t: Tensor, s: Tensor) -> Step:
         """Exact where alpha^2 + sigma^2 = 1; elsewhere that sum takes its mean over the step."""
         first, last = log_snr(sde, t), log_snr(sde, s)
-        place, dl = _gauss()
-        shape = (-1, *[1] * rate.ndim)
-        l, dl = (first + (last - first) * place).view(shape), ((last - first) * dl).view(shape)
         sums = [sde.alpha(at).square() + sde.sigma(at).square() for at in (t, s)]
         kappa = rate * (sums[0] * sums[1]).sqrt()
 
-        def decay(at: Tensor) -> Tensor:  # int 2 sigma^2 dl = -log(1 + e^-2l)
+        def lost(at: Tensor) -> Tensor:  # -log of what is left at the end
             grown = torch.log1p((-2 * at).exp()) - torch.log1p((-2 * last).exp())
-            return (-2 * (last - at) - kappa * grown).exp()
+            return 2 * (last - at) + kappa * grown
 
+        def decay(at: Tensor) -> Tensor:
+            return (-lost(at)).exp()
+
+        seen = _seen(lost, kappa, first, last)
+        place, dl = (part.view(-1, *[1] * rate.ndim) for part in _gauss())
+        l, dl = last - (1 - place) * seen, dl * seen
         left = decay(l)
         drag = left * kappa * 2 / (1 + (2 * l).exp()) * dl
         variance = (left.square() * 2 * (-2 * l).exp() * dl).sum(0)
         noisy = (drag * (-l).exp()).sum(0)
-        return Step(decay(first), drag.sum(0), noisy, variance.sqrt(), l.flatten(), 2 * left * dl)
+        return Step(decay(first), drag.sum(0), noisy, variance.sqrt(), l, 2 * left * dl)
 
     def sum(self, points: Sequence[Point]) -> Tensor:
         """int 2 decay D dl for the polynomial through the points, in modes."""
@@ -109,9 +112,22 @@ class Step(NamedTuple):
             for j, (other, _) in enumerate(points):
                 if j != i:
                     basis = basis * (self.nodes - other) / (place - other)
-            weight = (self.weight * basis.view(-1, *[1] * (self.weight.ndim - 1))).sum(0)
+            weight = (self.weight * basis).sum(0)
             total = total + weight.to(value) * value
         return total  # type: ignore[return-value]
+
+
+def _seen(
+    lost: Callable[[Tensor], Tensor], kappa: Tensor, first: Tensor, last: Tensor, most: float = 20.0
+) -> Tensor:
+    """How far before the end of a step its integrals see anything: a stiff mode forgets the rest,
+    and nodes spread over the whole step would miss what counts. Newton's steps from above, where
+    `lost`, convex, passes `most`."""
+    seen = most / (2 + 2 * kappa / (1 + (2 * last).exp()))
+    for _ in range(6):
+        slope = 2 + 2 * kappa / (1 + (2 * (last - seen)).exp())
+        seen = seen - (lost(last - seen) - most) / slope
+    return seen.minimum(last - first)
 
 
 @lru_cache(maxsize=1)
