@@ -22,6 +22,8 @@ from egsde.sde import (
     geometric_sigmas,
     jsd_betas,
     linear_betas,
+    quad_betas,
+    warmup_betas,
 )
 from problems import Pointwise, f64
 from shared import shared_path
@@ -36,9 +38,41 @@ def test_betas_equal_official(name):
     assert torch.allclose(getattr(sdes, f"{name}_betas")(), betas, rtol=0, atol=1e-15)
 
 
-def test_cosine_betas_equal_improved_ddpm():
-    betas = np.load(shared_path("oracles/schedules.npz"))["cosine1000_betas"]
-    assert np.allclose(cosine_betas().numpy(), betas, rtol=0, atol=1e-13)
+@pytest.mark.parametrize(
+    ("name", "betas"),
+    [
+        ("palette_train", linear_betas(2000, 1e-6, 0.01)),
+        ("palette_test", linear_betas(1000, 1e-4, 0.09)),
+        ("cosine1000", cosine_betas()),
+        ("quad1000", quad_betas()),
+        ("warmup10", warmup_betas()),
+    ],
+)
+def test_betas_and_what_is_left_of_the_image_equal_the_recorded(name, betas):
+    recorded = np.load(shared_path("oracles/schedules.npz"))
+    assert np.allclose(betas.numpy(), recorded[f"{name}_betas"], rtol=0, atol=1e-13)
+    left = DDPM(betas).alpha(f64(1.0)).square()
+    assert float(left) == pytest.approx(float(recorded[f"{name}_gamma_last"]), rel=1e-9)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 8])
+def test_few_large_steps_of_the_vp_process_are_those_of_denoising_gans(steps):
+    recorded = np.load(shared_path("oracles/schedules.npz"))
+    t = 1e-3 + (1 - 1e-3) * torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    betas = VP().transition(t[:-1], t[1:])[1].square()
+    assert np.allclose(betas.numpy(), recorded[f"ddgan{steps}_betas"][1:], rtol=2e-6)
+    chain = DDPM(betas)
+    s, t = (torch.arange(steps, dtype=torch.float64) + k for k in (0, 1))
+    s, t = s / steps, t / steps
+    a, std = chain.transition(s, t)
+    share = (std / chain.sigma(t)).square()
+    coefficients = {
+        "coef1": chain.alpha(s) * share,
+        "coef2": a * (chain.sigma(s) / chain.sigma(t)).square(),
+        "var": share * chain.sigma(s).square(),
+    }
+    for name, value in coefficients.items():
+        assert np.allclose(value.numpy(), recorded[f"ddgan{steps}_{name}"], atol=2e-6)
 
 
 def test_chain_kernels_equal_official():

@@ -21,7 +21,7 @@ from egsde.solvers.rk45 import RK45
 from egsde.source import Source
 from egsde.starts import Encode, TwoWay, end_noisy
 from egsde.translators import networks_of
-from problems import Gaussian, Mixture, Pointwise, f64
+from problems import Gaussian, Mixture, Pointwise, RecordedMixture, f64
 from runs import composed
 from shared import shared_path
 
@@ -67,6 +67,27 @@ def test_the_map_and_its_cycle_converge_at_the_solvers_order(solver, order, cycl
     slopes = np.log2(np.divide(*errors))
     assert slopes == pytest.approx([order, cycle], abs=0.1)
     assert order == solver.weak_order
+
+
+def test_not_symmetric_is_the_official_loop():
+    """ddim_reverse_sample feeds clean data to the lowest level and goes on to alpha = 0."""
+    sde, mixture = DDPM(), RecordedMixture()
+    score, sampler = mixture.score(sde), Sampler(DDIM(), Respaced(50))
+    x = y = mixture.means + 0.1
+    levels = end_noisy(sde, sampler.times(sde, 1.0))
+
+    def parts(z, t):
+        eps = -sde.sigma(t) * score(z, t)
+        return eps, (z - sde.sigma(t) * eps) / sde.alpha(t)
+
+    for t, above in zip(levels.flip(0), [*levels.flip(0)[1:], None], strict=True):
+        eps, x0 = parts(y, t)
+        y = eps if above is None else sde.alpha(above) * x0 + sde.sigma(above) * eps
+    for t, below in zip(levels, [*levels[1:], f64(0.0)], strict=True):
+        eps, x0 = parts(y, t)
+        y = sde.alpha(below) * x0 + sde.sigma(below) * eps
+    made = ddib(sde, score, score, sampler, symmetric=False)(x, Noise(0, ["a", "b", "c"]))
+    assert (made - y).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("target", [TARGET, Mixture()], ids=["gaussian", "mixture"])

@@ -6,10 +6,14 @@ from torch import Tensor
 
 
 def split(x: Tensor, n: int) -> Tensor:
-    """(B, C, n, n, H W / n^2); ValueError unless n divides both sides."""
+    """(B, C, n, n, H W / n^2); ValueError unless n divides both sides into blocks of two pixels or
+    more, of which there is a variance."""
     height, width = x.shape[-2:]
-    if height % n or width % n:
-        raise ValueError(f"{n} blocks a side do not divide {height} x {width} pixels; use a factor")
+    if n < 1 or height % n or width % n or height * width < 2 * n * n:
+        raise ValueError(
+            f"{n} blocks a side do not divide {height} x {width} pixels into blocks of more than "
+            "one; use a smaller factor of both sides (the paper: 16 of 256)"
+        )
     return x.unflatten(-2, (n, -1)).unflatten(-1, (n, -1)).transpose(-3, -2).flatten(-2)
 
 

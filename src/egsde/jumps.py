@@ -18,7 +18,7 @@ class Jumps:
     been passed `resamples` times. A walk for `TimeTravel`.
 
     resamples = 1 is the grid itself; 250 steps with length = resamples = 10, the paper's, ask the
-    network 2410 times. ValueError unless both are positive.
+    network 2410 times. ValueError unless both are positive, and where there is no room to jump.
     """
 
     grid: Grid = Uniform(250)  # noqa: RUF009 (frozen)
@@ -35,6 +35,11 @@ class Jumps:
     def times(self, sde: SDE, start: float) -> Tensor:
         times = self.grid.times(sde, start)
         last = len(times) - 1
+        if self.resamples > 1 and last <= self.length:
+            raise ValueError(
+                f"no jump of {self.length} steps fits into the {last} from {start}; use more steps "
+                f"(sampler.grid.steps), a length of at most {last - 1}, or resamples=1"
+            )
         left = dict.fromkeys(range(1, last - self.length + 1, self.length), self.resamples - 1)
         walk, level = [last], last  # levels count steps above the end
         while level > 0:

@@ -63,14 +63,18 @@ class NoNoise:
 class Encode:
     """x_0 at the smallest noise level, up the ODE of `score` on the translation's own times.
 
-    `sampler` gives the solver; its grid is not used. ValueError if the solver draws noise.
+    `sampler` gives the solver; its grid is not used. beyond: one DDIM step more, on from times[0]
+    to pure noise, whose state is the noise predicted there (ddim_reverse_sample of ADM's code ends
+    so). ValueError if the solver draws noise.
     """
 
     score: Score
     sampler: Sampler
+    beyond: bool = False
 
     def __call__(self, source: Source, times: Tensor, noise: Noise) -> Tensor:
         up = end_noisy(source.sde, times).flip(0)
         reverse = source.sde.reverse(partial(self.score, source=source))
         walk = replace(self.sampler, denoise=False)
-        return walk.run(reverse, source.x0, up, NoNoise(), source=source)  # type: ignore[arg-type]
+        y = walk.run(reverse, source.x0, up, NoNoise(), source=source)  # type: ignore[arg-type]
+        return reverse.eps(y, times[0]) if self.beyond else y

@@ -26,7 +26,7 @@ def ddib(
     symmetric: both ends at the smallest noise level, where the official code goes on into data."""
     if symmetric:
         sampler = replace(sampler, grid=TwoWay(sampler.grid), denoise=False)
-    start = Encode(source_score, sampler)
+    start = Encode(source_score, sampler, beyond=not symmetric and t_start is None)
     return Diffusion(sde, score, sampler, start=start, t_start=t_start)
 
 

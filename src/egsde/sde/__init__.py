@@ -11,6 +11,7 @@ from egsde.sde.tables import (
     linear_betas,
     quad_betas,
     sigmoid_betas,
+    warmup_betas,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "linear_betas",
     "quad_betas",
     "sigmoid_betas",
+    "warmup_betas",
 ]

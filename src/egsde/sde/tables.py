@@ -34,6 +34,15 @@ def sigmoid_betas(levels: int = 1000, start: float = 1e-4, end: float = 0.02) ->
     return start + (end - start) * ramp
 
 
+def warmup_betas(
+    levels: int = 1000, start: float = 1e-4, end: float = 0.02, share: float = 0.1
+) -> Tensor:
+    """Evenly spaced for the first int(share levels), then `end` (Ho 2020's code: warmup10)."""
+    betas, rising = const_betas(levels, end), int(levels * share)
+    betas[:rising] = linear_betas(rising, start, end)
+    return betas
+
+
 def cosine_betas(levels: int = 1000, offset: float = 0.008, largest: float = 0.999) -> Tensor:
     """alpha^2 = cos^2 of a shifted time, beta_i capped (Nichol 2021, eq. 17)."""
     t = torch.linspace(0, 1, levels + 1, dtype=torch.float64)
