@@ -32,7 +32,7 @@ SHOWN = ("fid", "kid", "l2", "psnr", "ssim", "l2_truth")
 def overrides(row: str) -> list[str]:
     """The sample.py overrides of a row."""
     method, *numbers = row.split(":")
-    steps = f"{'translator.' if method == 'egsde_fast' else ''}sampler.grid.steps"  # it has its own
+    steps = "translator.steps" if method == "egsde_fast" else "sampler.grid.steps"
     settings = zip((*SETTINGS, steps), numbers, strict=False)
     return [f"translator={method}", *(f"{key}={number}" for key, number in settings)]
 

@@ -3,7 +3,15 @@
 from egsde.methods.conditional import paired, palette, sr3, unit_ddpm
 from egsde.methods.constrained import ccdf, colourise, ilvr, inpaint, repaint
 from egsde.methods.coupled import cycle_diffusion, ddib
-from egsde.methods.guided import classifier_guidance, dps, egsde, generate, sddm, sdedit
+from egsde.methods.guided import (
+    classifier_guidance,
+    dps,
+    egsde,
+    egsde_fast,
+    generate,
+    sddm,
+    sdedit,
+)
 
 __all__ = [
     "ccdf",
@@ -13,6 +21,7 @@ __all__ = [
     "ddib",
     "dps",
     "egsde",
+    "egsde_fast",
     "generate",
     "ilvr",
     "inpaint",

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from egsde.constraints import (
-    KeepKnown,
-    MatchBlocks,
-)
+from egsde.constraints import KeepKnown, MatchBlocks
 from egsde.energies import Energy, OnDenoised
+from egsde.grids import LogSNR
 from egsde.manifold import Balanced
 from egsde.sampler import Sampler
 from egsde.score_decorators import Clipped
 from egsde.scores import Score
 from egsde.sde import SDE
+from egsde.solvers import GuidedAdams
 from egsde.translators import Diffusion, prior
 
 
@@ -40,6 +39,26 @@ def egsde(
         source_noise=source_noise,
         repeats=repeats,
     )
+
+
+def egsde_fast(
+    sde: SDE,
+    score: Score,
+    energy: Energy | None,
+    t_start: float = 0.5,
+    source_noise: str = "shared",
+    steps: int = 24,
+    order: int = 1,
+    corrector: int = 0,
+) -> Diffusion:
+    """EGSDE in few evaluations: the low pass of its energy integrated exactly within steps that are
+    even in log(alpha / sigma) and hold the rest constant (order 1) or extrapolate it
+    (`GuidedAdams`). steps: over the whole process. Order 3, corrector 3 and 48 steps are within a
+    percent of the guided law's mean and variance under exact scores, in 25 evaluations from 0.5.
+    """
+    solver, grid = GuidedAdams(order, corrector), LogSNR(steps, shift=0.02)
+    sampler = Sampler(solver, grid, denoise=True)
+    return egsde(sde, score, sampler, energy, t_start, source_noise)
 
 
 def sdedit(
