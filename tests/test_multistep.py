@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from egsde.grids import LogSNR, Uniform
+from egsde.methods import egsde
 from egsde.noise import Noise
 from egsde.sampler import Sampler
 from egsde.sde import DDPM, EDM, NCSN, VE, VP, SubVP
@@ -21,6 +22,7 @@ from egsde.solvers import (
     DPMSolverPP,
     DPMSolverPPSingle,
     DPMSolverSingle,
+    EulerMaruyama,
     SASolver,
     SDEDPMSolverPP,
     TimeTravel,
@@ -28,7 +30,7 @@ from egsde.solvers import (
 )
 from egsde.solvers.dpm_solver_single import even_log_snr, even_time
 from egsde.solvers.exponential import adams, bh1, dpm
-from problems import Gaussian, Impulses, Mixture, RecordedMixture, f64, named
+from problems import Gaussian, Impulses, Mixture, RecordedMixture, SquaredDistance, f64, named
 from shared import shared_path
 
 PROCESSES = [VP(), SubVP(), VE(), EDM(), DDPM(), NCSN()]
@@ -148,20 +150,30 @@ def test_weak_orders_of_stochastic_solvers(solver):
     assert np.log2(errors[0][1] / errors[1][1]) == pytest.approx(solver.weak_order, abs=0.12)
 
 
-def test_few_steps_equal_recorded_moments():
-    """egsde_fewstep: SDEdit from 0.5, then x0; fewstep: from N(0, 1), without."""
+def test_few_guided_steps_equal_recorded_moments():
+    """EGSDE from 0.5 with the energy's expected gradient, unguided and guided, by every solver."""
     oracle = np.load(shared_path("oracles/egsde_fewstep_gaussian.npz"))
-    sde, problem = VP(), Gaussian(-0.5)
+    sde, score, compared = VP(), Gaussian(-0.5).score(VP()), 0
     for weight, method, steps, mean, variance in zip(
         *(oracle[key] for key in ("lam", "method", "N", "mean", "var")), strict=True
     ):
-        if weight == 0 and steps <= 50 and method.startswith("SDE"):
-            grid = (Uniform if "t-grid" in method else LogSNR)(2 * int(steps))
-            solver, noise = SDEDPMSolverPP(1 if "++1" in method else 2), Impulses(int(steps) + 4)
-            x = sde.perturb(noise.images(1.0), f64(0.5), noise.stream("s")(noise.images(0.0)))
-            sampler = Sampler(solver, grid, denoise=True)
-            y = sampler.run(sde.reverse(problem.score(sde)), x, sampler.times(sde, 0.5), noise)
-            assert np.allclose(noise.moments(y), (mean, variance), rtol=1e-9)
+        if steps > 50:
+            continue
+        grid = (LogSNR if "lam" in method else Uniform)(2 * int(steps))
+        order = 1 if "++1" in method else 2
+        solver = EulerMaruyama() if method.startswith("EM") else SDEDPMSolverPP(order)
+        sampler, noise = Sampler(solver, grid, denoise=True), Impulses(int(steps) + 4)
+        energy = SquaredDistance(float(weight))
+        translate = egsde(sde, score, sampler, energy, source_noise="expectation")
+        reached = noise.moments(translate(noise.images(1.0), noise))
+        assert np.allclose(reached, (mean, variance), rtol=1e-9), (weight, method, steps)
+        compared += 1
+    assert compared > 20
+
+
+def test_few_steps_equal_recorded_moments():
+    """From N(0, 1), without a last denoising."""
+    sde = VP()
     oracle = np.load(shared_path("oracles/fewstep_gaussian_vp.npz"))
     row = list(oracle["methods"]).index("dpmpp2m_lam")
     for s2 in ("0.25", "0.04", "0.0025"):
