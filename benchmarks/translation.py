@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -21,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from egsde.cli import CONF
 from egsde.reports.grid import MARGIN
-from egsde.sample import sample
+from egsde.sample import sample, without_effect
 
 Runs = dict[str, list[dict[str, float]]]  # by row: the metrics of each seed
 LABELS = 60  # room for row names beyond the grids' own margin
@@ -40,8 +41,8 @@ def overrides(row: str) -> list[str]:
 def measure(row: str, seed: int, args: argparse.Namespace) -> dict[str, float]:
     """The metrics of one row and seed, made or read."""
     folder = args.out / row.replace(":", "_") / f"seed{seed}"
-    found = run(folder, f"experiment={args.experiment}", f"seed={seed}", *overrides(row),
-                *args.overrides)  # fmt: skip
+    given = (f"experiment={args.experiment}", f"seed={seed}", *args.overrides)
+    found = run(folder, *given, row=overrides(row))
     made = {
         "evaluations": found["nfe"]["score"],
         "seconds_per_image": found["seconds_per_image"] or float("nan"),
@@ -49,11 +50,14 @@ def measure(row: str, seed: int, args: argparse.Namespace) -> dict[str, float]:
     return {**found["metrics"], **made}
 
 
-def run(folder: Path, *given: str) -> dict:
-    """metrics.json of one run of sample.py in that folder, made or read."""
+def run(folder: Path, *given: str, row: Sequence[str] = ()) -> dict:
+    """metrics.json of one run of sample.py in that folder, made or read; ValueError where the
+    translator does not read what `row` sets."""
     if not (folder / "metrics.json").exists():
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = compose("sample", [f"out={folder}", "logger=none", *given])
+            cfg = compose("sample", [f"out={folder}", "logger=none", *row, *given])
+        if names := without_effect(cfg, row):
+            raise ValueError(f"{row[0]} does not read {' and '.join(names)}: shorten its row")
         sample(cfg)
     return json.loads((folder / "metrics.json").read_text())
 

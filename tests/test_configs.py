@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from egsde.cli import CONF
+from egsde.sample import without_effect
 from runs import composed
 from shared import shared_path
 
@@ -137,3 +138,18 @@ def test_the_command_for_real_data_steps_on_a_cpu(tmp_path):
                    "trainer.val_check_interval=2", "data.batch_size=2", "data.num_workers=0",
                    "callbacks.previews=null")  # fmt: skip
     assert 0.5 < train(cfg) < 2
+
+
+@pytest.mark.parametrize(
+    ("overrides", "names"),
+    [
+        (["translator=sdedit", "t_start=0.4", "sampler=ddim", "metrics.seed=1"], []),
+        (["translator=sdedit", "+energy.weights.realism=1"], ["energy"]),
+        (["translator=sdedit", "metrics=domain", "extractor.autocast=true"], []),
+        (["translator=cycle_diffusion", "t_start=0.4", "source_score.autocast=true"], ["t_start"]),
+        (["translator=egsde_fast", "sampler.grid.steps=7", "t_start=0.4"], ["sampler"]),
+    ],
+)
+def test_settings_that_a_translator_does_not_read_are_named(overrides, names, tmp_path):
+    given = [o for o in overrides if not o.startswith(("metrics.", "+"))]
+    assert without_effect(composed("sample", tmp_path, *given), overrides) == names

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch.utilities import rank_zero_warn
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader
@@ -23,6 +26,7 @@ from egsde.translators import Translator, networks_of
 FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", "data.limit",
         "data.batch_size", "data.eval_batch_size", "data.num_workers")  # fmt: skip
 NETWORKS = {"score", "source_score", "extractor"}
+READ = {*NETWORKS, "t_start", "factor", "sampler", "energy"}
 
 
 class Translation(LightningModule):
@@ -45,6 +49,14 @@ def sample(cfg: DictConfig) -> float | None:
 
     ValueError where the folder holds another run's images.
     """
+    if HydraConfig.initialized() and (
+        names := without_effect(cfg, HydraConfig.get().overrides.task)
+    ):
+        chosen = HydraConfig.get().runtime.choices.get("translator")
+        rank_zero_warn(
+            f"{' and '.join(names)} has no effect here: translator={chosen} does not read it; see "
+            f"its own settings in conf/translator/{chosen}.yaml"
+        )
     out, config = prepare(cfg)
     seed_everything(cfg.seed, workers=True, verbose=False)
     data = instantiate(cfg.data)
@@ -99,6 +111,13 @@ def referred(cfg: DictConfig, name: str) -> set[str]:
             seen |= names
             waiting += names
     return seen
+
+
+def without_effect(cfg: DictConfig, overrides: Iterable[str]) -> list[str]:
+    """Of the settings that translators may read, those overridden but not read by this one."""
+    names = dict.fromkeys(re.split(r"[=./@]", o.lstrip("+~"))[0] for o in overrides)
+    read = {"translator", *referred(cfg, "translator"), *referred(cfg, "metrics")}
+    return [name for name in names if name in READ and name not in read]
 
 
 def _refuse_other_run(path: Path, record: dict[str, Any]) -> None:
