@@ -49,13 +49,11 @@ def sample(cfg: DictConfig) -> float | None:
 
     ValueError where the folder holds another run's images.
     """
-    if HydraConfig.initialized() and (
-        names := without_effect(cfg, HydraConfig.get().overrides.task)
-    ):
-        chosen = HydraConfig.get().runtime.choices.get("translator")
+    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
+    if names := without_effect(cfg, given):
         rank_zero_warn(
-            f"{' and '.join(names)} has no effect here: translator={chosen} does not read it; see "
-            f"its own settings in conf/translator/{chosen}.yaml"
+            f"{' and '.join(names)}: no effect, the translator does not read it; its own settings "
+            "are those of conf/translator"
         )
     out, config = prepare(cfg)
     seed_everything(cfg.seed, workers=True, verbose=False)
@@ -114,7 +112,7 @@ def referred(cfg: DictConfig, name: str) -> set[str]:
 
 
 def without_effect(cfg: DictConfig, overrides: Iterable[str]) -> list[str]:
-    """Of the settings that translators may read, those overridden but not read by this one."""
+    """Of the settings that translators may read, those overridden that this one does not."""
     names = dict.fromkeys(re.split(r"[=./@]", o.lstrip("+~"))[0] for o in overrides)
     read = {"translator", *referred(cfg, "translator"), *referred(cfg, "metrics")}
     return [name for name in names if name in READ and name not in read]

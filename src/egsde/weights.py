@@ -190,7 +190,7 @@ def load_source_score(
             "out=source` for the demo's, and add source_score.weights=source/weights.safetensors; "
             "score@source_score=demo tries the program out with the target's score on both sides"
         )
-    return load_score(weights, sde, use, autocast)
+    return load_score(str(find(weights, "source_score.weights")), sde, use, autocast)
 
 
 def load_extractor(
