@@ -9,10 +9,13 @@ import torch
 from scipy import stats
 
 from demo_networks import write_networks
+from egsde.blocks import split
 from egsde.energies import LogProb
 from egsde.grids import LogSNR, Uniform
-from egsde.methods import classifier_guidance
+from egsde.jumps import Jumps
+from egsde.methods import classifier_guidance, cycle_diffusion
 from egsde.noise import Noise
+from egsde.operators import Grey
 from egsde.sample import build_translator
 from egsde.sampler import Sampler
 from egsde.sde import DDPM, VE, VP
@@ -118,3 +121,19 @@ def test_on_the_command_line(method, tmp_path):
                    "sampler=ddim", "sampler.grid.steps=4", *weights, *factor)  # fmt: skip
     translate = build_translator(cfg)
     assert translate(torch.rand(1, 3, 16, 16), Noise(0, ["a"])).shape == (1, 3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda x: LogProb(Sides(VP()), 5)(x, f64(0.5), None), "label 5 .* classifier of 2"),
+        (lambda x: DDIM(eta=2.0), "eta is from 0.*got 2.0"),
+        (lambda x: cycle_diffusion(VP(), None, None, None, refine=-1.0), "refine .*got -1.0"),
+        (lambda x: Grey().forward(x[:, :1]), "3 channels, but images have 1"),
+        (lambda x: split(x, 4), "4 blocks a side do not divide 4 x 4 pixels into blocks of more"),
+        (lambda x: Jumps(Uniform(10)).times(VP(), 1.0), "no jump of 10 steps fits into the 10"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(torch.zeros(1, 3, 4, 4))

@@ -89,11 +89,13 @@ class Box(Operator):
 @dataclass(frozen=True)
 class Grey(Operator):
     """Colourisation: sum of the C channels / sqrt(C), the grey axis of an orthonormal basis of
-    colours (Song 2021, App. I.3)."""
+    colours (Song 2021, App. I.3). ValueError for images of other channels."""
 
     channels: int = 3
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1] != self.channels:
+            raise ValueError(f"grey of {self.channels} channels, but images have {x.shape[1]}")
         return x.sum(1, keepdim=True) / self.channels**0.5
 
     def adjoint(self, y: Tensor) -> Tensor:

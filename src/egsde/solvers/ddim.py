@@ -18,11 +18,15 @@ from egsde.solvers.base import Carry, Solver
 @dataclass(frozen=True)
 class DDIM(Solver):
     """eta in [0, 1]. Where time rises (s > t) a step is the deterministic one whatever eta is:
-    a walk upwards encodes an image (Song 2021, section 5.4)."""
+    a walk upwards encodes an image (Song 2021, section 5.4). ValueError for another eta."""
 
     eta: float = 0.0
     weak_order: ClassVar[float | None] = 1.0
     strong_order: ClassVar[float | None] = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.eta <= 1:
+            raise ValueError(f"eta is from 0, deterministic, to 1, ancestral; got {self.eta}")
 
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
