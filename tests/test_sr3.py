@@ -131,6 +131,9 @@ def test_training_and_sampling_from_the_command_line(tmp_path):
         found = json.loads((out / "metrics.json").read_text())
         assert found["n"] == 3 and found["nfe"] == {"score": 4 * samples}
         assert "psnr_truth" in found["metrics"]
+    palette = ("sde=ddpm", "+sde.betas.end=0.09")  # levels are labels: another chain will do
+    sample(composed("sample", tmp_path / "palette", "translator=sr3", f"score.weights={weights}",
+                    *palette, *quick))  # fmt: skip
     other = ("translator=sr3", f"score.weights={weights}", "sde=ve")
     with pytest.raises(Exception, match="was trained with VP"):
         sample(composed("sample", tmp_path / "ve", *quick, *other))

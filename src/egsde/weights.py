@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from egsde.conditional import ConditionalScore, View, clean
 from egsde.networks import load_official
 from egsde.networks import read_weights as read_checkpoint
-from egsde.predictions import Eps
+from egsde.predictions import Eps, NoiseLevel
 from egsde.scores import Extractor, ScoreModel
 from egsde.sde import SDE
 
@@ -113,13 +113,25 @@ def _is_defined_here(thing: Any) -> bool:
     return getattr(thing, "__module__", "").startswith("egsde.")
 
 
-def _same_process(a: SDE, b: SDE) -> bool:
-    """Whether two processes have the same noise levels and labels (and so the same score)."""
+def _same_process(a: SDE, b: SDE, prediction: Any) -> bool:
+    """Whether two processes have the same noise levels and labels (and so the same score).
+
+    Where the label is the noise level itself, any two with alpha^2 + sigma^2 = 1 have: Palette is
+    sampled on another chain than it was trained on.
+    """
+    if isinstance(getattr(prediction, "label", None), NoiseLevel):
+        return all(_preserves_variance(sde) for sde in (a, b))
     if a.T != b.T:
         return False
     t = a.T * torch.linspace(0.05, 1, 20, dtype=torch.float64)
     values = [(sde.alpha(t), sde.sigma(t), sde.network_time(t)) for sde in (a, b)]
     return all(torch.allclose(x, y) for x, y in zip(*values, strict=True))
+
+
+def _preserves_variance(sde: SDE) -> bool:
+    t = sde.T * torch.linspace(0.05, 1, 20, dtype=torch.float64)
+    total = sde.alpha(t).square() + sde.sigma(t).square()
+    return torch.allclose(total, torch.ones_like(total))
 
 
 def _open(
@@ -132,7 +144,7 @@ def _open(
         option = OPTIONS.get(config["kind"], "another option")
         raise ValueError(f"{path} holds a {config['kind']}, not a {kind}; it goes with {option}")
     trained = instantiate(config["sde"])
-    if not _same_process(trained, sde):
+    if not _same_process(trained, sde, instantiate(config.get("prediction"))):
         raise ValueError(
             f"{path} was trained with {trained!r}, but the configuration has {sde!r}; "
             "choose the sde= it was trained with"

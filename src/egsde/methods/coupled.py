@@ -42,7 +42,8 @@ def cycle_diffusion(
 ) -> CycleDiffusion:
     """CycleDiffusion (Wu 2022): the source's path noises drive the target's sampler.
     Published cat2dog: DDIM(eta=0.1) of 1000 steps from 0.85 (es_steps), then a refinement from 0.1
-    with eta = 1 (refine_steps); refine=0 leaves it out. energy guides the target. ValueError for refine < 0.
+    with eta = 1 (refine_steps); refine=0 leaves it out. energy guides the target. ValueError for a
+    refine below 0.
     """
     if refine < 0:
         raise ValueError(f"refine is the time it starts from, 0 for none; got {refine}")
