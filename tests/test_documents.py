@@ -97,3 +97,19 @@ def test_extension_example_runs(tmp_path, monkeypatch):
     t = torch.tensor(0.5, dtype=torch.float64)
     assert torch.allclose(energy(y, t, source), torch.tensor([3.0, 12.0]))
     assert torch.allclose(energy.grad(y, t, source), y / 8)
+
+
+def measured() -> list[tuple[str, str]]:
+    """(program, arguments) of each benchmark that the documents tell people to run."""
+    names = ("README.md", "docs/results.md", "benchmarks/README.md")
+    text = re.sub(r"\\?\n\s*", " ", "\n".join((ROOT / name).read_text() for name in names))
+    return re.findall(r"python benchmarks/(\w+)\.py((?: [^`\n]*?)?)(?=`| python|$)", text)
+
+
+@pytest.mark.parametrize(("program", "arguments"), measured(), ids=lambda v: str(v)[:60])
+def test_benchmarks_have_the_flags_that_are_told(program, arguments):
+    source = (ROOT / "benchmarks" / f"{program}.py").read_text()
+    given = set(re.findall(r"(?<= )--\w[\w-]*", arguments))
+    known = set(re.findall(r'add_argument\(\s*"(--[\w-]+)"', source))
+    required = set(re.findall(r'add_argument\(\s*"(--[\w-]+)"[^\n]*required=True', source))
+    assert required <= given <= known
