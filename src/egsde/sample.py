@@ -105,7 +105,7 @@ def referred(cfg: DictConfig, name: str) -> set[str]:
     while waiting:
         node = cfg.get(waiting.pop())
         if isinstance(node, DictConfig):
-            names = set(re.findall(r"\$\{(\w+)", OmegaConf.to_yaml(node))) - seen
+            names = set(re.findall(r"\$\{(?:oc\.select:)?(\w+)", OmegaConf.to_yaml(node))) - seen
             seen |= names
             waiting += names
     return seen
