@@ -110,7 +110,7 @@ def test_mask_keeps_its_region_exactly(sde, sampler):
     kept = mask.bool().expand_as(y)
     assert torch.equal(y[kept], images()[kept])
     assert (y - images())[~kept].abs().min() > 0
-    with pytest.raises(ValueError, match="KeepKnown needs a mask"):
+    with pytest.raises(ValueError, match="needs a mask"):
         sdedit(sde, score, sampler, mask=True)(images(), Noise(5, IDS))
 
 
