@@ -228,4 +228,4 @@ def test_wrong_sizes_and_missing_masks_say_what_to_do():
     with pytest.raises(ValueError, match="at least 1, got 0"):
         Box(0)
     with pytest.raises(ValueError, match="data.mask=PATH"):
-        Pixels().given({})
+        Pixels().given({}).forward(images())

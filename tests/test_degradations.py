@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 import torch
+from hydra.errors import InstantiationException
 from PIL import Image
 
 from egsde.data import Emoji, UnpairedData
@@ -181,7 +182,7 @@ def restored(**options):
 
 def test_restorations_are_the_targets_images_degraded_by_seed_and_id():
     whole = list(restored().translation_loader("test"))
-    few = restored(limit=7, mask="centre").translation_loader("test", 1, 2)
+    few = restored(limit=7).translation_loader("test", 1, 2)
     by_id = {name: (x0, truth, mask) for batch in whole for name, x0, truth, mask in
              zip(*(batch[k] for k in ("id", "x0", "truth", "mask")), strict=True)}  # fmt: skip
     clean = {item["id"]: item["image"] for item in restored().domain("target", "test")}
@@ -199,6 +200,18 @@ def test_restorations_are_the_targets_images_degraded_by_seed_and_id():
     other = next(iter(restored(seed=1).translation_loader("test")))
     assert not torch.equal(other["x0"], whole[0]["x0"])
     assert torch.equal(other["truth"], whole[0]["truth"])
+
+
+@pytest.mark.parametrize("chosen", ["mask=right", "mask=centre", "low=pictures"])
+def test_masks_and_low_resolution_pictures_are_refused_beside_a_degradation(chosen, tmp_path):
+    from hydra.utils import instantiate
+
+    from runs import composed
+
+    given, key = ("experiment=none", f"data.{chosen}"), chosen.split("=")[0]
+    cfg = composed("sample", tmp_path, *given, "degradation=inpaint")
+    with pytest.raises(InstantiationException, match=rf"data.{chosen} .* data.{key}=null or"):
+        instantiate(cfg.data)
 
 
 def test_one_domain_is_enough_to_restore():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from egsde.constraints import new_time, old_time
 from egsde.grids import Uniform
-from egsde.methods import colourise, inpaint
+from egsde.methods import ccdf, colourise, inpaint
 from egsde.noise import Noise, Replay
+from egsde.operators import Pixels
 from egsde.sampler import Sampler
 from egsde.scores import ScoreModel
 from egsde.sde import DDPM, NCSN, SDE, VE, VP, geometric_sigmas, linear_betas
@@ -210,9 +212,14 @@ def test_each_image_alone_and_in_a_batch():
         assert (alone - whole[1:]).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("shape", [(2, 1, 4, 4), (2, 2, 8, 8), (2, 8, 8)])
-def test_a_mask_that_does_not_fit_is_an_error(shape):
+@pytest.mark.parametrize("shape", [(2, 1, 4, 4), (2, 2, 8, 8), (2, 8, 8), (3, 1, 8, 8),
+                                   (2, 1, 1, 1), (8, 8), (1, 8)], ids=str)  # fmt: skip
+@pytest.mark.parametrize("method", [inpaint, partial(ccdf, operator=Pixels())],
+                         ids=["inpaint", "ccdf"])  # fmt: skip
+def test_a_mask_that_does_not_fit_is_an_error(method, shape):
     sde = VP()
-    translate = inpaint(sde, Gaussian().score(sde), pc(True))
-    with pytest.raises(ValueError, match=r"does not fit .* give \(B, 1 or 3, 8, 8\)"):
+    translate = method(sde, Gaussian().score(sde), pc(True))
+    with pytest.raises(ValueError, match=r"does not fit .* give \(2, 1 or 3, 8, 8\)"):
         translate(images(), Noise(0, IDS), mask=torch.ones(shape))
+    with pytest.raises(ValueError, match="needs a mask"):
+        translate(images(), Noise(0, IDS), mask=None)

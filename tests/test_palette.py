@@ -65,7 +65,7 @@ def test_hidden_pixels_follow_their_law_given_the_known_ones_which_stay_exact():
     restore = palette(sde, score, Sampler(DPMSolverPP(2), LogSNR(60)), clip=False)
     for seed in range(2):
         x = condition(seed)
-        mean, spread = moments(restore, x, PIXELS + 1, mask=KNOWN[None])
+        mean, spread = moments(restore, x, 2 * PIXELS + 1, mask=KNOWN[None])
         assert torch.equal(mean[GIVEN], x.flatten()[GIVEN])
         assert float(spread[GIVEN].abs().max()) == 0
         expected = GAIN @ x.flatten()[GIVEN], LEFT
@@ -94,6 +94,23 @@ def test_the_network_sees_the_condition_first_and_known_pixels_clean_in_both(sde
     assert torch.equal(net.joined, torch.cat([x0, expected], dim=1))
     certain = (sde.alpha(t) * x0 - y) / sde.sigma(t) ** 2
     assert torch.equal(found, torch.where(mask > 0, certain, 0.0))
+
+
+def test_hidden_pixels_of_a_source_are_noise_to_the_network():
+    """Clean images with a mask restore as degraded ones do; those without a known pixel (grey,
+    JPEG) are seen as they are."""
+    sde, net, noise = VP(), Seen(), Noise(0, ["a", "b"])
+    sampler = Sampler(DPMSolverPP(2), LogSNR(4))
+    generator = torch.Generator().manual_seed(0)
+    x0 = torch.rand(2, 3, 4, 4, generator=generator, dtype=torch.float64) * 2 - 1
+    mask = torch.stack([KNOWN[None], torch.zeros(1, 4, 4)])
+    shown = (mask > 0) | torch.tensor([False, True]).view(2, 1, 1, 1)
+    palette(sde, ConditionalScore(net, sde, masked=True), sampler)(x0, noise, mask=mask)
+    expected = torch.where(shown, x0, noise.stream("hidden")(x0))
+    assert torch.equal(net.joined[:, :3], expected)
+    restore = palette(sde, ConditionalScore(Net(6, 3), sde, masked=True), sampler, samples=2)
+    other = torch.where(shown, x0, 1 - x0)
+    assert torch.equal(restore(x0, noise, mask=mask), restore(other, noise, mask=mask))
 
 
 def test_without_a_mask_it_is_refused():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from egsde.constraints import new_time, old_time
 from egsde.energies import DomainCosine, LowPassL2
 from egsde.grids import Uniform
 from egsde.methods import egsde, sdedit
@@ -110,8 +111,25 @@ def test_mask_keeps_its_region_exactly(sde, sampler):
     kept = mask.bool().expand_as(y)
     assert torch.equal(y[kept], images()[kept])
     assert (y - images())[~kept].abs().min() > 0
-    with pytest.raises(ValueError, match="KeepKnown needs a mask"):
+    with pytest.raises(ValueError, match="needs a mask"):
         sdedit(sde, score, sampler, mask=True)(images(), Noise(5, IDS))
+
+
+@pytest.mark.parametrize("reference", [new_time, old_time])
+def test_masked_sdedit_keeps_pixels_at_the_level_of_its_reference(reference):
+    """After a step from t to s: q(x_s | x_0), or the official code's q(x_t | x_0)."""
+    sde, noise, mask = DDPM(), Noise(5, IDS), torch.zeros(4, 1, 16, 16)
+    mask[:, :, 4:12] = 1
+    score, _ = toy(sde)
+    sampler = Sampler(Ancestral(), Uniform(20))
+    translate = sdedit(sde, score, sampler, mask=True, reference=reference)
+    eps, times = noise.child(0).stream("start")(images()), translate.times
+    levels = times[1:] if reference is new_time else times[:-1]
+    states = [y for _, _, y in translate.trajectory(images(), noise, mask=mask)][1:]
+    kept = mask.bool().expand_as(images())
+    for y, level in zip(states[:-1], levels[:-1], strict=True):
+        assert torch.equal(y[kept], sde.perturb(images(), level, eps)[kept])
+    assert torch.equal(states[-1][kept], images()[kept])
 
 
 def test_official_step_count_and_network_calls():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from egsde.constraints import known_pixels
+from egsde.operators import known_pixels
 from egsde.predictions import X0, Eps, Prediction
 from egsde.scores import ScoreModel, ScoreViews
 from egsde.sde import SDE
@@ -67,7 +67,7 @@ class ConditionalScore(ScoreModel):
         """The score at y given the source, (B, C, H, W)."""
         if source is None:
             raise ValueError("a conditional score needs the source, got None")
-        known = known_pixels(source, y) if self.masked else None
+        known = known_pixels(source.cond.get("mask"), y) if self.masked else None
         return self.given(self.view(source, t), known).score(y, t)
 
 

@@ -102,23 +102,33 @@ class Grey(Operator):
         return y.expand(-1, self.channels, -1, -1) / self.channels**0.5
 
 
+def known_pixels(mask: Tensor | None, x: Tensor) -> Tensor:
+    """The mask, (B, 1 or C, H, W), 1 = known, in x's dtype; ValueError if absent or misshapen."""
+    if mask is None:
+        raise ValueError(
+            "this translator needs a mask (1 = known), got none; give the dataset one with "
+            "data.mask=PATH or degradation=inpaint, or call the translator with mask=..."
+        )
+    batch, channels, height, width = x.shape
+    if tuple(mask.shape) not in [(batch, c, height, width) for c in (1, channels)]:
+        raise ValueError(
+            f"a mask of shape {tuple(mask.shape)} does not fit images of shape "
+            f"{tuple(x.shape)}; give ({batch}, 1 or {channels}, {height}, {width})"
+        )
+    return mask.to(x)
+
+
 @dataclass(frozen=True)
 class Pixels(Operator):
-    """Inpainting: the pixels where cond["mask"], (B, 1 or C, H, W), is 1. ValueError without."""
+    """Inpainting: the pixels where cond["mask"] is 1, as `known_pixels` has it."""
 
     mask: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        assert self.mask is not None, "use `given` first"
-        return self.mask.to(x) * x
+        return known_pixels(self.mask, x) * x
 
     def adjoint(self, y: Tensor) -> Tensor:
         return self.forward(y)
 
     def given(self, cond: Cond) -> Pixels:
-        if "mask" not in cond:
-            raise ValueError(
-                f"Pixels needs a mask (1 = known), got the conditions {sorted(cond)}; give the "
-                "dataset one with data.mask=PATH or call the translator with mask=..."
-            )
-        return Pixels(cond["mask"])
+        return Pixels(cond.get("mask"))

@@ -1,7 +1,7 @@
 """Constraints (y, t, source) -> like y: what is imposed on the state after each step."""
 
 from egsde.constraints.data_consistency import DataConsistency, Estimate
-from egsde.constraints.keep_known import KeepKnown, ShowKnown, known_pixels
+from egsde.constraints.keep_known import KeepKnown, ShowKnown
 from egsde.constraints.match_blocks import MatchBlocks
 from egsde.constraints.match_low_pass import MatchLowPass
 from egsde.constraints.reference import Reference, new_time, old_time
@@ -14,7 +14,6 @@ __all__ = [
     "MatchLowPass",
     "Reference",
     "ShowKnown",
-    "known_pixels",
     "new_time",
     "old_time",
 ]

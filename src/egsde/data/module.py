@@ -64,6 +64,12 @@ class UnpairedData(LightningDataModule):
             raise ValueError(f"data.view={view!r} is unknown; use one of {', '.join(VIEWS)}")
         if source == target and degradation is None:
             raise ValueError(f"data.source and data.target are both {source!r}; choose two domains")
+        for name, beside in (("mask", mask), ("low", low)):
+            if beside and degradation is not None:
+                raise ValueError(
+                    f"data.{name}={beside} goes with images as they are, and a degradation was "
+                    f"given, too; drop one of the two: data.{name}=null or degradation=null"
+                )
         self.store, self.source, self.target, self.extra = store, source, target, list(extra)
         self.size, self.view, self.flip, self.seed = size, view, flip, seed
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size

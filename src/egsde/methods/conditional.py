@@ -5,6 +5,7 @@ from __future__ import annotations
 from egsde.average import Mean
 from egsde.conditional import ConditionalScore
 from egsde.constraints import ShowKnown
+from egsde.hidden import Hidden
 from egsde.sampler import Sampler
 from egsde.score_decorators import Clipped
 from egsde.scores import Score
@@ -28,14 +29,15 @@ def paired(
 
 def palette(
     sde: SDE, score: Score, sampler: Sampler, clip: bool = True, samples: int = 1
-) -> Diffusion | Mean:
+) -> Hidden | Mean:
     """Palette (Saharia 2022): restoration from noise alone, one network for all its degradations.
 
     score: a ConditionalScore with masked=True; pixels where cond mask is 1 are known and end
-    exactly the source's. samples: the mean of so many results, a better guess than one of them.
+    exactly the source's; the others are `Hidden`. samples: the mean of so many results, a better
+    guess than one of them.
     """
     score = Clipped(score, sde) if clip else score
-    restored = Diffusion(sde, score, sampler, constraint=ShowKnown(), start=prior)
+    restored = Hidden(Diffusion(sde, score, sampler, constraint=ShowKnown(), start=prior))
     return restored if samples == 1 else Mean(restored, samples)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from egsde.constraints import KeepKnown, MatchBlocks
+from egsde.constraints import KeepKnown, MatchBlocks, Reference, new_time
 from egsde.energies import Energy, OnDenoised
 from egsde.grids import LogSNR
 from egsde.manifold import Balanced
@@ -68,9 +68,13 @@ def sdedit(
     t_start: float = 0.5,
     mask: bool = False,
     repeats: int = 1,
+    reference: Reference = new_time,
 ) -> Diffusion:
-    """SDEdit (Meng 2022): EGSDE without energy; with mask, pixels where cond mask is 1 are kept."""
-    constraint = KeepKnown() if mask else None
+    """SDEdit (Meng 2022): EGSDE without energy; with mask, pixels where cond mask is 1 are kept.
+
+    reference: the noise level that they have after each step; the official code: old_time.
+    """
+    constraint = KeepKnown(reference) if mask else None
     return Diffusion(sde, score, sampler, constraint=constraint, t_start=t_start, repeats=repeats)
 
 
