@@ -10,9 +10,11 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
 from torch.utils.checkpoint import checkpoint
 
 from egsde.in_loop.base import made
@@ -53,15 +55,23 @@ def _repeatable(device: torch.device) -> tuple[AbstractContextManager, AbstractC
 
 
 def _kept_between(moves: Sequence[Move], segment: int) -> list[Move]:
-    """One move for every `segment` of them, of which only the first state is kept."""
+    """One move for every `segment` of them, of which only the first state is kept.
+
+    What a solver carries is handed over as tensors: those inside of it would be kept by a
+    checkpoint within a checkpoint, one for every step.
+    """
 
     def joined(part: Sequence[Move]) -> Move:
         def move(x: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
+            carried, structure = tree_flatten(carry)
+
+            def from_parts(x: Tensor, *carried: Any) -> tuple[Tensor, Carry]:
+                return made(part, x, tree_unflatten(carried, structure))
+
             return checkpoint(
-                made,
-                part,
+                from_parts,
                 x,
-                carry,
+                *carried,
                 use_reentrant=False,
                 preserve_rng_state=False,
                 context_fn=lambda: _repeatable(x.device),
