@@ -54,7 +54,7 @@ def write_networks(folder: Path) -> list[str]:
         "data.size=16",
         "sampler.grid.steps=10",
         "translator.t_start=0.5",
-        "energy.terms.faithfulness.factor=2",
+        "factor=2",
         "metrics=pairwise",
         "trainer.accelerator=cpu",
         "logger=none",

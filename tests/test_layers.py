@@ -24,6 +24,7 @@ LAYERS = [  # bottom first; reverse names SDE in annotations, sde builds it
     {
         "translators",
         "starts",
+        "hidden",
         "cycle_diffusion",
         "cascade",
         "average",
