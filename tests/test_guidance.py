@@ -12,7 +12,6 @@ from demo_networks import write_networks
 from egsde.blocks import split
 from egsde.energies import LogProb
 from egsde.grids import LogSNR, Uniform
-from egsde.jumps import Jumps
 from egsde.methods import classifier_guidance, cycle_diffusion
 from egsde.noise import Noise
 from egsde.operators import Grey
@@ -131,7 +130,6 @@ def test_on_the_command_line(method, tmp_path):
         (lambda x: cycle_diffusion(VP(), None, None, None, refine=-1.0), "refine .*got -1.0"),
         (lambda x: Grey().forward(x[:, :1]), "3 channels, but images have 1"),
         (lambda x: split(x, 4), "4 blocks a side do not divide 4 x 4 pixels into blocks of more"),
-        (lambda x: Jumps(Uniform(10)).times(VP(), 1.0), "no jump of 10 steps fits into the 10"),
     ],
 )
 def test_what_has_no_meaning_is_refused(make, message):

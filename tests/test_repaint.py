@@ -33,6 +33,12 @@ def test_walk_equals_the_recorded_schedule(name, steps, length, resamples, calls
     assert calls is None or falls == calls
 
 
+def test_no_room_to_jump_is_said():
+    with pytest.warns(UserWarning, match="no jump of 10 steps fits into the 10 from"):
+        times = Jumps(Uniform(10)).times(VP(), 1.0)
+    assert torch.equal(times, Uniform(10).times(VP(), 1.0))
+
+
 def test_the_walk_follows_any_grid():
     """Respaced levels, a late start and continuous time: each in the places of its own grid."""
     for sde, grid, start in [(DDPM(), Respaced(20), 1.0), (VP(), Uniform(20), 0.5)]:

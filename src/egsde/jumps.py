@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,7 @@ class Jumps:
     been passed `resamples` times. A walk for `TimeTravel`.
 
     resamples = 1 is the grid itself; 250 steps with length = resamples = 10, the paper's, ask the
-    network 2410 times. ValueError unless both are positive, and where there is no room to jump.
+    network 2410 times. ValueError unless both are positive; a warning where there is no room to jump.
     """
 
     grid: Grid = Uniform(250)  # noqa: RUF009 (frozen)
@@ -36,9 +37,10 @@ class Jumps:
         times = self.grid.times(sde, start)
         last = len(times) - 1
         if self.resamples > 1 and last <= self.length:
-            raise ValueError(
-                f"no jump of {self.length} steps fits into the {last} from {start}; use more steps "
-                f"(sampler.grid.steps), a length of at most {last - 1}, or resamples=1"
+            warnings.warn(
+                f"no jump of {self.length} steps fits into the {last} from {start}, so none is made; "
+                f"use more steps (sampler.grid.steps), or a length of at most {last - 1}",
+                stacklevel=2,
             )
         left = dict.fromkeys(range(1, last - self.length + 1, self.length), self.resamples - 1)
         walk, level = [last], last  # levels count steps above the end
