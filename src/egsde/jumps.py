@@ -19,7 +19,7 @@ class Jumps:
     been passed `resamples` times. A walk for `TimeTravel`.
 
     resamples = 1 is the grid itself; 250 steps with length = resamples = 10, the paper's, ask the
-    network 2410 times. ValueError unless both are positive; a warning where there is no room to jump.
+    network 2410 times. ValueError unless both are positive; a warning where no jump fits.
     """
 
     grid: Grid = Uniform(250)  # noqa: RUF009 (frozen)
@@ -38,7 +38,7 @@ class Jumps:
         last = len(times) - 1
         if self.resamples > 1 and last <= self.length:
             warnings.warn(
-                f"no jump of {self.length} steps fits into the {last} from {start}, so none is made; "
+                f"no jump of {self.length} steps fits into the {last} from {start}: none is made; "
                 f"use more steps (sampler.grid.steps), or a length of at most {last - 1}",
                 stacklevel=2,
             )

@@ -103,19 +103,21 @@ class Grey(Operator):
 
 
 def known_pixels(mask: Tensor | None, x: Tensor) -> Tensor:
-    """The mask, (B, 1 or C, H, W), 1 = known, in x's dtype; ValueError if absent or misshapen."""
+    """The mask, (B or 1, 1 or C, H, W), 1 = known, with B rows in x's dtype; ValueError if it is
+    absent or misshapen."""
     if mask is None:
         raise ValueError(
             "this translator needs a mask (1 = known), got none; give the dataset one with "
             "data.mask=PATH or degradation=inpaint, or call the translator with mask=..."
         )
     batch, channels, height, width = x.shape
-    if tuple(mask.shape) not in [(batch, c, height, width) for c in (1, channels)]:
+    fitting = [(b, c, height, width) for b in (1, batch) for c in (1, channels)]
+    if tuple(mask.shape) not in fitting:
         raise ValueError(
             f"a mask of shape {tuple(mask.shape)} does not fit images of shape "
             f"{tuple(x.shape)}; give ({batch}, 1 or {channels}, {height}, {width})"
         )
-    return mask.to(x)
+    return mask.to(x).expand(batch, -1, -1, -1)
 
 
 @dataclass(frozen=True)
