@@ -64,8 +64,8 @@ class Encode:
     """x_0 at the smallest noise level, up the ODE of `score` on the translation's own times.
 
     `sampler` gives the solver; its grid is not used. beyond: one DDIM step more, on from times[0]
-    to pure noise, whose state is the noise predicted there (ddim_reverse_sample of ADM's code ends
-    so). ValueError if the solver draws noise.
+    to pure noise of the same second moment (ddim_reverse_sample of ADM's code ends so). ValueError if
+    the solver draws noise.
     """
 
     score: Score
@@ -77,4 +77,7 @@ class Encode:
         reverse = source.sde.reverse(partial(self.score, source=source))
         walk = replace(self.sampler, denoise=False)
         y = walk.run(reverse, source.x0, up, NoNoise(), source=source)  # type: ignore[arg-type]
-        return reverse.eps(y, times[0]) if self.beyond else y
+        if not self.beyond:
+            return y
+        sde, top = source.sde, times[0]
+        return (sde.alpha(top).square() + sde.sigma(top).square()).sqrt() * reverse.eps(y, top)
