@@ -114,8 +114,8 @@ def referred(cfg: DictConfig, name: str) -> set[str]:
 def without_effect(cfg: DictConfig, overrides: Iterable[str]) -> list[str]:
     """Of the settings that translators may read, those overridden that this one does not."""
     names = dict.fromkeys(re.split(r"[=./@]", o.lstrip("+~"))[0] for o in overrides)
-    read = {"translator", *referred(cfg, "translator"), *referred(cfg, "metrics")}
-    return [name for name in names if name in READ and name not in read]
+    read = referred(cfg, "translator") | referred(cfg, "metrics")
+    return [name for name in names if name in READ - read]
 
 
 def _refuse_other_run(path: Path, record: dict[str, Any]) -> None:

@@ -134,17 +134,15 @@ def _preserves_variance(sde: SDE) -> bool:
     return torch.allclose(total, torch.ones_like(total))
 
 
-def _open(
-    path: Path, kind: str, sde: SDE, use: str, part: str = ""
-) -> tuple[nn.Module, dict[str, Any]]:
-    """The network and the configuration; part: of a file with several networks, with a dot."""
+def _open(path: Path, kind: str, sde: SDE, use: str, part: str = "") -> tuple[nn.Module, Any]:
+    """The network and its prediction, if any; part: of a file with several networks, with a dot."""
     config = read_config(path)
     _check_targets(config, path)
     if config["kind"] != kind:
         option = OPTIONS.get(config["kind"], "another option")
         raise ValueError(f"{path} holds a {config['kind']}, not a {kind}; it goes with {option}")
-    trained = instantiate(config["sde"])
-    if not _same_process(trained, sde, instantiate(config.get("prediction"))):
+    trained, prediction = instantiate(config["sde"]), instantiate(config.get("prediction"))
+    if not _same_process(trained, sde, prediction):
         raise ValueError(
             f"{path} was trained with {trained!r}, but the configuration has {sde!r}; "
             "choose the sde= it was trained with"
@@ -153,16 +151,16 @@ def _open(
     state = read_weights(path, use)
     mine = {k.removeprefix(part): v for k, v in state.items() if k.startswith(part)}
     network.load_state_dict(mine)
-    return network.eval().requires_grad_(False), config
+    return network.eval().requires_grad_(False), prediction
 
 
 def load_score(
-    weights: str | None, sde: SDE, use: str = "averaged", autocast: bool = False
+    weights: str | Path | None, sde: SDE, use: str = "averaged", autocast: bool = False
 ) -> ScoreModel:
     """The score model in a file of `train.py`; `use`: "averaged" or "raw" weights."""
     path = find(weights, "score.weights")
-    network, config = _open(path, "score", sde, use)
-    return ScoreModel(network, sde, instantiate(config["prediction"]), autocast=autocast)
+    network, prediction = _open(path, "score", sde, use)
+    return ScoreModel(network, sde, prediction, autocast=autocast)
 
 
 def load_conditional(
@@ -175,8 +173,7 @@ def load_conditional(
 ) -> ConditionalScore:
     """The conditional score in a file of `train.py model=conditional`, palette or sr3."""
     path = find(weights, "score.weights")
-    network, config = _open(path, "conditional", sde, use)
-    prediction = instantiate(config["prediction"])
+    network, prediction = _open(path, "conditional", sde, use)
     return ConditionalScore(network, sde, prediction, view=view, masked=masked, autocast=autocast)
 
 
@@ -187,8 +184,8 @@ def load_cycle(
     if makes not in ("x", "y"):
         raise ValueError(f"score.makes={makes!r} is unknown; use y (the target) or x (the source)")
     path = find(weights, "score.weights")
-    network, config = _open(path, "cycle", sde, use, f"{makes}.")
-    return ConditionalScore(network, sde, instantiate(config["prediction"]), autocast=autocast)
+    network, prediction = _open(path, "cycle", sde, use, f"{makes}.")
+    return ConditionalScore(network, sde, prediction, autocast=autocast)
 
 
 def load_source_score(
@@ -202,7 +199,7 @@ def load_source_score(
             "out=source` for the demo's, and add source_score.weights=source/weights.safetensors; "
             "score@source_score=demo tries the program out with the target's score on both sides"
         )
-    return load_score(str(find(weights, "source_score.weights")), sde, use, autocast)
+    return load_score(find(weights, "source_score.weights"), sde, use, autocast)
 
 
 def load_extractor(

@@ -188,7 +188,6 @@ class Translate(Callback):
         missing = [b for b in range(len(ids)) if b not in done]
         x0 = batch["x0"]
         y = torch.empty(x0.shape, dtype=torch.uint8)
-        nfe: dict[str, int] = {}
         if missing:
             rows = torch.as_tensor(missing)
             tensors = {k: v[rows].to(device) for k, v in batch.items() if isinstance(v, Tensor)}
@@ -201,13 +200,13 @@ class Translate(Callback):
                 step_by_step(score, translator.steps, len(missing), advance),
             ):
                 y[rows] = to_uint8(made.look_at(translator(x, noise, **tensors)))
+            for b in missing if paths else ():
+                save_png(y[b], paths[b], nfe)
         advance(len(done))
         for b in done:
             y[b], known = load_png(paths[b])
             if known is not None:
                 made.add(1, known)
-        for b in missing if paths else ():
-            save_png(y[b], paths[b], nfe)
         return y
 
     def _gather(

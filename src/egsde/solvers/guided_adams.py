@@ -95,11 +95,14 @@ class Step(NamedTuple):
         def decay(at: Tensor) -> Tensor:
             return (-lost(at)).exp()
 
-        seen = _seen(lost, kappa, first, last)
+        def pulled(at: Tensor) -> Tensor:  # 2 kappa sigma^2, the energy's part of -d lost / dl
+            return kappa * 2 / (1 + (2 * at).exp())
+
+        seen = _seen(lost, pulled, first, last)
         place, dl = (part.view(-1, *[1] * rate.ndim) for part in _gauss())
         l, dl = last - (1 - place) * seen, dl * seen
         left = decay(l)
-        drag = left * kappa * 2 / (1 + (2 * l).exp()) * dl
+        drag = left * pulled(l) * dl
         variance = (left.square() * 2 * (-2 * l).exp() * dl).sum(0)
         noisy = (drag * (-l).exp()).sum(0)
         return Step(decay(first), drag.sum(0), noisy, variance.sqrt(), l, 2 * left * dl)
@@ -118,15 +121,18 @@ class Step(NamedTuple):
 
 
 def _seen(
-    lost: Callable[[Tensor], Tensor], kappa: Tensor, first: Tensor, last: Tensor, most: float = 20.0
+    lost: Callable[[Tensor], Tensor],
+    pulled: Callable[[Tensor], Tensor],
+    first: Tensor,
+    last: Tensor,
+    most: float = 20.0,
 ) -> Tensor:
     """How far before the end of a step its integrals see anything: a stiff mode forgets the rest,
     and nodes spread over the whole step would miss what counts. Newton's steps from above, where
     `lost`, convex, passes `most`."""
-    seen = most / (2 + 2 * kappa / (1 + (2 * last).exp()))
+    seen = most / (2 + pulled(last))
     for _ in range(6):
-        slope = 2 + 2 * kappa / (1 + (2 * (last - seen)).exp())
-        seen = seen - (lost(last - seen) - most) / slope
+        seen = seen - (lost(last - seen) - most) / (2 + pulled(last - seen))
     return seen.minimum(last - first)
 
 
