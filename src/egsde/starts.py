@@ -64,8 +64,8 @@ class Encode:
     """x_0 at the smallest noise level, up the ODE of `score` on the translation's own times.
 
     `sampler` gives the solver; its grid is not used. beyond: one DDIM step more, on from times[0]
-    to pure noise of the same second moment (ddim_reverse_sample of ADM's code ends so). ValueError if
-    the solver draws noise.
+    to pure noise of the same second moment (ddim_reverse_sample of ADM's code ends so). ValueError
+    if the solver draws noise.
     """
 
     score: Score
