@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from egsde import cli
+from egsde.programs.settings import CONF, purposes
 from runs import TRAIN, command
 
 ROOT = Path(__file__).parents[1]
@@ -19,17 +22,45 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def test_help_is_quick_and_lists_groups_and_keys(tmp_path):
-    program = [sys.executable, str(ROOT / "sample.py"), "--help"]
+@pytest.mark.parametrize("program", cli.PROGRAMS)
+def test_help_is_quick(program, tmp_path):
+    given = [sys.executable, str(ROOT / f"{program}.py"), "--help"]
     took = []
     while not took or (min(took) >= 3 and len(took) < 4):  # a busy machine counts waiting, too
         before = processor_seconds()
-        shown = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=True)
+        shown = subprocess.run(given, cwd=tmp_path, capture_output=True, text=True, check=True)
         took.append(processor_seconds() - before)
     assert min(took) < 3
-    for part in ("sampler: ancestral", "energy/term: domain_cosine", "realism:", "t_start:"):
-        assert part in shown.stdout
-    assert not list(tmp_path.iterdir())
+    assert shown.stdout.startswith(f"egsde {program} ") and not list(tmp_path.iterdir())
+
+
+def helped(program: str, capsys, *arguments: str) -> tuple[set[str], str]:
+    """The groups that --help names, and all of it."""
+    assert command(program, "--help", *arguments) == 0
+    shown = capsys.readouterr().out
+    names, _, settings = shown.partition("== Settings ==")
+    found = re.findall(r"^([\w/]+): (.*)$", names, re.M)
+    told = purposes()
+    assert all(purpose == told[name] for name, purpose in found)
+    return {name for name, _ in found}, settings
+
+
+def test_help_names_the_groups_of_its_program_alone(capsys):
+    train, settings = helped("train", capsys, "model=classifier")
+    assert "network.dropout" not in settings and "labelled" in settings
+    assert {"model", "network", "callbacks", "partners"} <= train
+    assert not {"likelihood", "translator", "experiments"} & train
+    sample, settings = helped("sample", capsys)
+    assert {"translator", "energy/term", "sampler", "metrics"} <= sample
+    assert not {"model", "network", "loss", "callbacks", "gradient", "likelihood"} & sample
+    assert "realism:" in settings and "t_start:" in settings
+    evaluate, _ = helped("evaluate", capsys)
+    assert "likelihood" in evaluate and not {"translator", "sampler", "model"} & evaluate
+
+
+def test_every_group_has_a_purpose():
+    groups = {str(f.parent.relative_to(CONF)) for f in CONF.rglob("*.yaml") if f.parent != CONF}
+    assert {g for g in groups if not g.startswith("programs/")} <= set(purposes())
 
 
 @pytest.mark.parametrize(

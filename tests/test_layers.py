@@ -37,7 +37,6 @@ LAYERS = [  # bottom first; reverse names SDE in annotations, sde builds it
     {"methods"},
     {"modules", "data", "metrics", "weights"},
     {"callbacks", "reports"},
-    {"cli"},
 ]  # programs, unlisted, are on top
 RANK = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 TORCH_ONLY = {"lightning", "torchmetrics", "torch_fidelity", "torchvision", "hydra", "wandb"}

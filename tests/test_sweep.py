@@ -94,7 +94,6 @@ class Recorded:
 def test_the_subprocess_launcher_starts_the_same_command(tmp_path, monkeypatch, capsys):
     started = Recorded()
     monkeypatch.setattr(subprocess, "run", started)
-    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)  # not by python -m pytest
     monkeypatch.setenv("WORLD_SIZE", "2")
     sweep = ["-m", "hydra/launcher=subprocess", f"hydra.sweep.dir={tmp_path / 'a b'}"]
     options = ["trainer=ddp_cpu", "data.source='x,y'", "seed=0,1,2", "hydra.job.name=mine"]
@@ -102,11 +101,12 @@ def test_the_subprocess_launcher_starts_the_same_command(tmp_path, monkeypatch, 
     assert "job 1 (trainer=ddp_cpu data.source='x,y' seed=1) ended" in capsys.readouterr().err
     assert len(started.calls) == 3
     for number, (arguments, environment) in enumerate(started.calls):
-        assert arguments[0] == sys.executable and arguments[1].endswith("train.py")
+        assert arguments[:4] == [sys.executable, "-m", "egsde", "train"]
         assert {"trainer=ddp_cpu", "data.source='x,y'", f"seed={number}"} <= set(arguments)
         assert {"hydra.job.name=mine", "hydra/job_logging=none", "hydra.mode=RUN"} <= set(arguments)
         assert f"hydra.run.dir='{tmp_path / 'a b' / str(number)}'" in arguments
-        assert not any(a.startswith(("hydra/launcher", "hydra.sweep", "-m")) for a in arguments)
+        given = arguments[4:]
+        assert not any(a.startswith(("hydra/launcher", "hydra.sweep", "-m")) for a in given)
         assert "WORLD_SIZE" not in environment and environment["PATH"] == os.environ["PATH"]
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import sys
-from collections.abc import Callable
+from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,34 +23,67 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-HERE = Path(__file__).parent
-CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parents[1] / "conf"
+import egsde
+from egsde.programs.manual import manual
+from egsde.programs.settings import CONF
+
 RESULT = "EGSDE_RESULT"  # where a job of hydra/launcher=subprocess leaves what it returned
+PROGRAMS = {  # a program and where its function is; imported once the configuration is known
+    "train": "egsde.train",
+    "sample": "egsde.sample",
+    "evaluate": "egsde.evaluate",
+}
+ALIASES = {"dataset": "data"}
+
+
+def main() -> None:
+    """`egsde NAME ...` and `python -m egsde NAME ...`: what `python NAME.py ...` does."""
+    names = ", ".join(PROGRAMS)
+    given = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if given in ("--help", "-h"):
+        print(f"egsde NAME [group=option] [key=value], where NAME is one of {names}")
+        print("egsde NAME --help lists what a program takes")
+    elif given == "--version":
+        print(egsde.__version__)
+    elif given in PROGRAMS:
+        _run(given, sys.argv[2:])
+    else:
+        close = difflib.get_close_matches(given, PROGRAMS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        print(f"egsde has no program {given!r}, only {names}{hint}", file=sys.stderr)
+        raise SystemExit(2)
 
 
 def train() -> None:
-    """`python train.py`, `egsde-train`."""
-    _run("train", lambda: __import__("egsde.train", fromlist=["train"]).train)
+    """`python train.py`."""
+    _run("train", sys.argv[1:])
 
 
 def sample() -> None:
-    """`python sample.py`, `egsde-sample`."""
-    _run("sample", lambda: __import__("egsde.sample", fromlist=["sample"]).sample)
+    """`python sample.py`."""
+    _run("sample", sys.argv[1:])
 
 
 def evaluate() -> None:
-    """`python evaluate.py`, `egsde-evaluate`."""
-    _run("evaluate", lambda: __import__("egsde.evaluate", fromlist=["evaluate"]).evaluate)
+    """`python evaluate.py`."""
+    _run("evaluate", sys.argv[1:])
 
 
-def _run(name: str, load: Callable[[], Callable[[DictConfig], Any]]) -> None:
-    composed = False
+def _run(name: str, arguments: list[str]) -> None:
+    arguments = [_plain(argument) for argument in arguments]
+    overrides = [argument for argument in arguments if _overrides(argument)]
+    if {"--help", "-h"} & set(arguments):
+        arguments = _help(name, arguments)
+        if not arguments:
+            return
+    started, composed = sys.argv, False
 
     def job(cfg: DictConfig) -> Any:
         nonlocal composed
         composed = True
+        sys.argv = started  # Lightning starts the other processes of a run by it
         try:
-            value = load()(cfg)
+            value = getattr(import_module(PROGRAMS[name]), name)(cfg)
         except Exception as error:
             if (message := readable(error)) is None:
                 raise
@@ -59,12 +94,46 @@ def _run(name: str, load: Callable[[], Callable[[DictConfig], Any]]) -> None:
             Path(os.environ[RESULT]).write_text(json.dumps(value))
         return value
 
+    sys.argv = [started[0], *arguments]
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
     except SystemExit as stop:
         if stop.code == 1 and not composed:
-            _suggest(name, sys.argv[1:])
+            _suggest(name, overrides)
         raise
+    finally:
+        sys.argv = started
+
+
+def _plain(argument: str) -> str:
+    """An override under its proper name: dataset=folder is data=folder."""
+    name = re.match(r"[+~]*([A-Za-z_]+)(?=[=./@]|$)", argument)
+    if name is None or name[1] not in ALIASES:
+        return argument
+    return argument.replace(name[1], ALIASES[name[1]], 1)
+
+
+def _overrides(argument: str) -> bool:
+    """Whether an argument is an override, not an option of Hydra or the value of one."""
+    return not argument.startswith("-") and ("=" in argument or argument.startswith("~"))
+
+
+def _searched(arguments: list[str]) -> list[str]:
+    """--config-dir DIR as an override, where it is given."""
+    for name, folder in pairwise(arguments):
+        if name in ("--config-dir", "-cd"):
+            return [f"hydra.searchpath=[file://{Path(folder).absolute()}]"]
+    return []
+
+
+def _help(name: str, arguments: list[str]) -> list[str]:
+    """Print the program's help; where it cannot be composed, what to ask Hydra that tells why."""
+    others = [argument for argument in arguments if argument not in ("--help", "-h")]
+    try:
+        print(manual(name, [*_searched(others), *filter(_overrides, others)]))
+    except (HydraException, OmegaConfBaseException):
+        return [*others, "--cfg", "job"]
+    return []
 
 
 def readable(error: BaseException) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader
@@ -66,7 +66,9 @@ def sample(cfg: DictConfig) -> float | None:
         "weights": {name: sha256_of(net) for name, net in module.networks.items()},
     }
     _refuse_other_run(out / "run.json", record)
-    metrics = instantiate(cfg.metrics) if cfg.get("metrics") else None
+    if data.single:
+        rank_zero_only(print)("one image: nothing to compare with, so metrics are left out")
+    metrics = instantiate(cfg.metrics) if cfg.get("metrics") and not data.single else None
     callback = Translate(out, cfg.seed, cfg.split, metrics, columns=cfg.columns)
     loggers = [instantiate(node) for node in cfg.logger.values()]
     with closing(loggers):
@@ -161,7 +163,8 @@ def _write(out: Path, report: Report) -> None:
             writer.writerows(report.per_image)
     for name, value in report.metrics.items():
         print(f"{name:12s} {value:.4f}")
-    print(f"{report.n} images in {out}; look at {out / 'grid.png'}")
+    images = "1 image" if report.n == 1 else f"{report.n} images"
+    print(f"{images} in {out / 'images'}; look at {out / 'grid.png'}")
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from a file may only name classes of this package.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from egsde.scores import Extractor, ScoreModel
 from egsde.sde import SDE
 
 PACKAGE = Path(__file__).parent
+FETCHED = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "egsde" / "networks"
 OPTIONS = {  # what opens each kind of file
     "score": "score=trained",
     "conditional": "score=conditional",
@@ -35,15 +37,16 @@ OPTIONS = {  # what opens each kind of file
 
 
 def find(weights: str | Path | None, hint: str) -> Path:
-    """The file: as given, else inside the package (`demo/...`); FileNotFoundError names both."""
+    """The file: as given, else inside the package (`demo/...`) or among the files fetched from
+    elsewhere; FileNotFoundError says where it was looked for."""
     if weights is None:
         raise ValueError(f"no weights are given; add {hint}=PATH")
     path = Path(weights).expanduser()
-    for candidate in (path, PACKAGE / path):
+    for candidate in (path, PACKAGE / path, FETCHED / path):
         if candidate.is_file():
             return candidate
     raise FileNotFoundError(
-        f"no weights at {path.absolute()}; give a file that exists: {hint}=PATH"
+        f"no weights at {path.absolute()} or in {FETCHED}; give a file that exists: {hint}=PATH"
     )
 
 

@@ -15,6 +15,7 @@ from torch.utils.data import Subset as SubsetOfDataset
 from egsde.data.domains import Images, Store, Subset, spread
 from egsde.data.low_resolution import LowResolution
 from egsde.data.masks import masks
+from egsde.data.one import is_picture, one_picture
 from egsde.data.restorations import Restorations
 from egsde.data.shards import Batches, ResumableLoader, shard
 from egsde.data.views import VIEWS, Conditions, Pictures, Translations, View, in_order, pair
@@ -30,6 +31,8 @@ class UnpairedData(LightningDataModule):
     with label 0 the source, then `extra`, the target last, "both" dict(x, y, id, id_y), "paired"
     dict(id, x, y). Images are float32 (B, 3, size, size) in [-1, 1]. degradation: translations
     are images of the target, degraded, with the clean ones as their truth.
+    `single`: what is translated is one image file, given as the source (or, with a degradation,
+    as the target); it is in every split.
     Training order and flips depend on (seed, epoch, batch, rank) only. Use it with
     Trainer(use_distributed_sampler=False): it deals the images out itself and never pads.
     """
@@ -75,10 +78,11 @@ class UnpairedData(LightningDataModule):
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
         self.num_workers = min(num_workers, os.cpu_count() or 1)
         self.limit, self.train_limit = limit, train_limit
-        self.degradation = degradation
+        self.degradation, self.fit = degradation, described.get("fit", "crop")
+        self.single = is_picture(source if degradation is None else target)
         self.beside: dict[str, Conditions] = {}
         if mask:
-            self.beside["mask"] = masks(mask, size, described.get("fit", "crop"))
+            self.beside["mask"] = masks(mask, size, self.fit)
         if low:
             self.beside["low"] = LowResolution(low, size)
         self.opened: dict[tuple[str, str], Images] = {}
@@ -96,7 +100,11 @@ class UnpairedData(LightningDataModule):
     def images(self, domain: str, split: str) -> Images:
         """Pictures of a domain by its name, opened once."""
         if (domain, split) not in self.opened:
-            self.opened[domain, split] = self.store.images(domain, split, self.size)
+            self.opened[domain, split] = (
+                one_picture(domain, self.size, self.fit)
+                if is_picture(domain)
+                else self.store.images(domain, split, self.size)
+            )
         return self.opened[domain, split]
 
     def domain(self, which: str, split: str) -> Pictures:
@@ -165,7 +173,7 @@ class UnpairedData(LightningDataModule):
             return SubsetOfDataset(restorations, spread(len(images.ids), self.limit))
         source = self.images(self.source, split)
         truth: Images | None = None
-        if self.store.paired:
+        if self.store.paired and not self.single:
             source, truth = pair(source, self.images(self.target, split))
         every = Translations(source, truth, self.beside)
         chosen = spread(len(every), self.limit)

@@ -67,8 +67,9 @@ class SubprocessLauncher(Launcher):
         result.unlink(missing_ok=True)
         environment = {k: v for k, v in os.environ.items() if k not in OF_A_JOB}
         quoted = str(out).replace("\\", "\\\\").replace("'", "\\'")
+        command = [sys.executable, "-m", "egsde", str(self.config.hydra.job.config_name), *task]
         code = subprocess.run(
-            [*program(), *task, *self._passed_on(), f"hydra.run.dir='{quoted}'", "hydra.mode=RUN"],
+            [*command, *self._passed_on(), f"hydra.run.dir='{quoted}'", "hydra.mode=RUN"],
             env=environment | {RESULT: str(result)},
         ).returncode
         returned = JobReturn(overrides=task, cfg=cfg, working_dir=str(out))
@@ -92,11 +93,3 @@ class SubprocessLauncher(Launcher):
             if override.lstrip("+~").replace("/", ".").split("=")[0].split(".")[1]
             not in OF_THE_SWEEP
         ]
-
-
-def program() -> list[str]:
-    """The command that started this process, without its arguments."""
-    spec = sys.modules["__main__"].__spec__
-    if spec is not None:
-        return [sys.executable, "-m", spec.name]
-    return [sys.executable, os.path.abspath(sys.argv[0])]

@@ -1,0 +1,6 @@
+"""`python -m egsde train`, the same as `egsde train`."""
+
+from egsde.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What people start: the command lines, and the same from Python."""

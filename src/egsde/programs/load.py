@@ -1,0 +1,176 @@
+"""`egsde.load`: a translator from the demo, a run, weights files or a published network's card.
+
+The configuration is the command line's: what `python sample.py OVERRIDES` would build.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf, open_dict
+from PIL import Image
+from torch import Tensor
+
+from egsde.callbacks.pictures import to_uint8
+from egsde.data.images import decode, square, to_rgb
+from egsde.noise import Noise
+from egsde.programs.cards import CARDS
+from egsde.programs.settings import CONF
+from egsde.sample import build_translator
+from egsde.translators import Translator, networks_of
+from egsde.weights import find, read_config
+
+# kind of a weights file: what translates with it, and its place in the configuration
+ALONE = {
+    "score": ("translator=sdedit", "energy=none", "score=trained"),
+    "conditional": ("translator=paired", "score=conditional"),
+    "cycle": ("translator=paired", "score=cycle"),
+}
+
+
+@dataclass(frozen=True)
+class PictureTranslator:
+    """A translator that takes pictures as they come, and the size that its networks are made for.
+
+    seed: with the picture's name it keys the noise, so the same picture gives the same result
+    here, on the command line, alone and in a batch.
+    """
+
+    translator: Translator
+    size: int
+    config: dict[str, Any]
+    seed: int = 0
+
+    def translate(self, picture: str | Path | Image.Image | Tensor, *names: str) -> Any:
+        """The translation of a file, a PIL image or a tensor; a PIL image for a file, else the
+        kind that was given.
+
+        Files and PIL images are cut to a centred square of `size`. A tensor (3, H, W) or
+        (B, 3, H, W) is taken as it is: uint8, or floats in [-1, 1]. names: the pictures' names,
+        which key the noise; by default a file's name, else "0", "1", ...
+        """
+        if isinstance(picture, Tensor):
+            return self._tensor(picture, names)
+        if isinstance(picture, Image.Image):
+            image = to_rgb(picture)
+        else:
+            path = Path(picture).expanduser()
+            image, names = decode(path.read_bytes()), names or (path.name,)
+        x = torch.from_numpy(square(image, self.size).copy()).permute(2, 0, 1)
+        return Image.fromarray(self._tensor(x, names).permute(1, 2, 0).contiguous().numpy())
+
+    def to(self, device: str | torch.device) -> PictureTranslator:
+        """The same on another device; the networks move."""
+        for network in networks_of(self.translator).values():
+            network.to(device)
+        return self
+
+    def _tensor(self, x: Tensor, names: Sequence[str]) -> Tensor:
+        whole = x if x.is_floating_point() else x.to(torch.float32).div(127.5).sub(1.0)
+        batch = whole if x.ndim == 4 else whole[None]  # (B, 3, H, W)
+        if batch.ndim != 4 or batch.shape[1] != 3:
+            raise ValueError(
+                f"an image is a tensor (3, H, W) or (B, 3, H, W), got {tuple(x.shape)}; "
+                "translate also takes a file's path and a PIL image"
+            )
+        ids = list(names) or [str(i) for i in range(len(batch))]
+        networks = list(networks_of(self.translator).values())
+        device = next(networks[0].parameters()).device if networks else batch.device
+        y = self.translator(batch.to(device), Noise(self.seed, ids)).to(x.device)
+        y = y.clamp(-1, 1).to(x.dtype) if x.is_floating_point() else to_uint8(y)
+        return y if x.ndim == 4 else y[0]
+
+
+def load(
+    what: str | Path,
+    *overrides: str,
+    extractor: str | Path | None = None,
+    source_score: str | Path | None = None,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+) -> PictureTranslator:
+    """A translator ready for pictures.
+
+    what: "demo"; a folder of sample.py or of train.py; a weights.safetensors of train.py; or the
+    name of a card (`egsde.cards`). extractor: a classifier, as a file or a card; with it a plain
+    score guides as EGSDE, without it as SDEdit. source_score: for translators with two scores.
+    overrides: settings as on the command line, "t_start=0.4". ValueError or FileNotFoundError say
+    what is missing.
+    """
+    given = [*_part("extractor", extractor), *_part("source_score", source_score), *overrides]
+    path = Path(what).expanduser()
+    if str(what) == "demo":
+        cfg = _composed(given)
+    elif str(what) in CARDS:
+        cfg = _of_card(str(what), given, guided=extractor is not None)
+    elif (path / "run.json").is_file():
+        cfg = OmegaConf.create(json.loads((path / "run.json").read_text())["config"])
+        cfg = OmegaConf.merge(cfg, OmegaConf.from_dotlist(given))  # type: ignore[assignment]
+    elif (path / "weights.safetensors").is_file():
+        cfg = _of_file(path / "weights.safetensors", given, guided=extractor is not None)
+    elif path.is_file():
+        cfg = _of_file(path, given, guided=extractor is not None)
+    else:
+        raise ValueError(
+            f"nothing to load at {path.absolute()}: give demo, a folder of train.py or sample.py, "
+            f"a weights.safetensors, or one of the cards {', '.join(CARDS)}"
+        )
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    size = int(config["data"]["size"])
+    return PictureTranslator(build_translator(cfg), size, config, seed).to(device)
+
+
+def _composed(overrides: Sequence[str]) -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("sample", list(overrides))
+
+
+def _part(name: str, given: str | Path | None) -> list[str]:
+    """The overrides of a second network."""
+    if given is None:
+        return []
+    if str(given) in CARDS:
+        card = CARDS[str(given)]
+        if card.part != name:
+            raise ValueError(f"{card.name} is a {card.part}; load it as such, not as {name}=")
+        return card.overrides()
+    path = Path(given).expanduser()
+    file = path / "weights.safetensors" if path.is_dir() else path
+    chosen = ["extractor=trained"] if name == "extractor" else []
+    return [*chosen, f"{name}.weights='{find(file, name)}'"]
+
+
+def _of_card(name: str, given: list[str], guided: bool) -> DictConfig:
+    card = CARDS[name]
+    if card.part != "score":
+        raise ValueError(
+            f"{name} is an extractor, which translates nothing by itself; "
+            f'load a score with it: egsde.load("afhq_dog", extractor="{name}")'
+        )
+    plain = [] if guided else ["translator=sdedit", "energy=none"]
+    size = ["data=folder", "data.source=source", "data.target=target", "data.size=256"]
+    return _composed(["experiment=none", *size, *plain, *card.overrides(), *given])
+
+
+def _of_file(path: Path, given: list[str], guided: bool) -> DictConfig:
+    inside = read_config(path)
+    kind = inside["kind"]
+    if kind not in ALONE:
+        raise ValueError(
+            f"{path} holds a {kind}, which translates nothing by itself; "
+            "load a score and give it as extractor="
+        )
+    chosen = ["score=trained"] if guided and kind == "score" else list(ALONE[kind])
+    size = inside["network"].get("image_size")
+    data = ["data=folder", "data.source=source", "data.target=target"]
+    sized = [f"data.size={size}"] if size is not None else []
+    cfg = _composed(["experiment=none", *data, *sized, *chosen, f"score.weights='{path}'", *given])
+    with open_dict(cfg):
+        cfg.sde = inside["sde"]
+    return cfg
