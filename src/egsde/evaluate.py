@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from egsde.data.domains import spread
 from egsde.data.shards import shard
 from egsde.networks import sha256_of
 from egsde.noise import Noise
+from egsde.records import claim, write_json
 from egsde.run import closing, prepare, versions
 from egsde.translators import networks_of
 
@@ -110,6 +110,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
 def evaluate(cfg: DictConfig) -> float | None:
     """Bits per dimension of `cfg.split` of one domain; returns `cfg.objective`, for sweeps."""
     out, config = prepare(cfg)
+    claim(out, "evaluate.py")
     seed_everything(cfg.seed, workers=True, verbose=False)
     module = Evaluation(
         instantiate(cfg.likelihood),
@@ -130,7 +131,12 @@ def evaluate(cfg: DictConfig) -> float | None:
         )
         if trainer.is_global_zero:
             weights = {name: sha256_of(net) for name, net in module.networks.items()}
-            record = {"config": config, "versions": versions(), "weights": weights}
+            record = {
+                "program": "evaluate.py",
+                "config": config,
+                "versions": versions(),
+                "weights": weights,
+            }
             write_json(out / "run.json", record)
         trainer.test(module, verbose=False)
         means = summary(module.rows)
@@ -154,7 +160,3 @@ def write(out: Path, rows: list[dict[str, Any]], means: dict[str, float], second
     for name, value in means.items():
         print(f"{name:14s} {value:.4f}")
     print(f"{len(rows)} images; each one's numbers are in {out / 'images.csv'}")
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n")

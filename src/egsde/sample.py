@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,13 +17,12 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from egsde.callbacks import Report, Translate
+from egsde.data import output_name
 from egsde.networks import sha256_of
+from egsde.records import claim, foreign, recipe, refuse_other_images, write_json
 from egsde.run import closing, prepare, versions
 from egsde.translators import Translator, networks_of
 
-# What may differ between a run and its continuation: it changes no image.
-FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", "data.limit",
-        "data.batch_size", "data.eval_batch_size", "data.num_workers")  # fmt: skip
 NETWORKS = {"score", "source_score", "extractor"}
 READ = {*NETWORKS, "t_start", "factor", "sampler", "energy"}
 
@@ -61,15 +59,19 @@ def sample(cfg: DictConfig) -> float | None:
     translator = build_translator(cfg)
     module = Translation(translator, data)
     record = {
+        "program": "sample.py",
         "config": config,
         "versions": versions(),
         "weights": {name: sha256_of(net) for name, net in module.networks.items()},
     }
-    _refuse_other_run(out / "run.json", record)
+    claim(out, "sample.py")
+    refuse_other_images(out, record)
     if data.single:
         rank_zero_only(print)("one image: nothing to compare with, so metrics are left out")
     metrics = instantiate(cfg.metrics) if cfg.get("metrics") and not data.single else None
-    callback = Translate(out, cfg.seed, cfg.split, metrics, columns=cfg.columns)
+    callback = Translate(
+        out, cfg.seed, cfg.split, metrics, columns=cfg.columns, recipe=recipe(record)
+    )
     loggers = [instantiate(node) for node in cfg.logger.values()]
     with closing(loggers):
         trainer: Trainer = instantiate(
@@ -81,7 +83,8 @@ def sample(cfg: DictConfig) -> float | None:
             enable_checkpointing=False,
         )
         if trainer.is_global_zero:
-            _write_json(out / "run.json", record)
+            write_json(out / "run.json", record)
+            name_foreign(out / "images", data.translatable(cfg.split).ids)
             for logger in loggers:
                 logger.log_hyperparams(config)
         trainer.test(module, verbose=False)
@@ -120,42 +123,25 @@ def without_effect(cfg: DictConfig, overrides: Iterable[str]) -> list[str]:
     return [name for name in names if name in READ - read]
 
 
-def _refuse_other_run(path: Path, record: dict[str, Any]) -> None:
-    if not path.exists():
-        return
-    records = (json.loads(path.read_text()), json.loads(json.dumps(record)))
-    old, new = (_flat({"config": r["config"], "weights": r["weights"]}) for r in records)
-    free = tuple(f"config.{key}" for key in FREE)
-    changed = [
-        key
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
-        and not any(key == f or key.startswith(f + ".") for f in free)
-    ]
-    if changed:
-        shown = "; ".join(f"{k} was {old.get(k)}, is {new.get(k)}" for k in changed[:5])
-        raise ValueError(
-            f"{path.parent} holds images of another run ({shown}); use another out= folder, or the "
-            "same settings to continue it"
+def name_foreign(images: Path, ids: Iterable[str]) -> None:
+    """Warn of files in the image folder that are of none of the split's images."""
+    if found := foreign(images, {output_name(name) for name in ids}):
+        shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
+        rank_zero_warn(
+            f"{len(found)} files in {images} are no translations of this run ({shown}): their "
+            "sources are gone, or they were put there; no number counts them"
         )
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(node, dict):
-        return {prefix: node}
-    items = [_flat(v, f"{prefix}.{k}" if prefix else str(k)) for k, v in node.items()]
-    return {k: v for item in items for k, v in item.items()}
 
 
 def _write(out: Path, report: Report) -> None:
     summary = {
         "n": report.n,
         "nfe": report.nfe,
-        "seconds_per_image": report.seconds / report.translated if report.translated else None,
+        "seconds_per_image": report.seconds_per_image,
         "protocol": report.protocol,
         "metrics": report.metrics,
     }
-    _write_json(out / "metrics.json", summary)
+    write_json(out / "metrics.json", summary)
     if report.per_image:
         with (out / "images.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, list(report.per_image[0]))
@@ -165,9 +151,3 @@ def _write(out: Path, report: Report) -> None:
         print(f"{name:12s} {value:.4f}")
     images = "1 image" if report.n == 1 else f"{report.n} images"
     print(f"{images} in {out / 'images'}; look at {out / 'grid.png'}")
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    temporary.replace(path)

@@ -14,6 +14,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig
 
 from egsde.networks import ADMEncoder, start_from_imagenet, widened
+from egsde.records import claim
 from egsde.run import closing, prepare, save_yaml
 from egsde.weights import find, is_ours, read_checkpoint, read_weights
 
@@ -28,6 +29,7 @@ def train(cfg: DictConfig) -> float | None:
     ValueError where a checkpoint in the run's folder was made with another configuration.
     """
     out, config = prepare(cfg)
+    claim(out, "train.py")
     checkpoint = _checkpoint_to_resume(cfg.resume, out, config)
     seed_everything(cfg.seed, workers=True, verbose=False)
     data = instantiate(cfg.data)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +22,28 @@ def to_uint8(image: Tensor) -> Tensor:
     return ((image + 1) * 127.5).round().clamp(0, 255).to("cpu", torch.uint8)
 
 
-def save_png(image: Tensor, path: Path, nfe: dict[str, int]) -> None:
-    """Write uint8 (3, H, W) so that the file is either complete or not there.
-
-    nfe: the network evaluations that it took, kept in the file's text.
-    """
+def save_png(image: Tensor, path: Path, text: Mapping[str, str]) -> None:
+    """Write uint8 (3, H, W) so that the file is either complete or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    text = PngInfo()
-    text.add_text("nfe", json.dumps(nfe))
+    kept = PngInfo()
+    for key, value in text.items():
+        kept.add_text(key, value)
     pixels = image.permute(1, 2, 0).contiguous().numpy()
-    Image.fromarray(pixels).save(temporary, format="PNG", pnginfo=text)
+    Image.fromarray(pixels).save(temporary, format="PNG", pnginfo=kept)
     temporary.replace(path)
 
 
-def load_png(path: Path) -> tuple[Tensor, dict[str, int] | None]:
-    """What save_png wrote; no evaluations for a file of another program."""
-    with Image.open(path) as file:
-        pixels = torch.from_numpy(np.array(file.convert("RGB"))).permute(2, 0, 1)
-        return pixels, json.loads(file.info.get("nfe", "null"))
+def load_png(path: Path) -> tuple[Tensor, dict[str, Any]] | None:
+    """Pixels and text of a file of save_png; None where it is no whole RGB PNG."""
+    try:
+        with Image.open(path, formats=["PNG"]) as file:
+            if file.mode != "RGB":
+                return None
+            pixels = torch.from_numpy(np.array(file)).permute(2, 0, 1)
+            return pixels, {str(key): value for key, value in file.info.items()}
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
 
 
 def log_image(trainer: Trainer, name: str, picture: Image.Image, step: int) -> None:

@@ -162,20 +162,22 @@ class UnpairedData(LightningDataModule):
             **self.loader_options(),
         )
 
+    def translatable(self, split: str) -> Translations | Restorations:
+        """All images of a split that may be translated."""
+        if self.degradation is not None:
+            return Restorations(self.images(self.target, split), self.degradation, self.seed)
+        source = self.images(self.source, split)
+        truth: Images | None = None
+        if self.store.paired and not self.single:
+            source, truth = pair(source, self.images(self.target, split))
+        return Translations(source, truth, self.beside)
+
     def translations(self, split: str) -> SubsetOfDataset:
         """The images to translate: `limit` of them, evenly spread over the split.
 
         ValueError where one of them lacks a mask or a low-resolution picture.
         """
-        if self.degradation is not None:
-            images = self.images(self.target, split)
-            restorations = Restorations(images, self.degradation, self.seed)
-            return SubsetOfDataset(restorations, spread(len(images.ids), self.limit))
-        source = self.images(self.source, split)
-        truth: Images | None = None
-        if self.store.paired and not self.single:
-            source, truth = pair(source, self.images(self.target, split))
-        every = Translations(source, truth, self.beside)
+        every = self.translatable(split)
         chosen = spread(len(every), self.limit)
         for conditions in self.beside.values():
             conditions.check([every.ids[i] for i in chosen])
