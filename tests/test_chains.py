@@ -110,6 +110,16 @@ def test_level_zero_is_clean_and_every_level_is_trained():
     assert DDPM(jsd_betas()).alpha(f64(1.0)) == 0
 
 
+@pytest.mark.parametrize("sde", [DDPM(), NCSN(), DDPM(linear_betas(10))], ids=repr)
+def test_a_time_between_two_levels_is_no_time_of_a_chain(sde):
+    between = torch.linspace(0, 1, sde.levels + 1, dtype=torch.float64)[3] + 0.4 / sde.levels
+    for asked in (sde.sigma, sde.diffusion, sde.level):
+        with pytest.raises(ValueError, match="lies between two levels of .*sde=vp"):
+            asked(between)
+        asked(sde.snap(between))
+        asked(sde.snap(between).float())  # rounding of single precision is no other time
+
+
 def test_ncsn_levels_of_the_first_paper():
     sde = NCSN(geometric_sigmas(10, 0.01, 1.0))
     level = torch.arange(11, dtype=torch.float64) / 10

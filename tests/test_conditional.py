@@ -52,7 +52,7 @@ def test_condition_first_in_training_and_in_sampling(channels):
         assert model.net.seen[0][:, channels:].abs().max() < 5  # y in noise
     score.net.seen.clear()
     with torch.no_grad():
-        score(y, torch.tensor(0.5), Source(x, VP(), Noise(0, ["a", "b"])))
+        score(y, torch.tensor(0.5, dtype=torch.float64), Source(x, VP(), Noise(0, ["a", "b"])))
     assert torch.equal(score.net.seen[0], torch.cat([x, y], 1))
 
 

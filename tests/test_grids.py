@@ -107,3 +107,15 @@ def test_impossible_starts_are_errors(grid, sde, start, message):
 def test_rho_is_positive():
     with pytest.raises(ValueError, match="rho above 0"):
         Karras(rho=0.0)
+
+
+def test_respaced_visits_the_levels_of_guided_diffusion():
+    """space_timesteps(1000, [count]) for every count: its sums of strides, rounded one by one."""
+    sde = DDPM()
+    for count in range(2, 1001):
+        stride, index, indices = 999 / (count - 1), 0.0, []
+        for _ in range(count):
+            indices.append(round(index))
+            index += stride
+        levels = sde.level(Respaced(count).times(sde, 1.0))
+        assert levels.tolist() == [i + 1 for i in reversed(indices)] + [0], count

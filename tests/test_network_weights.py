@@ -124,7 +124,7 @@ def test_load_errors_name_the_keys():
     with pytest.raises(ValueError, match="unknown options .'num_chanels'.*'num_channels'"):
         load_official("adm", {**config, "num_chanels": 32}, state)
     with pytest.raises(ValueError, match="pool='spatial'"):
-        load_official("dse", {**config, "classifier_pool": "spatial"}, state)
+        load_official("dse", {"image_size": 16, "classifier_pool": "spatial", **SMALL}, state)
 
 
 def test_imagenet_classifier_starts_all_but_the_head():
@@ -137,3 +137,85 @@ def test_imagenet_classifier_starts_all_but_the_head():
     state.pop("middle_block.1.qkv.bias")
     with pytest.raises(ValueError, match="missing keys: middle_block.1.qkv.bias"):
         start_from_imagenet(net, state)
+
+
+@pytest.mark.parametrize("head", ["I2Iout.", "out."])
+def test_adaptive_pooling_is_guided_diffusions(head):
+    """EncoderUNetModel(pool="adaptive"): norm, SiLU, mean over pixels, a 1x1 convolution."""
+    official = torch.nn.Sequential(
+        torch.nn.GroupNorm(32, 64), torch.nn.SiLU(), torch.nn.AdaptiveAvgPool2d((1, 1)),
+        torch.nn.Conv2d(64, 2, 1), torch.nn.Flatten(),
+    )  # fmt: skip
+    trunk = fill(make("dse")).state_dict()
+    state = {k: v for k, v in trunk.items() if not k.startswith("I2Iout.")}
+    state |= {f"{head}{k}": v for k, v in official.state_dict().items()}
+    config = {"image_size": 16, "classifier_width": 32, "classifier_depth": 1,
+              "classifier_attention_resolutions": "8", "classifier_pool": "adaptive",
+              "channel_mult": SMALL["channel_mult"],
+              "num_head_channels": SMALL["num_head_channels"]}  # fmt: skip
+    net = load_official("dse", config, state)
+    x, t = torch.randn(2, 3, 16, 16), torch.tensor([3.0, 700.0])
+    with torch.no_grad():
+        assert torch.allclose(net(x, t), official(net.features(x, t)), atol=1e-6)
+        assert net(x, t).std() > 0
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "model.", "module._orig_mod."])
+@pytest.mark.parametrize("around", [(), ("state_dict",), ("ema",), ("epoch", "model")])
+def test_what_trainers_put_around_weights_is_taken_off(prefix, around, tmp_path):
+    net = make("adm")
+    content = {prefix + k: v for k, v in net.state_dict().items()}
+    if around:
+        content = {around[-1]: content, "step": 3, "optimizer": {"lr": 0.1, "state": {}}}
+    torch.save(content, tmp_path / "net.pt")
+    assert read_weights(tmp_path / "net.pt").keys() == net.state_dict().keys()
+
+
+def test_averaged_weights_come_before_raw_ones(tmp_path):
+    raw, averaged = ({"a": torch.full((2,), v)} for v in (1.0, 2.0))
+    for name in ("ema", "model_ema", "ema_state_dict", "params_ema"):
+        torch.save({"model": raw, name: averaged}, tmp_path / "net.pt")
+        assert torch.equal(read_weights(tmp_path / "net.pt")["a"], averaged["a"])
+
+
+def test_palettes_published_layout_loads():
+    """Network.denoise_fn of Janspiry/Palette, beside the schedule's buffers."""
+    net = make("adm", in_channels=6)
+    state = {f"denoise_fn.{k}".replace("time_embed.", "cond_embed."): v
+             for k, v in net.state_dict().items()}  # fmt: skip
+    state |= {"gammas": torch.rand(10), "posterior_mean_coef1": torch.rand(10)}
+    config = {"image_size": 16, "in_channel": 6, "out_channel": 3, "inner_channel": 32,
+              "channel_mults": [1, 2], "res_blocks": 1, "attn_res": [2],
+              "num_head_channels": 32}  # fmt: skip
+    loaded = load_official("palette", config, state)
+    assert all(torch.equal(v, net.state_dict()[k]) for k, v in loaded.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<!DOCTYPE html><html><title>Google Drive", "is a web page, not weights"),
+        (b"\n  <html lang=en>", "is a web page, not weights"),
+        (b"", "is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "pointer of Git LFS"),
+        (b"PK\x03\x04 and no more", "cut short or damaged"),
+        (b"nothing known", "cut short or damaged"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_what_is_no_weights_file_is_called_what_it_is(content, words, suffix, tmp_path):
+    path = tmp_path / f"net{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=words) as caught:
+        read_weights(path)
+    assert str(path) in str(caught.value) and "weights_only" not in str(caught.value)
+
+
+def test_a_truncated_file_is_named(tmp_path):
+    for suffix in (".pt", ".safetensors"):
+        path = tmp_path / f"net{suffix}"
+        state = {"a": torch.zeros(1000)}
+        torch.save(state, path) if suffix == ".pt" else save_file(state, path)
+        path.write_bytes(path.read_bytes()[:-700])
+        with pytest.raises(ValueError, match=rf"net{suffix} is cut short or damaged"):
+            read_weights(path)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 from typing import Protocol
 
 import torch
@@ -87,7 +89,11 @@ class Quadratic:
 @dataclass(frozen=True)
 class Respaced:
     """Evenly spaced from t_start to the first noisy time, then a step into clean data: the
-    "timestep_respacing" of guided-diffusion (Nichol 2021), whose last step leaves level 1."""
+    "timestep_respacing" of guided-diffusion (Nichol 2021), whose last step leaves level 1.
+
+    A chain's levels are 1 + round(stride + ... + stride), summed and rounded as in its
+    `space_timesteps`, so that networks see the very levels of the official code.
+    """
 
     steps: int = 100
 
@@ -95,7 +101,19 @@ class Respaced:
         _check_steps(self, self.steps)
 
     def times(self, sde: SDE, start: float) -> Tensor:
-        return _snapped(self, self.steps, sde, start, _evenly_in(torch.neg, self, sde, start))
+        if sde.levels is None:
+            place = _evenly_in(torch.neg, self, sde, start)
+        else:
+            place = partial(_respaced, sde.levels, round(start * sde.levels))
+        return _snapped(self, self.steps, sde, start, place)
+
+
+def _respaced(levels: int, first: int, n: int) -> Tensor:
+    """n + 1 falling times of a chain from level `first`; the last is clean data."""
+    stride = (first - 1) / max(n - 1, 1)
+    indices = [round(index) for index in accumulate([stride] * (n - 1), initial=0.0)]
+    noisy = 1 + torch.tensor(indices, dtype=torch.float64)
+    return torch.cat([noisy.flip(0), noisy.new_zeros(1)]) / levels
 
 
 @dataclass(frozen=True)
@@ -150,14 +168,18 @@ def _evenly_in(
     """place(n): times of evenly spaced values of a falling function, then clean data."""
     ends = torch.tensor([start, sde.t_noisy], dtype=torch.float64)
     clean = torch.tensor([sde.t_min], dtype=torch.float64)
+
+    def value(t: Tensor) -> Tensor:  # bisection asks a chain between its levels, too
+        return falling(sde.snap(t))
+
     jumps = int(sde.t_noisy > sde.t_min)  # the step into clean data, where sigma is 0
 
     def place(n: int) -> Tensor:
-        first, last = falling(ends).tolist()
+        first, last = value(ends).tolist()
         if not math.isfinite(first):
             raise ValueError(f"{sde} has no signal at {start}, where {grid} starts; use Uniform")
         values = torch.linspace(first, last, n + 1 - jumps, dtype=torch.float64)
-        times = _invert(falling, values, sde.t_noisy, start)
+        times = _invert(value, values, sde.t_noisy, start)
         return torch.cat([times, clean]) if jumps else times
 
     return place

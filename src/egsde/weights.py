@@ -126,13 +126,14 @@ def _same_process(a: SDE, b: SDE, prediction: Any) -> bool:
         return all(_preserves_variance(sde) for sde in (a, b))
     if a.T != b.T:
         return False
-    t = a.T * torch.linspace(0.05, 1, 20, dtype=torch.float64)
-    values = [(sde.alpha(t), sde.sigma(t), sde.network_time(t)) for sde in (a, b)]
+    inside = a.T * torch.linspace(0.05, 1, 20, dtype=torch.float64)
+    times = ((sde, sde.snap(inside)) for sde in (a, b))
+    values = [(sde.alpha(t), sde.sigma(t), sde.network_time(t)) for sde, t in times]
     return all(torch.allclose(x, y) for x, y in zip(*values, strict=True))
 
 
 def _preserves_variance(sde: SDE) -> bool:
-    t = sde.T * torch.linspace(0.05, 1, 20, dtype=torch.float64)
+    t = sde.snap(sde.T * torch.linspace(0.05, 1, 20, dtype=torch.float64))
     total = sde.alpha(t).square() + sde.sigma(t).square()
     return torch.allclose(total, torch.ones_like(total))
 

@@ -16,7 +16,19 @@ from egsde.networks.layers import (
     downsampling,
     group_norm,
     level_widths,
+    zero,
 )
+
+
+def _attention(side: int, channels: int, head_channels: int, classes: int) -> list[nn.Module]:
+    return [AttentionPool(side, channels, head_channels, classes)]
+
+
+def _adaptive(side: int, channels: int, head_channels: int, classes: int) -> list[nn.Module]:
+    return [nn.AdaptiveAvgPool2d(1), zero(nn.Conv2d(channels, classes, 1)), nn.Flatten()]
+
+
+POOLS = {"attention": _attention, "adaptive": _adaptive}  # names and layers of guided-diffusion
 
 
 class ADMEncoder(nn.Module):
@@ -42,8 +54,11 @@ class ADMEncoder(nn.Module):
         resblock_updown: bool = True,
         use_new_attention_order: bool = False,
         checkpoint: bool = False,
+        pool: str = "attention",
     ) -> None:
         super().__init__()
+        if pool not in POOLS:
+            raise ValueError(f"pool={pool!r} is unknown; use one of {', '.join(POOLS)}")
         self.image_size, self.width, self.num_classes = image_size, width, num_classes
         self.in_channels = in_channels
         widths = level_widths(image_size, width, channel_mult)
@@ -64,11 +79,8 @@ class ADMEncoder(nn.Module):
             in_channels, widths, depth, downsampling(image_size, attention_resolutions)
         )
         side = image_size // 2 ** (len(widths) - 1)
-        self.I2Iout = nn.Sequential(
-            group_norm(widths[-1]),
-            nn.SiLU(),
-            AttentionPool(side, widths[-1], num_head_channels, num_classes),
-        )
+        head = POOLS[pool](side, widths[-1], num_head_channels, num_classes)
+        self.I2Iout = nn.Sequential(group_norm(widths[-1]), nn.SiLU(), *head)
 
     def features(self, x: Tensor, t: Tensor) -> Tensor:
         """The middle block's output, (B, F, H / 2^(levels-1), W / 2^(levels-1))."""

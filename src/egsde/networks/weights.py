@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from egsde.networks.adm_encoder import ADMEncoder
 from egsde.networks.adm_unet import ADMUNet
 from egsde.networks.ddpm_unet import DDPMUNet
+from egsde.networks.files import read_weights, without_prefix
 from egsde.networks.layers import numbers
 
 Config = Mapping[str, Any]
@@ -84,8 +84,6 @@ def _dse(config: Config) -> nn.Module:
             "new_attention_order": "use_new_attention_order",
         },
     )
-    if (pool := options.pop("pool", "attention")) != "attention":
-        raise ValueError(f"pool={pool!r} is not supported; EGSDE's classifiers pool by 'attention'")
     if "model_channels" in config and "attention_resolutions" in config:
         size = config["image_size"]
         factors = numbers(config["attention_resolutions"])
@@ -116,7 +114,8 @@ BUILDERS: Mapping[str, Callable[[Config], nn.Module]] = {
     "dse": _dse,
     "palette": _palette,
 }
-RENAMED = {"palette": {"cond_embed.": "time_embed."}}  # beginnings of names: theirs, ours
+# Beginnings of names: theirs, ours. EGSDE calls the head of guided-diffusion's classifier I2Iout.
+RENAMED = {"palette": {"cond_embed.": "time_embed."}, "dse": {"out.": "I2Iout."}}
 
 
 def load_official(kind: str, config: Config, state_dict: State) -> nn.Module:
@@ -176,11 +175,6 @@ def widened(net: nn.Module, state_dict: State) -> dict[str, Tensor]:
     return state
 
 
-def without_prefix(state_dict: State) -> dict[str, Tensor]:
-    """The same entries without the `module.` that DataParallel puts before each name."""
-    return {key.removeprefix("module."): value for key, value in state_dict.items()}
-
-
 def _check(expected: State, got: State, kind: str) -> None:
     missing = sorted(set(expected) - set(got))
     unexpected = sorted(set(got) - set(expected))
@@ -205,33 +199,6 @@ def _some(names: Iterable[str], most: int = 20) -> str:
     names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return (", ".join(names[:most]) or "none") + more
-
-
-def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """The state dict in a .pt, .pth or .safetensors file, on the CPU, without running its code.
-
-    A training state of ermongroup/ddim, a list [model, optimiser, epoch, step, EMA], yields its
-    last state dict, which is the averaged one where there is one. ValueError for anything else.
-    """
-    path = Path(path)
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    if path.suffix not in (".pt", ".pth"):
-        raise ValueError(f"cannot read weights from {path.name}; use .pt, .pth or .safetensors")
-    content = torch.load(path, weights_only=True, map_location="cpu")
-    parts = content if isinstance(content, (list, tuple)) else [content]
-    states = [part for part in parts if _is_state(part)]
-    if not states:
-        keys = list(content)[:5] if isinstance(content, dict) else type(content).__name__
-        raise ValueError(
-            f"{path.name} holds no state dict (names to tensors) but {keys}; "
-            "save module.state_dict() alone"
-        )
-    return dict(states[-1])
-
-
-def _is_state(part: object) -> bool:
-    return isinstance(part, dict) and bool(part) and all(map(torch.is_tensor, part.values()))
 
 
 def sha256_of(weights: nn.Module | str | Path) -> str:

@@ -61,7 +61,7 @@ class LogNormal:
         below, above = torch.full_like(u, low), torch.full_like(u, sde.T)
         for _ in range(50):  # bisection to float64 accuracy
             middle = (below + above) / 2
-            less = _log_noise(sde, middle) < noise
+            less = _log_noise(sde, sde.snap(middle)) < noise
             below, above = torch.where(less, middle, below), torch.where(less, above, middle)
         return sde.snap((below + above) / 2), torch.ones_like(u)
 

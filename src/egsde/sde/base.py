@@ -33,6 +33,11 @@ class SDE:
         """Smallest time seen in training (score_sde losses.py)."""
         return 1e-5
 
+    @property
+    def levels(self) -> int | None:
+        """How many times a chain has beside clean data; None for a continuous process."""
+        return None
+
     def alpha(self, t: Tensor) -> Tensor:
         """Signal coefficient of x_t = alpha(t) x_0 + sigma(t) eps."""
         raise NotImplementedError

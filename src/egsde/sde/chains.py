@@ -36,8 +36,16 @@ class Chain(SDE):
         return f"{type(self).__name__}({self.levels})"
 
     def level(self, t: Tensor) -> Tensor:
-        """Index 0 .. levels of the nearest level, int64."""
-        return (t * self.levels).round().long()
+        """Index 0 .. levels, int64; ValueError for a time between two levels."""
+        level = (t * self.levels).round()
+        if t.device.type == "cpu" and bool(((t * self.levels - level).abs() > 0.01).any()):
+            far = (t * self.levels - level).abs().argmax()
+            raise ValueError(
+                f"t={float(t.flatten()[far])} lies between two levels of {self}, which are at "
+                f"i / {self.levels}; snap(t) is the nearest, and continuous processes such as "
+                "sde=vp have every time"
+            )
+        return level.long()
 
     def look_up(self, table: Tensor, t: Tensor) -> Tensor:
         """Entries of a table of levels 0 .. levels, in the dtype of t."""

@@ -70,7 +70,8 @@ def time_of(sde: SDE, level: Tensor, t: Tensor, s: Tensor) -> Tensor:
     """The time between t and s whose log-SNR is `level`, to float64 accuracy; a chain's level."""
 
     def gap(time: float) -> float:
-        return float(log_snr(sde, torch.tensor(time, dtype=torch.float64)) - level)
+        asked = sde.snap(torch.tensor(time, dtype=torch.float64))
+        return float(log_snr(sde, asked) - level)
 
     found = brentq(gap, float(t), float(s), xtol=1e-15 * sde.t_noisy, rtol=1e-15)
     return sde.snap(torch.tensor(found, dtype=torch.float64))

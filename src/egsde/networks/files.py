@@ -1,0 +1,98 @@
+"""State dicts in files that others wrote, without what trainers and wrappers put around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+# What wrappers put before names: DataParallel, torch.compile, Lightning, Palette.
+PREFIXES = ("module.", "_orig_mod.", "model.", "denoise_fn.")
+# Where trainers keep the weights, averaged before raw.
+INNER = ("ema", "model_ema", "ema_state_dict", "params_ema", "ema_model",
+         "state_dict", "model", "model_state_dict", "params", "net")  # fmt: skip
+PAGE = (
+    "is a web page, not weights: a download link gave it in their place (Google Drive does for "
+    "large files). Download it in a browser, or with a tool made for that site"
+)
+NO_WEIGHTS = {  # first bytes and what they say
+    b"<!doctype": PAGE,
+    b"<html": PAGE,
+    b"<?xml": PAGE,
+    b"version https://git-lfs": "is a pointer of Git LFS, not the file: run `git lfs pull`",
+}
+DAMAGED = "is cut short or damaged, or holds no weights; download or copy it again"
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The state dict in a .pt, .pth or .safetensors file, on the CPU, without running its code.
+
+    A training state of ermongroup/ddim, a list [model, optimiser, epoch, step, EMA], yields its
+    last state dict, which is the averaged one where there is one. ValueError for anything else.
+    """
+    path = Path(path)
+    if path.suffix not in (".pt", ".pth", ".safetensors"):
+        raise ValueError(f"cannot read weights from {path.name}; use .pt, .pth or .safetensors")
+    content = _loaded(path)
+    state = _state_in(content)
+    if state is None:
+        keys = list(content)[:5] if isinstance(content, dict) else type(content).__name__
+        raise ValueError(
+            f"{path} holds no state dict (names to tensors) but {keys}; save module.state_dict() "
+            "alone"
+        )
+    return without_prefix(state)
+
+
+def _loaded(path: Path) -> Any:
+    """What torch.save or safetensors wrote; ValueError says what the file is instead."""
+    with path.open("rb") as file:
+        head = file.read(256).lstrip()
+    for sign, what in NO_WEIGHTS.items():
+        if head[: len(sign)].lower() == sign:
+            raise ValueError(f"{path} {what}")
+    if not head:
+        raise ValueError(f"{path} is empty; download or copy it again")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except UnpicklingError as error:
+        if "global" not in str(error).lower():
+            raise ValueError(f"{path} {DAMAGED}") from error
+        raise ValueError(
+            f"{path} holds Python objects beside its tensors, which could run code and are not "
+            "opened; whoever made it can save module.state_dict() alone"
+        ) from error
+    except (OSError, RuntimeError, EOFError, SafetensorError) as error:
+        raise ValueError(f"{path} {DAMAGED}") from error
+
+
+def _state_in(content: Any) -> dict[str, Tensor] | None:
+    """The state dict in what a trainer saved, the averaged one where there is one."""
+    if isinstance(content, (list, tuple)):
+        return next((s for part in reversed(content) if (s := _state_in(part))), None)
+    if not isinstance(content, dict) or not content:
+        return None
+    if all(map(torch.is_tensor, content.values())):
+        return content
+    return next((s for name in INNER if (s := _state_in(content.get(name)))), None)
+
+
+def without_prefix(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same entries without what wrappers put before every name (PREFIXES).
+
+    Where `denoise_fn.*` stands beside a schedule, as in Palette's files, that network alone.
+    """
+    state = {k: v for k, v in state_dict.items() if k.startswith("denoise_fn.")}
+    state = state or dict(state_dict)
+    for prefix in PREFIXES:
+        if state and all(key.startswith(prefix) for key in state):
+            return without_prefix({k.removeprefix(prefix): v for k, v in state.items()})
+    return state
