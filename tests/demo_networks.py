@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 
-from egsde.weights import save_weights
+from egsde.container import save_weights
 
 SDE = {"_target_": "egsde.sde.DDPM", "betas": {"_target_": "egsde.sde.linear_betas"}}
 SCORE = {

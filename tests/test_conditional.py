@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from egsde.conditional import ConditionalScore, noised
+from egsde.container import read_config, read_weights
 from egsde.grids import Uniform
 from egsde.methods import paired
 from egsde.modules import ConditionalModule, Constant, Paired
@@ -22,7 +23,7 @@ from egsde.sde import DDPM, VP
 from egsde.solvers import DDIM
 from egsde.source import Source
 from egsde.train import _initialise
-from egsde.weights import load_conditional, load_score, read_config, read_weights
+from egsde.weights import load_conditional, load_score
 from runs import command, composed, rows, trained
 
 

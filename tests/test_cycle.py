@@ -12,6 +12,7 @@ from torch import nn
 
 from demo_networks import write_networks
 from egsde.conditional import ConditionalScore
+from egsde.container import read_weights
 from egsde.filters import LowPass
 from egsde.grids import LogSNR
 from egsde.in_loop import Checkpointed, Detached, Full
@@ -23,7 +24,7 @@ from egsde.sampler import Sampler
 from egsde.sde import DDPM, VP
 from egsde.solvers import DDIM
 from egsde.translators import OnePass
-from egsde.weights import load_cycle, load_score, read_weights
+from egsde.weights import load_cycle, load_score
 from runs import composed, trained
 
 SDE = VP()

@@ -35,7 +35,7 @@ LAYERS = [  # bottom first; reverse names SDE in annotations, sde builds it
         "in_loop",
     },
     {"methods"},
-    {"modules", "data", "metrics", "weights"},
+    {"modules", "data", "metrics", "weights", "blueprints", "names", "container"},
     {"callbacks", "reports"},
 ]  # programs, unlisted, are on top
 RANK = {name: height for height, layer in enumerate(LAYERS) for name in layer}

@@ -9,17 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
-from demo_networks import SDE, write_networks
+from demo_networks import write_networks
 from egsde.cli import CONF
 from egsde.data import Emoji, output_name
 from egsde.sample import build_translator, sample
-from egsde.sde import DDPM
 from egsde.translators import networks_of
-from egsde.weights import load_score, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -138,11 +135,3 @@ def test_a_sum_sees_one_extractor(networks: list[str], tmp_path: Path) -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         translator = build_translator(compose("sample", [*networks, *extra]))
     assert set(networks_of(translator)) == {"score", "extractor"}
-
-
-@pytest.mark.parametrize("target", ["os.system", "egsde.cli.os.getcwd", "egsde.weights.torch.load"])
-def test_a_file_of_weights_runs_nothing_but_the_package(tmp_path: Path, target: str) -> None:
-    config = {"kind": "score", "network": {"_target_": target}, "sde": SDE, "prediction": None}
-    save_weights(tmp_path / "evil.safetensors", {"averaged": torch.nn.Linear(1, 1)}, config)
-    with pytest.raises(ValueError, match="only classes of egsde"):
-        load_score(str(tmp_path / "evil.safetensors"), DDPM())

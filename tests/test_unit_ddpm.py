@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from egsde.conditional import ConditionalScore
+from egsde.container import read_weights
 from egsde.grids import LogSNR, Uniform
 from egsde.methods import unit_ddpm
 from egsde.modules import Constant, UnitDDPMModule
@@ -22,7 +23,7 @@ from egsde.sde import DDPM, VP
 from egsde.side_by_side import Released
 from egsde.solvers import DDIM, Ancestral, DPMSolverPP, HeunSDE
 from egsde.translators import networks_of
-from egsde.weights import load_cycle, read_weights
+from egsde.weights import load_cycle
 from runs import composed, trained
 
 SDE = VP()

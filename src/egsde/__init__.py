@@ -43,7 +43,7 @@ _HOMES = {  # where each name lives; a name without a module after it is a modul
     # files
     "load_score": "weights",
     "load_extractor": "weights",
-    "save_weights": "weights",
+    "save_weights": "container",
     # rooms
     "constraints": "",
     "data": "",

@@ -96,7 +96,11 @@ def _made_with(record: dict[str, Any]) -> dict[str, Any]:
     """What decides about the images, by dotted keys."""
     flat = _flat({key: record.get(key, {}) for key in ("config", "weights")})
     free = tuple(f"config.{key}" for key in FREE)
-    return {k: v for k, v in flat.items() if not any(k == f or k.startswith(f + ".") for f in free)}
+    return {
+        k: v
+        for k, v in flat.items()
+        if not (k.endswith(".allow") or any(k == f or k.startswith(f + ".") for f in free))
+    }
 
 
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:

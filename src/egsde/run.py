@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import platform
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,19 +34,22 @@ KNOWN = (
     ".*GPU available but not used",
     "You called `self.log.*in your .* but have no logger configured",
 )
+ALLOW = re.compile(r"\+{0,2}allow=").match
 PACKAGES = ("torch", "lightning", "torchmetrics", "torch-fidelity", "hydra-core", "numpy", "pillow")
 
 
 def prepare(cfg: DictConfig) -> tuple[Path, dict[str, Any]]:
     """The run's folder, also written into cfg.out, and the configuration as plain values.
 
-    ValueError for a sweep in one process over jobs that start several.
+    ValueError for a sweep in one process over jobs that start several, and where a file allows.
     """
     quiet()
     if HydraConfig.initialized():
         hydra_cfg = HydraConfig.get()
         with open_dict(cfg):
             cfg.out = hydra_cfg.runtime.output_dir
+        if cfg.get("allow") and not any(map(ALLOW, hydra_cfg.overrides.task)):
+            raise ValueError(f"allow={cfg.allow} stands in a file; give it on the command line")
         if hydra_cfg.mode == RunMode.MULTIRUN and _several(cfg.trainer):
             raise ValueError(
                 "a sweep cannot start several processes a job from its own process; add "

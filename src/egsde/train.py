@@ -13,10 +13,12 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig
 
+from egsde.blueprints import described
+from egsde.container import find, is_ours, read_weights
 from egsde.networks import ADMEncoder, start_from_imagenet, widened
 from egsde.records import claim
 from egsde.run import closing, prepare, save_yaml
-from egsde.weights import find, is_ours, read_checkpoint, read_weights
+from egsde.weights import read_checkpoint
 
 # What a resumed run must share with the run before, and what of the data may differ.
 KEPT = ("kind", "network", "sde", "prediction", "module", "data", "seed")
@@ -29,6 +31,7 @@ def train(cfg: DictConfig) -> float | None:
     ValueError where a checkpoint in the run's folder was made with another configuration.
     """
     out, config = prepare(cfg)
+    described(config, cfg.allow)  # now, not when the weights are written
     claim(out, "train.py")
     checkpoint = _checkpoint_to_resume(cfg.resume, out, config)
     seed_everything(cfg.seed, workers=True, verbose=False)
@@ -39,7 +42,7 @@ def train(cfg: DictConfig) -> float | None:
         _initialise(module, cfg.init_weights)
     loggers = [instantiate(node) for node in cfg.logger.values()]
     callbacks = {k: instantiate(node) for k, node in cfg.callbacks.items() if node is not None}
-    callbacks["export"].config = config
+    callbacks["export"].config, callbacks["export"].allow = config, cfg.allow
     with closing(loggers):
         trainer: Trainer = instantiate(
             cfg.trainer, logger=loggers, callbacks=list(callbacks.values()), default_root_dir=out

@@ -9,7 +9,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from egsde.weights import save_weights
+from egsde.container import save_weights
 
 RECORDED = ("kind", "network", "sde", "prediction", "data", "seed")
 
@@ -22,6 +22,7 @@ class Export(Callback):
     ) -> None:
         self.out, self.half, self.use = Path(out), half, use
         self.config: dict[str, Any] = {}  # plain and resolved; set by the entry point
+        self.allow: Sequence[str] = ()  # so, too
 
     def on_save_checkpoint(
         self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]
@@ -55,4 +56,4 @@ class Export(Callback):
         everything = {"averaged": modules.ema.net, "raw": modules.network}
         trained = {key: self.config[key] for key in RECORDED} | {"steps": trainer.global_step}
         networks = {name: everything[name] for name in self.use}
-        save_weights(self.out / "weights.safetensors", networks, trained, self.half)
+        save_weights(self.out / "weights.safetensors", networks, trained, self.half, self.allow)

@@ -17,14 +17,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from PIL import Image
 from torch import Tensor
 
+from egsde import blueprints
 from egsde.callbacks.pictures import to_uint8
+from egsde.container import find, read_config
 from egsde.data.images import decode, square, to_rgb
 from egsde.noise import Noise
 from egsde.programs.cards import CARDS
 from egsde.programs.settings import CONF
 from egsde.sample import build_translator
 from egsde.translators import Translator, networks_of
-from egsde.weights import find, read_config
 
 # kind of a weights file: what translates with it, and its place in the configuration
 ALONE = {
@@ -172,5 +173,5 @@ def _of_file(path: Path, given: list[str], guided: bool) -> DictConfig:
     sized = [f"data.size={size}"] if size is not None else []
     cfg = _composed(["experiment=none", *data, *sized, *chosen, f"score.weights='{path}'", *given])
     with open_dict(cfg):
-        cfg.sde = inside["sde"]
+        cfg.sde = blueprints.configuration(inside["sde"], "sde")
     return cfg

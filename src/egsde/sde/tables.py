@@ -38,6 +38,8 @@ def warmup_betas(
     levels: int = 1000, start: float = 1e-4, end: float = 0.02, share: float = 0.1
 ) -> Tensor:
     """Evenly spaced for the first int(share levels), then `end` (Ho 2020's code: warmup10)."""
+    if not 0 <= share <= 1:
+        raise ValueError(f"warmup_betas needs a share of the levels in [0, 1], got {share}")
     betas, rising = const_betas(levels, end), int(levels * share)
     betas[:rising] = linear_betas(rising, start, end)
     return betas
