@@ -8,6 +8,15 @@ os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start, too
 
 import egsde  # noqa: E402, F401, I001  (first: it prepares the import of torchvision)
+import pytest  # noqa: E402
 import torch  # noqa: E402
+from hydra.core.hydra_config import HydraConfig  # noqa: E402
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_hydra_left():
+    """A program that a test has run leaves its configuration behind, which the next would take."""
+    yield
+    HydraConfig.instance().cfg = None
