@@ -60,7 +60,8 @@ def configuration() -> Iterator[str]:
     takers = {program: set(groups_of(program)) for program in PROGRAMS}
     for group, purpose in purposes().items():
         programs = [name for name in PROGRAMS if group in takers[name]]
-        yield f"\n## {group}\n\n{purpose[0].upper()}{purpose[1:]}. Taken by {', '.join(programs)}.\n"
+        said = f"{purpose[0].upper()}{purpose[1:]}. Taken by {', '.join(programs)}."
+        yield f"\n## {group}\n\n{said}\n"
         yield "| option | setting | default | meaning |\n|---|---|---|---|"
         for place in [CONF / group, *sorted(CONF.glob(f"programs/*/{group}"))]:
             names = options(group) if place == CONF / group else None
@@ -110,5 +111,7 @@ def face() -> Iterator[str]:
     yield "# import egsde\n"
     for name in egsde.__all__:
         home = egsde._HOMES[name]
-        yield f"- [`egsde.{name}`][egsde.{home}.{name}]" if home else f"- [`egsde.{name}`]({name}.md)"
+        yield (
+            f"- [`egsde.{name}`][egsde.{home}.{name}]" if home else f"- [`egsde.{name}`]({name}.md)"
+        )
     yield "\n::: egsde.programs.load\n\n::: egsde.programs.cards\n"

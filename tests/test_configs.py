@@ -24,7 +24,7 @@ EVALUATE = ("sde", "data", "trainer", "logger", "score", "likelihood")
 
 
 def options(group: str) -> list[str]:
-    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+    return sorted(f.stem for f in (CONF / group).glob("*.yaml") if not f.stem.startswith("_"))
 
 
 def rows(groups: tuple[str, ...]) -> list[list[str]]:
@@ -36,7 +36,16 @@ def rows(groups: tuple[str, ...]) -> list[list[str]]:
 
 def test_no_group_is_left_out():
     groups = {file.parent.name for file in CONF.glob("*/*.yaml")}
-    assert groups == {*TRAIN, *SCORE, *SAMPLE, *EVALUATE, *CYCLE, "experiment", "hparams_search"}
+    assert groups == {
+        *TRAIN,
+        *SCORE,
+        *SAMPLE,
+        *EVALUATE,
+        *CYCLE,
+        "experiment",
+        "hparams_search",
+        "demo",
+    }
 
 
 @pytest.mark.parametrize("overrides", rows(TRAIN), ids=" ".join)

@@ -13,6 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 import egsde.energies
+from egsde.cli import plain
 from egsde.noise import Noise
 from egsde.sde import DDPM
 from egsde.source import Source
@@ -20,7 +21,8 @@ from folders import CONF
 
 ROOT = CONF.parent
 README = (ROOT / "README.md").read_text()
-COMMAND = re.compile(r"python (train|sample|evaluate)\.py((?: .*)?)")
+COMMAND = re.compile(r"(?:python |egsde )(train|sample|evaluate)(?:\.py)?((?: .*)?)")
+PAGES = sorted(path for path in (ROOT / "docs").glob("*.md"))
 
 
 def commands(text: str) -> list[tuple[str, tuple[str, ...]]]:
@@ -28,7 +30,7 @@ def commands(text: str) -> list[tuple[str, tuple[str, ...]]]:
     found = []
     for match in COMMAND.finditer(re.sub(r"\\\n\s*", "", text)):
         line = re.split(r"\s{2,}|`|\)", match[2])[0]
-        words = [word for word in shlex.split(line) if word != "-m"]
+        words = [plain(word) for word in shlex.split(line) if word != "-m"]
         if "-m" in line.split():
             words = [word.split(",")[0] for word in words]
         if not any(word.startswith("--") for word in words):
@@ -40,7 +42,8 @@ def told() -> list[tuple[str, tuple[str, ...]]]:
     """Those of the documents and of the comments in conf, each once; the extension's has a test."""
     documents = [
         README,
-        *((ROOT / name).read_text() for name in ("CONTRIBUTING.md", "docs/results.md")),
+        (ROOT / "CONTRIBUTING.md").read_text(),
+        *(path.read_text() for path in PAGES),
     ]
     for path in sorted(CONF.rglob("*.yaml")):
         lines = path.read_text().splitlines()
@@ -101,8 +104,8 @@ def test_extension_example_runs(tmp_path, monkeypatch):
 
 def measured() -> list[tuple[str, str]]:
     """(program, arguments) of each benchmark that the documents tell people to run."""
-    names = ("README.md", "docs/results.md", "benchmarks/README.md")
-    text = re.sub(r"\\?\n\s*", " ", "\n".join((ROOT / name).read_text() for name in names))
+    paths = [ROOT / "README.md", ROOT / "benchmarks/README.md", *PAGES]
+    text = re.sub(r"\\?\n\s*", " ", "\n".join(path.read_text() for path in paths))
     return re.findall(r"python benchmarks/(\w+)\.py((?: [^`\n]*?)?)(?=`| python|$)", text)
 
 

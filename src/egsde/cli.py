@@ -70,7 +70,7 @@ def evaluate() -> None:
 
 
 def _run(name: str, arguments: list[str]) -> None:
-    arguments = [_plain(argument) for argument in arguments]
+    arguments = [plain(argument) for argument in arguments]
     overrides = [argument for argument in arguments if _overrides(argument)]
     if {"--help", "-h"} & set(arguments):
         arguments = _help(name, arguments)
@@ -105,7 +105,7 @@ def _run(name: str, arguments: list[str]) -> None:
         sys.argv = started
 
 
-def _plain(argument: str) -> str:
+def plain(argument: str) -> str:
     """An override under its proper name: dataset=folder is data=folder."""
     name = re.match(r"[+~]*([A-Za-z_]+)(?=[=./@]|$)", argument)
     if name is None or name[1] not in ALIASES:

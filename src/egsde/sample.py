@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from egsde.callbacks import Report, Translate
 from egsde.data import output_name
 from egsde.networks import sha256_of
+from egsde.programs.settings import options
 from egsde.records import claim, foreign, recipe, refuse_other_images, write_json
 from egsde.run import closing, prepare, versions
 from egsde.translators import Translator, networks_of
@@ -53,6 +54,8 @@ def sample(cfg: DictConfig) -> float | None:
             f"{' and '.join(names)}: no effect, the translator does not read it; its own settings "
             "are those of conf/translator"
         )
+    if told := _own_settings(cfg):
+        rank_zero_only(print)(told)
     out, config = prepare(cfg)
     seed_everything(cfg.seed, workers=True, verbose=False)
     data = instantiate(cfg.data)
@@ -121,6 +124,22 @@ def without_effect(cfg: DictConfig, overrides: Iterable[str]) -> list[str]:
     names = dict.fromkeys(re.split(r"[=./@]", o.lstrip("+~"))[0] for o in overrides)
     read = referred(cfg, "translator") | referred(cfg, "metrics")
     return [name for name in names if name in READ - read]
+
+
+def _own_settings(cfg: DictConfig) -> str | None:
+    """What to say where neither an experiment nor the data set brings settings of its own."""
+    if not HydraConfig.initialized() or "t_start" not in referred(cfg, "translator"):
+        return None
+    if HydraConfig.get().runtime.choices.get("experiment") in options("experiment", "sample"):
+        return None
+    said = f"t_start={cfg.t_start}"
+    if "energy" in referred(cfg, "translator") and "weights" in cfg.energy:
+        weights = ", ".join(f"{name} {value}" for name, value in cfg.energy.weights.items())
+        said += f", weights {weights}, low pass factor={cfg.factor}"
+    return (
+        f"settings of the paper, scaled to {cfg.data.size} px: {said}; what suits these images and "
+        "networks is found as docs/choosing.md says"
+    )
 
 
 def name_foreign(images: Path, ids: Iterable[str]) -> None:

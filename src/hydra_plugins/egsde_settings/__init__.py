@@ -1,0 +1,30 @@
+"""What the files of conf compute: where they lie, and what follows from an image's size.
+
+Hydra imports its plugins before it composes anything, so programs, tests and notebooks have them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from egsde.programs.settings import CONF
+
+
+def eighth(size: int) -> int:
+    """The low pass that leaves 8x8 cells, as the paper's 32 does at 256 px: of the numbers that
+    divide the size, the nearest to an eighth of it."""
+    side = int(size)
+    return min((n for n in range(1, side + 1) if side % n == 0), key=lambda n: abs(8 * n - side))
+
+
+def by_size(size: int, small: Any, large: Any) -> Any:
+    """`small` below 128 px, `large` from there."""
+    chosen = small if int(size) < 128 else large
+    return OmegaConf.create(chosen) if isinstance(chosen, list) else chosen
+
+
+OmegaConf.register_new_resolver("conf", lambda: str(CONF), replace=True)
+OmegaConf.register_new_resolver("eighth", eighth, replace=True)
+OmegaConf.register_new_resolver("by_size", by_size, replace=True)
