@@ -132,7 +132,7 @@ def _own_settings(cfg: DictConfig) -> str | None:
         return None
     if HydraConfig.get().runtime.choices.get("experiment") in options("experiment", "sample"):
         return None
-    said = f"t_start={cfg.t_start}"
+    said = f"t_start={cfg.translator.t_start}"
     if "energy" in referred(cfg, "translator") and "weights" in cfg.energy:
         weights = ", ".join(f"{name} {value}" for name, value in cfg.energy.weights.items())
         said += f", weights {weights}, low pass factor={cfg.factor}"
