@@ -1,6 +1,6 @@
 """Translate images and measure the result: `python sample.py --help`."""
 
-from egsde.cli import sample
+from egsde.programs.cli import sample
 
 if __name__ == "__main__":
     sample()

@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 from hydra import compose, initialize_config_dir
 from translation import Runs, measure_all, stack_grids, write_csv, write_table
 
-from egsde.cli import CONF
+from egsde.programs.cli import CONF
 
 STARTS = (0.3, 0.4, 0.5, 0.6, 0.7)
 FACTORS = (0, 0.5, 1, 2, 4)  # of the experiment's weights

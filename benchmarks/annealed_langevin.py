@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from egsde.grids import Uniform
 from egsde.noise import Noise
-from egsde.sampler import Sampler
+from egsde.sampling.grids import Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.sde import NCSN, SDE, geometric_sigmas
 from egsde.solvers import AnnealedLangevin, PredictorCorrector
 

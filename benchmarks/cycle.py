@@ -28,19 +28,19 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from egsde.conditional import ConditionalScore
 from egsde.data.toy import moons
-from egsde.grids import LogSNR, Uniform
-from egsde.in_loop import Full
-from egsde.in_loop.memory import LiveBytes
 from egsde.methods import ddib, paired
-from egsde.modules import Constant, Coupling, CycleModule, InLoop, Replay, ScoreModule
 from egsde.networks import MLP
 from egsde.noise import Noise
-from egsde.sampler import Sampler
+from egsde.sampling.grids import LogSNR, Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.scores import ScoreModel
+from egsde.scores.conditional import ConditionalScore
 from egsde.sde import VP
 from egsde.solvers import DDIM, DPMSolverPP, EulerMaruyama
+from egsde.training.in_loop import Full
+from egsde.training.in_loop.memory import LiveBytes
+from egsde.training.modules import Constant, Coupling, CycleModule, InLoop, Replay, ScoreModule
 
 COUNT, BATCH, ANGLE, SHIFT = 1024, 256, math.radians(20), (0.5, 0.25)
 SDE = VP()

@@ -23,13 +23,13 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from egsde.cli import CONF
-from egsde.conditional import ConditionalScore
-from egsde.in_loop import Adjoint, Checkpointed, Detached, Full, SquareRoot, Truncated
-from egsde.in_loop.memory import LiveBytes
 from egsde.noise import Noise
-from egsde.sampler import Sampler
+from egsde.programs.cli import CONF
+from egsde.sampling.sampler import Sampler
+from egsde.scores.conditional import ConditionalScore
 from egsde.sde import VP
+from egsde.training.in_loop import Adjoint, Checkpointed, Detached, Full, SquareRoot, Truncated
+from egsde.training.in_loop.memory import LiveBytes
 
 MODES = {
     "none": Detached(),

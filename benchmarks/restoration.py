@@ -26,11 +26,11 @@ from PIL import Image
 from torch import Tensor
 from translation import run
 
-from egsde.callbacks.pictures import to_uint8
-from egsde.cli import CONF
 from egsde.data import output_name
-from egsde.metrics import psnr, ssim
-from egsde.reports import draw_grid
+from egsde.evaluation.metrics import psnr, ssim
+from egsde.evaluation.reports import draw_grid
+from egsde.programs.callbacks.pictures import to_uint8
+from egsde.programs.cli import CONF
 
 Fill = Callable[[Tensor, Tensor], Tensor]  # (condition, mask) -> a restored image without a model
 Pictures = dict[str, list[Tensor]]

@@ -25,9 +25,9 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import Tensor
 
-from egsde.cli import CONF
 from egsde.noise import Noise
-from egsde.sample import sample
+from egsde.programs.cli import CONF
+from egsde.programs.sample import sample
 from egsde.sde import SDE
 
 STOCHASTIC = ("euler_maruyama", "ancestral", "reverse_diffusion", "heun_sde", "srk", "pc",

@@ -20,9 +20,9 @@ import matplotlib.pyplot as plt
 from hydra import compose, initialize_config_dir
 from PIL import Image, ImageDraw, ImageFont
 
-from egsde.cli import CONF
-from egsde.reports.grid import MARGIN
-from egsde.sample import sample, without_effect
+from egsde.evaluation.reports.grid import MARGIN
+from egsde.programs.cli import CONF
+from egsde.programs.sample import sample, without_effect
 
 Runs = dict[str, list[dict[str, float]]]  # by row: the metrics of each seed
 LABELS = 60  # room for row names beyond the grids' own margin

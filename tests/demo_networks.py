@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 
-from egsde.container import save_weights
+from egsde.scores.container import save_weights
 
 SDE = {"_target_": "egsde.sde.DDPM", "betas": {"_target_": "egsde.sde.linear_betas"}}
 SCORE = {
@@ -38,7 +38,7 @@ def _save(path: Path, kind: str, network: dict[str, Any], seed: int) -> Path:
     for parameter in module.parameters():  # zero-initialised layers too, so that outputs matter
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.02)
-    prediction = {"_target_": "egsde.predictions.Eps"} if kind == "score" else None
+    prediction = {"_target_": "egsde.scores.predictions.Eps"} if kind == "score" else None
     config = {"kind": kind, "network": network, "sde": SDE, "prediction": prediction}
     save_weights(path, {"averaged": module}, config)
     return path

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, open_dict
 
-from egsde.cli import CONF
+from egsde.programs.cli import CONF
 
 # A network of one level, a few images of 16 pixels, metrics without Inception.
 TRAIN = [
@@ -42,7 +42,7 @@ def composed(name: str, out: Path | str, *overrides: str, hydra_too: bool = Fals
 
 def trained(out: Path, *overrides: str, drop: tuple[str, ...] = ()) -> float | None:
     """A tiny training run in this process; `drop`: beginnings of options that do not apply."""
-    from egsde.train import train
+    from egsde.programs.train import train
 
     kept = [option for option in TRAIN if not option.startswith(drop)] if drop else TRAIN
     return train(composed("train", out, *kept, *overrides))
@@ -56,7 +56,7 @@ def rows(out: Path) -> list[dict[str, Any]]:
 
 def command(name: str, *arguments: str) -> int:
     """`python {name}.py arguments` in this process; its exit code."""
-    from egsde import cli
+    from egsde.programs import cli
 
     GlobalHydra.instance().clear()
     before, sys.argv = sys.argv, [f"{name}.py", *arguments, "hydra/job_logging=none"]

@@ -16,7 +16,11 @@ from torch import Tensor
 
 from egsde.data.toy import MODES, SPREAD, WEIGHTS, modes
 from egsde.networks import MLP
-from egsde.objectives import (
+from egsde.scores import ScoreModel
+from egsde.scores.predictions import EDM, X0, Eps, Prediction, Score, V
+from egsde.sde import DDPM, NCSN, SDE, VE, VP, CosineVP, SubVP
+from egsde.sde import EDM as EDMProcess
+from egsde.training.objectives import (
     DenoisingScoreMatching,
     Importance,
     LogNormal,
@@ -25,10 +29,6 @@ from egsde.objectives import (
     Uniform,
     likelihood,
 )
-from egsde.predictions import EDM, X0, Eps, Prediction, Score, V
-from egsde.scores import ScoreModel
-from egsde.sde import DDPM, NCSN, SDE, VE, VP, CosineVP, SubVP
-from egsde.sde import EDM as EDMProcess
 from problems import Gaussian
 from shared import shared_path
 

@@ -12,12 +12,12 @@ from hydra.utils import get_object, instantiate
 from safetensors.torch import load_file, save_file
 
 from demo_networks import SCORE, SDE
-from egsde import blueprints
-from egsde.container import PACKAGE, read_config, save_weights
-from egsde.names import NAMES, OLD_MODULES, short_of_old
-from egsde.predictions import Eps
+from egsde.scores import blueprints
+from egsde.scores.container import PACKAGE, read_config, save_weights
+from egsde.scores.files import load_score
+from egsde.scores.names import NAMES, OLD_MODULES, short_of_old
+from egsde.scores.predictions import Eps
 from egsde.sde import DDPM, cosine_betas
-from egsde.weights import load_score
 
 NETWORK = {"class": "MLP", "channels": 2, "width": 8, "depth": 1}
 CONFIG = {
@@ -53,8 +53,8 @@ def test_every_old_name_is_todays_class():
     for old in ("egsde.sde.DDPM", "egsde.sde.chains.DDPM"):
         assert short_of_old(old, "sde") == "DDPM"
     assert short_of_old("egsde.sde.linear_betas", "inner") == "linear_betas"
-    assert short_of_old("egsde.predictions.NoiseLevel", "inner") == "NoiseLevel"
-    assert short_of_old("egsde.cli.DDPM", "sde") == "egsde.cli.DDPM"
+    assert short_of_old("egsde.scores.predictions.NoiseLevel", "inner") == "NoiseLevel"
+    assert short_of_old("egsde.programs.cli.DDPM", "sde") == "egsde.programs.cli.DDPM"
     assert short_of_old("egsde.sde.DDPM", "network") == "egsde.sde.DDPM"
 
 
@@ -62,8 +62,8 @@ def test_files_of_the_first_format_load_as_before(tmp_path):
     """Bitwise: a file with `_target_` opens as the same network that one with names does."""
     torch.manual_seed(0)
     net = instantiate(SCORE)
-    label = {"_target_": "egsde.predictions.LogSigma", "factor": 0.5}
-    prediction = {"_target_": "egsde.predictions.Eps", "label": label}
+    label = {"_target_": "egsde.scores.predictions.LogSigma", "factor": 0.5}
+    prediction = {"_target_": "egsde.scores.predictions.Eps", "label": label}
     config = {"kind": "score", "network": SCORE, "sde": SDE, "prediction": prediction}
     save_weights(tmp_path / "new.safetensors", {"averaged": net}, config)
     tensors = load_file(tmp_path / "new.safetensors")
@@ -88,7 +88,7 @@ def test_a_configuration_is_written_by_names():
         "kind": "score",
         "network": {"_target_": "egsde.networks.MLP", "width": 8, "_convert_": "all"},
         "sde": {"_target_": "egsde.sde.DDPM", "betas": {"_target_": "egsde.sde.cosine_betas"}},
-        "prediction": {"_target_": "egsde.predictions.EDM"},
+        "prediction": {"_target_": "egsde.scores.predictions.EDM"},
         "data": {"_target_": "elsewhere.Data"},  # a record, never made
     }
     written = blueprints.described(config)
@@ -98,7 +98,7 @@ def test_a_configuration_is_written_by_names():
     assert written["prediction"] == {"class": "EDM"}
     made = instantiate(blueprints.configuration(written["sde"], "sde"))
     assert torch.equal(made.betas, DDPM(cosine_betas()).betas)
-    assert get_object(NAMES["prediction"]["EDM"]).__module__ == "egsde.predictions"
+    assert get_object(NAMES["prediction"]["EDM"]).__module__ == "egsde.scores.predictions"
 
 
 def test_a_part_from_outside_is_refused_until_allowed():

@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from egsde.cascade import Cascade, Stage, resized
-from egsde.conditional import ConditionalScore
-from egsde.filters import cubic, resize_matrix
-from egsde.grids import LogSNR
+from egsde.linear.filters import cubic, resize_matrix
 from egsde.methods import sr3
+from egsde.methods.diffusion import networks_of
+from egsde.methods.sr3 import Cascade, Stage, resized
 from egsde.noise import Noise
-from egsde.sample import build_translator
-from egsde.sampler import Sampler
+from egsde.programs.sample import build_translator
+from egsde.sampling.grids import LogSNR
+from egsde.sampling.sampler import Sampler
+from egsde.scores.conditional import ConditionalScore
 from egsde.sde import VP
 from egsde.solvers import DPMSolverPP
-from egsde.translators import networks_of
 from linear import close, covariance, moments
 from runs import composed, trained
 

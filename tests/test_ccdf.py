@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 
 from egsde.constraints import DataConsistency, Estimate
-from egsde.filters import LowPass, box
-from egsde.grids import Uniform
+from egsde.linear.filters import LowPass, box
+from egsde.linear.operators import Box, Grey, Operator, Pixels
 from egsde.methods import ccdf
+from egsde.methods.diffusion import Diffusion, prior
 from egsde.noise import Noise
-from egsde.operators import Box, Grey, Operator, Pixels
-from egsde.sampler import Sampler
+from egsde.sampling.grids import Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.sde import DDPM, SDE, VP
 from egsde.solvers import DDIM, Ancestral
 from egsde.source import Source
-from egsde.translators import Diffusion, prior
 from problems import Mixture, f64, named
 
 IDS = ["a", "b"]

@@ -8,8 +8,8 @@ import torch
 
 from egsde import sde as sdes
 from egsde.networks import read_weights
-from egsde.predictions import X0, Eps, V
 from egsde.scores import ScoreModel
+from egsde.scores.predictions import X0, Eps, V
 from egsde.sde import (
     DDPM,
     EDM,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from egsde import cli
+from egsde.programs import cli
 from egsde.programs.settings import CONF, purposes
 from runs import TRAIN, command
 

@@ -11,19 +11,19 @@ from hydra.utils import instantiate
 from PIL import Image
 from torch import Tensor, nn
 
-from egsde.conditional import ConditionalScore, noised
-from egsde.container import read_config, read_weights
-from egsde.grids import Uniform
 from egsde.methods import paired
-from egsde.modules import ConditionalModule, Constant, Paired
 from egsde.networks import ADMUNet, widened
 from egsde.noise import Noise
-from egsde.sampler import Sampler
+from egsde.programs.train import _initialise
+from egsde.sampling.grids import Uniform
+from egsde.sampling.sampler import Sampler
+from egsde.scores.conditional import ConditionalScore, noised
+from egsde.scores.container import read_config, read_weights
+from egsde.scores.files import load_conditional, load_score
 from egsde.sde import DDPM, VP
 from egsde.solvers import DDIM
 from egsde.source import Source
-from egsde.train import _initialise
-from egsde.weights import load_conditional, load_score
+from egsde.training.modules import ConditionalModule, Constant, Paired
 from runs import command, composed, rows, trained
 
 

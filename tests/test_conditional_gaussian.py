@@ -15,14 +15,14 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from egsde.conditional import ConditionalScore
-from egsde.grids import LogSNR
 from egsde.methods import paired
-from egsde.modules import ConditionalModule, Cosine
-from egsde.predictions import V
-from egsde.sampler import Sampler
+from egsde.sampling.grids import LogSNR
+from egsde.sampling.sampler import Sampler
+from egsde.scores.conditional import ConditionalScore
+from egsde.scores.predictions import V
 from egsde.sde import DDPM, SDE, VP
 from egsde.solvers import DDIM, DPMSolverPP, HeunSDE
+from egsde.training.modules import ConditionalModule, Cosine
 
 # y = MAP x + SHIFT + ROOT z with x, z ~ N(0, I) in the plane: so that p(y | x) = N(MAP x +
 # SHIFT, COVARIANCE)

@@ -9,8 +9,8 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from egsde.cli import CONF
-from egsde.sample import without_effect
+from egsde.programs.cli import CONF
+from egsde.programs.sample import without_effect
 from runs import composed
 from shared import shared_path
 
@@ -135,7 +135,7 @@ def test_the_256_pixel_networks_have_the_published_size(network, millions, tmp_p
 @pytest.mark.slow
 def test_the_command_for_real_data_steps_on_a_cpu(tmp_path):
     """sde=vp data=afhq network=adm_256, narrower and at 64 pixels, on real AFHQ files."""
-    from egsde.train import train
+    from egsde.programs.train import train
 
     for split in ("train", "val", "test"):  # the few images that are recorded serve as all splits
         shutil.copytree(shared_path("data/samples_256/afhq/val"), tmp_path / "afhq" / split)

@@ -11,10 +11,10 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from egsde.cli import CONF
-from egsde.grids import Uniform
 from egsde.noise import Noise
-from egsde.sampler import Sampler
+from egsde.programs.cli import CONF
+from egsde.sampling.grids import Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.sde import DDPM, EDM, NCSN, VE, VP, SubVP, geometric_sigmas
 from egsde.solvers import (
     SRK,

@@ -11,20 +11,20 @@ from hydra.utils import instantiate
 from torch import nn
 
 from demo_networks import write_networks
-from egsde.conditional import ConditionalScore
-from egsde.container import read_weights
-from egsde.filters import LowPass
-from egsde.grids import LogSNR
-from egsde.in_loop import Checkpointed, Detached, Full
-from egsde.modules import Constant, Coupling, CycleModule, InLoop, Replay
+from egsde.linear.filters import LowPass
+from egsde.methods.diffusion import OnePass
 from egsde.noise import Noise
-from egsde.objectives import Simple
-from egsde.sample import sample
-from egsde.sampler import Sampler
+from egsde.programs.sample import sample
+from egsde.sampling.grids import LogSNR
+from egsde.sampling.sampler import Sampler
+from egsde.scores.conditional import ConditionalScore
+from egsde.scores.container import read_weights
+from egsde.scores.files import load_cycle, load_score
 from egsde.sde import DDPM, VP
 from egsde.solvers import DDIM
-from egsde.translators import OnePass
-from egsde.weights import load_cycle, load_score
+from egsde.training.in_loop import Checkpointed, Detached, Full
+from egsde.training.modules import Constant, Coupling, CycleModule, InLoop, Replay
+from egsde.training.objectives import Simple
 from runs import composed, trained
 
 SDE = VP()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from egsde.cycle_diffusion import IntoClean, Replayed
-from egsde.grids import Uniform
 from egsde.methods import cycle_diffusion
+from egsde.methods.cycle_diffusion import IntoClean, Replayed
+from egsde.methods.diffusion import Diffusion, networks_of
 from egsde.noise import Noise, Replay
-from egsde.sampler import Sampler
+from egsde.sampling.grids import Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.scores import ScoreModel
 from egsde.sde import DDPM, VP
 from egsde.solvers import DDIM, Ancestral
-from egsde.translators import Diffusion, networks_of
 from problems import Gaussian, Mixture, Pointwise, SquaredDistance, f64, named
 
 IDS = ["a", "b", "c"]

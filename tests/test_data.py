@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from egsde.data import Folders
-from egsde.data.build_emoji import sheet
 from egsde.data.domains import hash_split, stem
-from egsde.data.emoji_set import index, pictures
+from egsde.data.emoji.build import sheet
+from egsde.data.emoji.pictures import index, pictures
 from folders import data, encoded, fill
 from shared import shared_path
 
@@ -148,7 +148,7 @@ def test_build_emoji_sheet() -> None:
 
 
 def test_emoji_load_quickly_and_lie_in_the_package() -> None:
-    folder = Path(sys.modules["egsde.data.emoji_set"].__file__ or "").parent / "emoji"
+    folder = Path(sys.modules["egsde.data.emoji.pictures"].__file__ or "").parent / "emoji"
     files = list(folder.iterdir())
     assert sum(file.stat().st_size for file in files) < 9e6
     assert max(file.stat().st_size for file in files) < 4e6

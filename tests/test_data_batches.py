@@ -15,7 +15,7 @@ from PIL import Image
 
 from egsde.data import Emoji, UnpairedData
 from egsde.data.domains import spread
-from egsde.data.emoji_set import index
+from egsde.data.emoji.pictures import index
 from egsde.data.shards import Batches, shard
 from folders import data, fill
 

@@ -8,19 +8,19 @@ import torch
 from hydra.errors import InstantiationException
 
 from demo_networks import write_networks
-from egsde.grids import Respaced, Uniform
 from egsde.methods import ddib
+from egsde.methods.ddib import Encode, TwoWay, end_noisy
+from egsde.methods.diffusion import networks_of
 from egsde.noise import Noise
-from egsde.sample import build_translator
-from egsde.sampler import Sampler
+from egsde.programs.sample import build_translator
+from egsde.sampling.grids import Respaced, Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.scores import ScoreModel
 from egsde.sde import DDPM, VE, VP
 from egsde.solvers import DDIM, Ancestral, EulerMaruyama
 from egsde.solvers.heun import Heun
 from egsde.solvers.rk45 import RK45
 from egsde.source import Source
-from egsde.starts import Encode, TwoWay, end_noisy
-from egsde.translators import networks_of
 from problems import Gaussian, Mixture, Pointwise, RecordedMixture, f64
 from runs import composed
 from shared import shared_path

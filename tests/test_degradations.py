@@ -11,7 +11,7 @@ from hydra.errors import InstantiationException
 from PIL import Image
 
 from egsde.data import Emoji, UnpairedData
-from egsde.degradations import (
+from egsde.data.degradations import (
     JPEG,
     Border,
     Both,

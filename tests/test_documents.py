@@ -13,8 +13,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 import egsde.energies
-from egsde.cli import plain
 from egsde.noise import Noise
+from egsde.programs.cli import plain
 from egsde.sde import DDPM
 from egsde.source import Source
 from folders import CONF

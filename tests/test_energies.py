@@ -16,11 +16,11 @@ from egsde.energies import (
     LowPassL2,
     WeightedSum,
 )
-from egsde.filters import LowPass, cubic
-from egsde.grids import Uniform
+from egsde.linear.filters import LowPass, cubic
 from egsde.networks import read_weights
 from egsde.noise import Noise
-from egsde.sampler import Sampler
+from egsde.sampling.grids import Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.scores import Extractor
 from egsde.sde import DDPM, VP
 from egsde.solvers import EulerMaruyama

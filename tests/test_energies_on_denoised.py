@@ -8,15 +8,15 @@ import torch
 
 from demo_networks import write_networks
 from egsde.energies import During, LowPassL2, OnDenoised
-from egsde.grids import LogSNR, Uniform
 from egsde.methods import dps
+from egsde.methods.diffusion import Diffusion, networks_of
 from egsde.noise import Noise
-from egsde.sample import build_translator
-from egsde.sampler import Sampler
+from egsde.programs.sample import build_translator
+from egsde.sampling.grids import LogSNR, Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.sde import DDPM, VE, VP
 from egsde.solvers import DDIM, EulerMaruyama
 from egsde.source import Source
-from egsde.translators import Diffusion, networks_of
 from problems import Gaussian, Mixture, Quadratic, f64
 from runs import composed
 from shared import shared_path

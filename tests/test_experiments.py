@@ -13,15 +13,15 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from PIL import Image
 
-from egsde.callbacks.pictures import to_uint8
 from egsde.data import output_name
 from egsde.energies import DomainCosine, LowPassL2
-from egsde.grids import Uniform
 from egsde.methods import egsde
 from egsde.networks import ADMEncoder, ADMUNet
 from egsde.noise import Noise
-from egsde.sample import build_translator, referred, sample
-from egsde.sampler import Sampler
+from egsde.programs.callbacks.pictures import to_uint8
+from egsde.programs.sample import build_translator, referred, sample
+from egsde.sampling.grids import Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.scores import Extractor, ScoreModel
 from egsde.sde import DDPM
 from egsde.solvers import Ancestral

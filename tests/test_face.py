@@ -12,8 +12,7 @@ from PIL import Image
 
 import egsde
 from demo_networks import write_networks
-from egsde import cli
-from egsde.programs import cards
+from egsde.programs import cards, cli
 from folders import colour
 from runs import command
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from egsde.filters import LowPass, cubic, linear, resize_matrix
+from egsde.linear.filters import LowPass, cubic, linear, resize_matrix
 from egsde.networks import read_weights
 from shared import shared_path
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from egsde.grids import Karras, Uniform
 from egsde.methods import generate
 from egsde.noise import Noise
-from egsde.sampler import Sampler
+from egsde.sampling.grids import Karras, Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.sde import DDPM, EDM, NCSN, VE, VP, CosineVP, SubVP, cosine_betas
 from egsde.solvers import DDIM, Ancestral
 from problems import Gaussian, Impulses

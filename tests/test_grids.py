@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from egsde.grids import Karras, LogSNR, Quadratic, Respaced, Uniform
+from egsde.sampling.grids import Karras, LogSNR, Quadratic, Respaced, Uniform
 from egsde.sde import (
     DDPM,
     EDM,

@@ -9,14 +9,14 @@ import torch
 from scipy import stats
 
 from demo_networks import write_networks
-from egsde.blocks import split
 from egsde.energies import LogProb
-from egsde.grids import LogSNR, Uniform
+from egsde.linear.blocks import split
+from egsde.linear.operators import Grey
 from egsde.methods import classifier_guidance, cycle_diffusion
 from egsde.noise import Noise
-from egsde.operators import Grey
-from egsde.sample import build_translator
-from egsde.sampler import Sampler
+from egsde.programs.sample import build_translator
+from egsde.sampling.grids import LogSNR, Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.sde import DDPM, VE, VP
 from egsde.solvers import DDIM, Ancestral
 from egsde.source import Source

@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from egsde.energies import During, LowPassL2
-from egsde.grids import LogSNR
+from egsde.linear.quadratic import Spring
+from egsde.methods.diffusion import Diffusion
 from egsde.noise import Noise
-from egsde.sampler import Sampler
+from egsde.sampling.grids import LogSNR
+from egsde.sampling.sampler import Sampler
 from egsde.sde import DDPM, VP
 from egsde.solvers import EulerMaruyama
+from egsde.solvers.exponential.sa_solver import SASolver
 from egsde.solvers.guided_adams import GuidedAdams
-from egsde.solvers.sa_solver import SASolver
 from egsde.source import Source
-from egsde.spring import Spring
-from egsde.translators import Diffusion
 from problems import Gaussian, Impulses, Mixture, SquaredDistance, f64
 from shared import shared_path
 

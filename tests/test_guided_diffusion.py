@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from egsde.likelihood import Discretised, step_kl
+from egsde.evaluation.likelihood import Discretised, step_kl
 from egsde.sde import DDPM, cosine_betas, linear_betas
 from egsde.solvers import DDIM, Ancestral
 from problems import RecordedMixture, f64

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from egsde.constraints import new_time, old_time
-from egsde.filters import LowPass, box, cubic, linear
-from egsde.grids import Respaced, Uniform
+from egsde.linear.filters import LowPass, box, cubic, linear
 from egsde.methods import ilvr
 from egsde.networks import read_weights
 from egsde.noise import Noise, Replay
-from egsde.sampler import Sampler
-from egsde.score_decorators import Clipped, LearnedShare
+from egsde.sampling.grids import Respaced, Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.scores import ScoreModel
+from egsde.scores.decorators import Clipped, LearnedShare
 from egsde.sde import DDPM, VP
 from egsde.solvers import DDIM, Ancestral, LearnedVariance
 from egsde.solvers.ancestral import beta

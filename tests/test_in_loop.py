@@ -9,11 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from egsde.conditional import ConditionalScore
-from egsde.grids import Karras, LogSNR, Uniform
-from egsde.in_loop import Adjoint, Checkpointed, Detached, Full, SquareRoot, Truncated
 from egsde.noise import Noise
-from egsde.sampler import Sampler
+from egsde.sampling.grids import Karras, LogSNR, Uniform
+from egsde.sampling.sampler import Sampler
+from egsde.scores.conditional import ConditionalScore
 from egsde.sde import DDPM, VP
 from egsde.solvers import (
     DDIM,
@@ -27,6 +26,7 @@ from egsde.solvers import (
     SDEDPMSolverPP,
     UniPC,
 )
+from egsde.training.in_loop import Adjoint, Checkpointed, Detached, Full, SquareRoot, Truncated
 
 IDS = ["a", "b"]
 

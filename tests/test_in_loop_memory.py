@@ -7,14 +7,14 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from egsde.grids import Uniform
-from egsde.in_loop import Adjoint, Checkpointed, Detached, Full, SquareRoot, Truncated
-from egsde.in_loop.memory import LiveBytes
 from egsde.noise import Noise
-from egsde.sampler import Sampler
+from egsde.sampling.grids import Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.scores import ScoreModel
 from egsde.sde import VP
 from egsde.solvers import DDIM, DPMSolverPP, EulerMaruyama
+from egsde.training.in_loop import Adjoint, Checkpointed, Detached, Full, SquareRoot, Truncated
+from egsde.training.in_loop.memory import LiveBytes
 
 IMAGE = 3 * 4 * 4 * 4  # bytes
 ACTIVATION = 1024 * IMAGE

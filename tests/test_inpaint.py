@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from egsde.constraints import new_time, old_time
-from egsde.grids import Uniform
+from egsde.linear.operators import Pixels
 from egsde.methods import ccdf, colourise, inpaint
 from egsde.noise import Noise, Replay
-from egsde.operators import Pixels
-from egsde.sampler import Sampler
+from egsde.sampling.grids import Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.scores import ScoreModel
 from egsde.sde import DDPM, NCSN, SDE, VE, VP, geometric_sigmas, linear_betas
 from egsde.solvers import Ancestral, Langevin, PredictorCorrector, ReverseDiffusion

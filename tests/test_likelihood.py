@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from egsde.grids import LogSNR, Uniform
-from egsde.likelihood import (
+from egsde.evaluation.likelihood import (
     Basis,
     Density,
     Discretised,
@@ -24,6 +23,7 @@ from egsde.likelihood import (
     with_divergence,
 )
 from egsde.noise import Noise, Replay
+from egsde.sampling.grids import LogSNR, Uniform
 from egsde.sde import DDPM, VE, VP, CosineVP, SubVP, linear_betas
 from egsde.solvers.ancestral import beta, posterior
 from problems import Gaussian, RecordedMixture, f64

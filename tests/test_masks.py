@@ -10,11 +10,11 @@ import torch
 from hydra.errors import InstantiationException
 from PIL import Image
 
-from egsde.grids import Uniform
+from egsde.linear.operators import Box
 from egsde.methods import ccdf, repaint, sdedit
 from egsde.noise import Noise
-from egsde.operators import Box
-from egsde.sampler import Sampler
+from egsde.sampling.grids import Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.sde import DDPM
 from egsde.solvers import Ancestral
 from folders import colour, data, fill

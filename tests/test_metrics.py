@@ -13,9 +13,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from egsde.callbacks.pictures import to_uint8
 from egsde.data import Emoji, UnpairedData
-from egsde.metrics import (
+from egsde.evaluation.metrics import (
     CleanFid,
     DomainAccuracy,
     EvaluationProtocol,
@@ -25,8 +24,9 @@ from egsde.metrics import (
     kid,
     pairwise,
 )
+from egsde.programs.callbacks.pictures import to_uint8
+from egsde.scores.files import load_extractor
 from egsde.sde import DDPM
-from egsde.weights import load_extractor
 
 
 class Tiny(torch.nn.Module):

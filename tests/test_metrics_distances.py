@@ -11,8 +11,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch_fidelity.metric_kid import mmd2
 
-from egsde.metrics import EvaluationProtocol, frechet, kid, pairwise
-from egsde.metrics.distances import kernel
+from egsde.evaluation.metrics import EvaluationProtocol, frechet, kid, pairwise
+from egsde.evaluation.metrics.distances import kernel
 from shared import shared_path
 
 PAIRWISE = {"ssim": "ssim", "ms_ssim": "msssim", "psnr": "psnr", "mse": "mse", "l2": "l2"}

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import load_file
 
-from egsde.metrics import (
+from egsde.evaluation.metrics import (
     CleanFid,
     DoublyNormalised,
     Inception,
@@ -21,8 +21,8 @@ from egsde.metrics import (
     TorchFidelity,
     frechet,
     inception,
-    weights,
 )
+from egsde.evaluation.metrics import inception_weights as weights
 from shared import shared_path
 
 

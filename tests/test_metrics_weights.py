@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from egsde.metrics import Suite, find_inception, weights
+from egsde.evaluation.metrics import Suite, find_inception
+from egsde.evaluation.metrics import inception_weights as weights
 
 IMAGES = torch.arange(2 * 3 * 16 * 16).remainder(251).to(torch.uint8).reshape(2, 3, 16, 16)
 

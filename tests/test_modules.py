@@ -13,12 +13,12 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from egsde.modules import Constant, Cosine, DomainClassifierModule, Linear, ScoreModule
-from egsde.modules.bins import TimeBins
-from egsde.modules.ema import EMA
-from egsde.predictions import X0, Eps, Prediction, V
 from egsde.scores import Extractor, ScoreModel
+from egsde.scores.predictions import X0, Eps, Prediction, V
 from egsde.sde import DDPM, SDE, VP
+from egsde.training.ema import EMA
+from egsde.training.modules import Constant, Cosine, DomainClassifierModule, Linear, ScoreModule
+from egsde.training.modules.bins import TimeBins
 from shared import shared_path
 
 

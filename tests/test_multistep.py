@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from egsde.grids import LogSNR, Uniform
 from egsde.methods import egsde
 from egsde.noise import Noise
-from egsde.sampler import Sampler
+from egsde.sampling.grids import LogSNR, Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.sde import DDPM, EDM, NCSN, VE, VP, SubVP
 from egsde.solvers import (
     DDIM,
@@ -28,8 +28,8 @@ from egsde.solvers import (
     TimeTravel,
     UniPC,
 )
-from egsde.solvers.dpm_solver_single import even_log_snr, even_time
-from egsde.solvers.exponential import adams, bh1, dpm
+from egsde.solvers.exponential.dpm_solver_single import even_log_snr, even_time
+from egsde.solvers.exponential.forms import adams, bh1, dpm
 from problems import Gaussian, Impulses, Mixture, RecordedMixture, SquaredDistance, f64, named
 from shared import shared_path
 

@@ -7,7 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from egsde.objectives import (
+from egsde.scores import ScoreModel
+from egsde.scores.predictions import EDM, X0, Eps, Score, V
+from egsde.sde import EDM as EDMProcess
+from egsde.sde import NCSN, VE, VP, CosineVP, SubVP
+from egsde.training.objectives import (
     DenoisingScoreMatching,
     ExplicitScoreMatching,
     Simple,
@@ -17,10 +21,6 @@ from egsde.objectives import (
     rademacher,
     sigma_squared,
 )
-from egsde.predictions import EDM, X0, Eps, Score, V
-from egsde.scores import ScoreModel
-from egsde.sde import EDM as EDMProcess
-from egsde.sde import NCSN, VE, VP, CosineVP, SubVP
 from problems import RecordedMixture
 from shared import shared_path
 from small_scores import Exact, Net, batch

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from egsde.grids import Karras, LogSNR, Uniform
 from egsde.noise import Noise, Replay
-from egsde.sampler import Sampler
+from egsde.sampling.grids import Karras, LogSNR, Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.sde import DDPM, EDM, NCSN, VE, VP, CosineVP, SubVP
 from egsde.solvers import RK45, EDMHeun, Heun
 from problems import Gaussian, Impulses, Mixture, RecordedMixture, f64

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from egsde.energies import DomainCosine, LowPassL2
-from egsde.grids import Uniform
 from egsde.methods import egsde, sdedit
 from egsde.noise import Noise, Replay
-from egsde.sampler import Sampler
+from egsde.sampling.grids import Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.scores import Extractor, ScoreModel
 from egsde.sde import DDPM, VP
 from egsde.solvers import Ancestral, EulerMaruyama

@@ -21,26 +21,30 @@ from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 from egsde.noise import Noise, Replay
-from egsde.sampler import Sampler
+from egsde.sampling.sampler import Sampler
 from egsde.sde import SDE, VE, VP
 from egsde.solvers.ancestral import Ancestral, beta
 from egsde.solvers.base import Solver
 from egsde.solvers.ddim import DDIM
-from egsde.solvers.dpm_solver import DPMSolver, DPMSolverPP
-from egsde.solvers.dpm_solver_single import DPMSolverPPSingle, DPMSolverSingle, even_time
 from egsde.solvers.edm_heun import EDMHeun
 from egsde.solvers.euler_maruyama import EulerMaruyama
-from egsde.solvers.exponential import adams, bh1
+from egsde.solvers.exponential.dpm_solver import DPMSolver, DPMSolverPP
+from egsde.solvers.exponential.dpm_solver_single import (
+    DPMSolverPPSingle,
+    DPMSolverSingle,
+    even_time,
+)
+from egsde.solvers.exponential.forms import adams, bh1
+from egsde.solvers.exponential.sa_solver import SASolver
+from egsde.solvers.exponential.sde_dpm_solver_pp import SDEDPMSolverPP
+from egsde.solvers.exponential.unipc import UniPC
 from egsde.solvers.guided_adams import GuidedAdams
 from egsde.solvers.heun import Heun
 from egsde.solvers.heun_sde import HeunSDE
 from egsde.solvers.learned_variance import LearnedVariance
 from egsde.solvers.reverse_diffusion import ReverseDiffusion
 from egsde.solvers.rk45 import RK45
-from egsde.solvers.sa_solver import SASolver
-from egsde.solvers.sde_dpm_solver_pp import SDEDPMSolverPP
 from egsde.solvers.srk import SRK
-from egsde.solvers.unipc import UniPC
 from problems import Gaussian, Impulses, Mixture, f64
 
 ODE: dict[str, Solver] = {

@@ -10,18 +10,18 @@ import torch
 from PIL import Image
 from torch import nn
 
-from egsde.conditional import ConditionalScore
-from egsde.degradations import Inpaint, Rectangle
-from egsde.grids import LogSNR
+from egsde.data.degradations import Inpaint, Rectangle
 from egsde.methods import palette
-from egsde.modules import Degrade
 from egsde.noise import Noise
-from egsde.objectives import Masked, Simple
-from egsde.sample import sample
-from egsde.sampler import Sampler
+from egsde.programs.sample import sample
+from egsde.sampling.grids import LogSNR
+from egsde.sampling.sampler import Sampler
+from egsde.scores.conditional import ConditionalScore
 from egsde.sde import DDPM, SDE, VE, VP
 from egsde.solvers import Ancestral, DPMSolverPP
 from egsde.source import Source
+from egsde.training.modules import Degrade
+from egsde.training.objectives import Masked, Simple
 from linear import PIXELS, SIDE, close, covariance, moments
 from runs import composed, trained
 from small_scores import Net, batch
@@ -190,7 +190,11 @@ def test_the_task_draws_from_the_steps_seed():
         task({"x": images, "y": images})
 
 
-QUICK = ("callbacks.previews=null", "limit=10", "module.schedule._target_=egsde.modules.Constant")
+QUICK = (
+    "callbacks.previews=null",
+    "limit=10",
+    "module.schedule._target_=egsde.training.modules.Constant",
+)
 
 
 def test_a_resumed_restoration_run_is_the_straight_one(tmp_path):

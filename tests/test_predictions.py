@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from egsde.networks import MLP, ADMUNet
-from egsde.predictions import EDM, X0, Eps, LogSigma, NetworkTime, Score, V
 from egsde.scores import ScoreModel
+from egsde.scores.predictions import EDM, X0, Eps, LogSigma, NetworkTime, Score, V
 from egsde.sde import DDPM, NCSN, VE, VP, CosineVP, SubVP
 from egsde.sde import EDM as EDMProcess
 

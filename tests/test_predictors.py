@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from egsde.grids import Uniform
 from egsde.noise import Noise, Replay
-from egsde.sampler import Sampler
+from egsde.sampling.grids import Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.sde import DDPM, EDM, NCSN, VE, VP, SubVP
 from egsde.solvers import (
     DDIM,

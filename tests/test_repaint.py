@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from egsde.grids import Respaced, Uniform
-from egsde.jumps import Jumps
 from egsde.methods import repaint
 from egsde.noise import Noise
-from egsde.sampler import Sampler
+from egsde.sampling.grids import Respaced, Uniform
+from egsde.sampling.jumps import Jumps
+from egsde.sampling.sampler import Sampler
 from egsde.scores import ScoreModel
 from egsde.sde import DDPM, VP, linear_betas
 from egsde.solvers import DDIM, Ancestral, Solver, TimeTravel

@@ -18,9 +18,9 @@ import pytest
 import torch
 
 from egsde.noise import Replay
-from egsde.reverse import Reverse
-from egsde.sampler import Sampler
+from egsde.sampling.sampler import Sampler
 from egsde.sde import DDPM, NCSN, SDE, VE, VP, SubVP, geometric_sigmas, linear_betas
+from egsde.sde.reverse import Reverse
 from egsde.solvers import (
     Ancestral,
     AnnealedLangevin,

@@ -8,7 +8,7 @@ import torch
 from runs import rows, trained
 
 QUICK = ("callbacks.previews=null", "data.flip=true", "limit=10")  # epochs of 3 steps
-CONSTANT = "module.schedule._target_=egsde.modules.Constant"
+CONSTANT = "module.schedule._target_=egsde.training.modules.Constant"
 
 
 @pytest.fixture(scope="module")

@@ -6,19 +6,19 @@ import pytest
 import torch
 
 from demo_networks import write_networks
-from egsde.blocks import join, split
 from egsde.constraints import MatchBlocks
 from egsde.energies import LowPassL2
-from egsde.grids import Uniform
-from egsde.manifold import Balanced, along, shortest
+from egsde.linear.blocks import join, split
 from egsde.methods import sddm
+from egsde.methods.diffusion import networks_of
+from egsde.methods.sddm import Balanced, along, shortest
 from egsde.noise import Noise
-from egsde.sample import build_translator
-from egsde.sampler import Sampler
+from egsde.programs.sample import build_translator
+from egsde.sampling.grids import Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.sde import DDPM, VP
 from egsde.solvers import Ancestral
 from egsde.source import Source
-from egsde.translators import networks_of
 from problems import Gaussian, Mixture, Quadratic, f64
 from runs import composed
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from egsde.grids import LogSNR, Quadratic, Uniform
 from egsde.noise import Noise
-from egsde.sampler import Sampler
+from egsde.sampling.grids import LogSNR, Quadratic, Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.sde import DDPM, VP, linear_betas
 from egsde.solvers import DDIM, Ancestral, EulerMaruyama
 from egsde.solvers.ancestral import beta

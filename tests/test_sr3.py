@@ -8,18 +8,18 @@ import pytest
 import torch
 from torch import nn
 
-from egsde.average import Mean
-from egsde.conditional import ConditionalScore
-from egsde.filters import LowPass, cubic
-from egsde.grids import LogSNR
+from egsde.linear.filters import LowPass, cubic
 from egsde.methods import sr3
+from egsde.methods.average import Mean
 from egsde.noise import Noise
-from egsde.objectives import Simple
-from egsde.predictions import Eps, NoiseLevel
-from egsde.sample import sample
-from egsde.sampler import Sampler
+from egsde.programs.sample import sample
+from egsde.sampling.grids import LogSNR
+from egsde.sampling.sampler import Sampler
+from egsde.scores.conditional import ConditionalScore
+from egsde.scores.predictions import Eps, NoiseLevel
 from egsde.sde import DDPM, VE, VP, SubVP
 from egsde.solvers import DDIM, DPMSolverPP
+from egsde.training.objectives import Simple
 from linear import PIXELS, SIDE, close, covariance, moments
 from runs import composed, trained
 

@@ -34,7 +34,7 @@ def resident() -> float:
 
 @pytest.mark.slow
 def test_three_jobs_in_one_process(networks, tmp_path, monkeypatch):
-    from egsde import sample as module
+    from egsde.programs import sample as module
 
     memory = []
     inner = module.sample

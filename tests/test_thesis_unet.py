@@ -9,9 +9,9 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from egsde.conditional import ConditionalScore
 from egsde.networks import load_official
-from egsde.networks.weights import BUILDERS
+from egsde.networks.official import BUILDERS
+from egsde.scores.conditional import ConditionalScore
 from egsde.sde import VP
 from runs import composed
 from shared import shared_path

@@ -8,9 +8,9 @@ import torch
 
 from egsde.data import Toy
 from egsde.data.toy import DOMAINS, MODES, SPREAD, WEIGHTS
-from egsde.predictions import EDM, LogSigma
+from egsde.scores.files import load_score
+from egsde.scores.predictions import EDM, LogSigma
 from egsde.sde import EDM as EDMProcess
-from egsde.weights import load_score
 from runs import rows, trained
 
 TOY = ("data=toy", "network=mlp", "network.width=16", "network.depth=1")
@@ -81,7 +81,7 @@ def test_weights_keep_the_prediction_and_its_label(tmp_path):
 def test_a_resumed_run_draws_the_times_of_the_straight_one(tmp_path):
     """The memory of losses is part of the checkpoint."""
     options = ("times=loss_second_moment", "times.bins=2", "times.memory=2", "loss=likelihood",
-               "module.schedule._target_=egsde.modules.Constant")  # fmt: skip
+               "module.schedule._target_=egsde.training.modules.Constant")  # fmt: skip
     run(tmp_path / "straight", *options)
     run(tmp_path / "cut", *options, "trainer.max_steps=4")
     run(tmp_path / "cut", *options)

@@ -9,9 +9,9 @@ import torch
 from hydra.utils import instantiate
 from PIL import Image
 
-from egsde.container import read_config, read_weights
+from egsde.scores.container import read_config, read_weights
+from egsde.scores.files import load_extractor, load_score
 from egsde.sde import DDPM, VP
-from egsde.weights import load_extractor, load_score
 from runs import composed, rows, trained
 
 

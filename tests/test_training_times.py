@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from egsde.modules import ScoreModule
-from egsde.objectives import Importance, LogNormal, LossSecondMoment, Uniform
-from egsde.predictions import Eps
 from egsde.scores import ScoreModel
+from egsde.scores.predictions import Eps
 from egsde.sde import DDPM, NCSN, VE, VP, CosineVP, SubVP
 from egsde.sde import EDM as EDMProcess
+from egsde.training.modules import ScoreModule
+from egsde.training.objectives import Importance, LogNormal, LossSecondMoment, Uniform
 from small_scores import Net
 
 

@@ -13,10 +13,10 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from demo_networks import write_networks
-from egsde.cli import CONF
 from egsde.data import Emoji, output_name
-from egsde.sample import build_translator, sample
-from egsde.translators import networks_of
+from egsde.methods.diffusion import networks_of
+from egsde.programs.cli import CONF
+from egsde.programs.sample import build_translator, sample
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,14 @@ import torch
 
 from egsde.constraints import new_time, old_time
 from egsde.energies import DomainCosine, LowPassL2
-from egsde.grids import Uniform
 from egsde.methods import egsde, sdedit
+from egsde.methods.diffusion import Diffusion
 from egsde.noise import Noise
-from egsde.sampler import Sampler
+from egsde.sampling.grids import Uniform
+from egsde.sampling.sampler import Sampler
 from egsde.scores import Extractor, ScoreModel
 from egsde.sde import DDPM, VP
 from egsde.solvers import DDIM, Ancestral, EulerMaruyama
-from egsde.translators import Diffusion
 from problems import Gaussian, Impulses, Pointwise, SquaredDistance, TinyNet, f64
 from shared import shared_path
 

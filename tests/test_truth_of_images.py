@@ -18,8 +18,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from demo_networks import write_networks
-from egsde.cli import CONF
-from egsde.sample import sample
+from egsde.programs.cli import CONF
+from egsde.programs.sample import sample
 from folders import fill
 from runs import composed
 
@@ -204,7 +204,7 @@ PROGRAMS = {  # program -> the files that make a folder its own, of today's and 
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("owner", PROGRAMS)
 def test_no_program_writes_into_the_folder_of_another(program, owner, tmp_path):
-    from egsde.records import claim
+    from egsde.programs.records import claim
 
     for k, files in enumerate(PROGRAMS[owner]):
         out = tmp_path / str(k)
@@ -230,7 +230,7 @@ def test_the_programs_ask(program, tmp_path):
 
 
 def test_json_files_hold_no_nan(tmp_path):
-    from egsde.records import write_json
+    from egsde.programs.records import write_json
 
     def refuse(word: str) -> None:
         raise AssertionError(word)

@@ -10,20 +10,20 @@ import pytest
 import torch
 from torch import nn
 
-from egsde.conditional import ConditionalScore
-from egsde.container import read_weights
-from egsde.grids import LogSNR, Uniform
 from egsde.methods import unit_ddpm
-from egsde.modules import Constant, UnitDDPMModule
+from egsde.methods.diffusion import networks_of
+from egsde.methods.unit_ddpm import Released
 from egsde.networks import Pairing
 from egsde.noise import Noise
-from egsde.sample import sample
-from egsde.sampler import Sampler
+from egsde.programs.sample import sample
+from egsde.sampling.grids import LogSNR, Uniform
+from egsde.sampling.sampler import Sampler
+from egsde.scores.conditional import ConditionalScore
+from egsde.scores.container import read_weights
+from egsde.scores.files import load_cycle
 from egsde.sde import DDPM, VP
-from egsde.side_by_side import Released
 from egsde.solvers import DDIM, Ancestral, DPMSolverPP, HeunSDE
-from egsde.translators import networks_of
-from egsde.weights import load_cycle
+from egsde.training.modules import Constant, UnitDDPMModule
 from runs import composed, trained
 
 SDE = VP()

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from egsde.likelihood.terms import Discretised
-from egsde.objectives import Hybrid, Simple, VariationalLoss, variational_terms
-from egsde.objectives.variational import learned_log_variance
-from egsde.predictions import EDM
+from egsde.evaluation.likelihood.terms import Discretised
 from egsde.scores import ScoreModel
+from egsde.scores.predictions import EDM
 from egsde.sde import DDPM, NCSN, VE, VP, CosineVP, SubVP
 from egsde.sde import EDM as EDMProcess
+from egsde.training.objectives import Hybrid, Simple, VariationalLoss, variational_terms
+from egsde.training.objectives.variational import learned_log_variance
 from problems import RecordedMixture
 from shared import shared_path
 from small_scores import Net, batch

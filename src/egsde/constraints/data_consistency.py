@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from egsde.constraints.reference import Reference, new_time
+from egsde.linear.operators import Operator
 from egsde.noise import Noise
-from egsde.operators import Operator
 from egsde.source import Source
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from egsde.constraints.reference import Reference, new_time
-from egsde.operators import known_pixels
+from egsde.linear.operators import known_pixels
 from egsde.source import Source
 
 

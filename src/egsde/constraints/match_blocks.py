@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from egsde.blocks import join, split
+from egsde.linear.blocks import join, split
 from egsde.source import Source
 
 

@@ -1,7 +1,7 @@
 """Domains of images: embedded emoji, folders, archives, pairs, points; and their data module."""
 
 from egsde.data.domains import Images, Store, output_name
-from egsde.data.emoji_set import Emoji
+from egsde.data.emoji.pictures import Emoji
 from egsde.data.folder import Folders
 from egsde.data.module import UnpairedData
 from egsde.data.pairs import PairedFolders, SideBySide

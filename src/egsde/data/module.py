@@ -12,6 +12,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 from torch.utils.data import Subset as SubsetOfDataset
 
+from egsde.data.degradations import Degradation
 from egsde.data.domains import Images, Store, Subset, spread
 from egsde.data.low_resolution import LowResolution
 from egsde.data.masks import masks
@@ -19,7 +20,6 @@ from egsde.data.one import is_picture, one_picture
 from egsde.data.restorations import Restorations
 from egsde.data.shards import Batches, ResumableLoader, shard
 from egsde.data.views import VIEWS, Conditions, Pictures, Translations, View, in_order, pair
-from egsde.degradations import Degradation
 
 STORE_KEYS = {"root", "fit", "on_error", "cache_mib"}
 

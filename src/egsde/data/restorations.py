@@ -6,9 +6,9 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
+from egsde.data.degradations import Degradation
 from egsde.data.domains import Images
 from egsde.data.views import picture
-from egsde.degradations import Degradation
 from egsde.noise import keyed_generator
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from egsde.linear.quadratic import NO_SPRING, Spring
 from egsde.source import Source
-from egsde.spring import NO_SPRING, Spring
 
 
 class Energy:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from egsde.energies.base import Energy
+from egsde.linear.quadratic import Spring
 from egsde.source import Source
-from egsde.spring import Spring
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from egsde.energies.base import Energy
-from egsde.filters import Kernel, LowPass, linear
+from egsde.linear.filters import Kernel, LowPass, linear
 from egsde.source import Source
 
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from egsde.energies.base import Energy
-from egsde.filters import Kernel, LowPass, linear
+from egsde.linear.filters import Kernel, LowPass, linear
+from egsde.linear.quadratic import Spring
 from egsde.source import Source
-from egsde.spring import Spring
 
 
 @dataclass(frozen=True)

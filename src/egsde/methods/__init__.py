@@ -1,19 +1,39 @@
-"""The papers' methods: one function each, with the paper's defaults."""
+"""The papers' methods: one function each, with the paper's defaults, and the translators' parts."""
 
-from egsde.methods.conditional import paired, palette, sr3, unit_ddpm
-from egsde.methods.constrained import ccdf, colourise, ilvr, inpaint, repaint
-from egsde.methods.coupled import cycle_diffusion, ddib
-from egsde.methods.guided import (
-    classifier_guidance,
-    dps,
-    egsde,
-    egsde_fast,
-    generate,
-    sddm,
-    sdedit,
-)
+from egsde.methods.average import Mean
+from egsde.methods.ccdf import ccdf
+from egsde.methods.cycle_diffusion import CycleDiffusion, IntoClean, Replayed, cycle_diffusion
+from egsde.methods.ddib import Encode, NoNoise, TwoWay, ddib
+from egsde.methods.diffusion import Diffusion, OnePass, Translator, networks_of, noised, prior
+from egsde.methods.dps import dps
+from egsde.methods.egsde import egsde, egsde_fast, sdedit
+from egsde.methods.guidance import classifier_guidance, generate
+from egsde.methods.ilvr import ilvr
+from egsde.methods.paired import paired
+from egsde.methods.palette import Hidden, palette
+from egsde.methods.repaint import repaint
+from egsde.methods.score_sde import colourise, inpaint
+from egsde.methods.sddm import Balanced, sddm
+from egsde.methods.sr3 import Cascade, Stage, sr3
+from egsde.methods.unit_ddpm import Released, SideBySide, unit_ddpm
 
 __all__ = [
+    "Balanced",
+    "Cascade",
+    "CycleDiffusion",
+    "Diffusion",
+    "Encode",
+    "Hidden",
+    "IntoClean",
+    "Mean",
+    "NoNoise",
+    "OnePass",
+    "Released",
+    "Replayed",
+    "SideBySide",
+    "Stage",
+    "Translator",
+    "TwoWay",
     "ccdf",
     "classifier_guidance",
     "colourise",
@@ -25,8 +45,11 @@ __all__ = [
     "generate",
     "ilvr",
     "inpaint",
+    "networks_of",
+    "noised",
     "paired",
     "palette",
+    "prior",
     "repaint",
     "sddm",
     "sdedit",

@@ -4,8 +4,7 @@ from egsde.networks.adm_encoder import ADMEncoder
 from egsde.networks.adm_unet import ADMUNet
 from egsde.networks.ddpm_unet import DDPMUNet
 from egsde.networks.mlp import MLP
-from egsde.networks.pairing import Pairing
-from egsde.networks.weights import (
+from egsde.networks.official import (
     load_official,
     load_official_file,
     read_weights,
@@ -13,6 +12,7 @@ from egsde.networks.weights import (
     start_from_imagenet,
     widened,
 )
+from egsde.networks.pairing import Pairing
 
 __all__ = [
     "ADMEncoder",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from egsde.container import FETCHED
+from egsde.scores.container import FETCHED
 
 EGSDE = "https://github.com/ML-GSAI/EGSDE"
 AFHQ = "no licence is stated for the file; trained on AFHQ, CC BY-NC 4.0: non-commercial"

@@ -17,15 +17,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from PIL import Image
 from torch import Tensor
 
-from egsde import blueprints
-from egsde.callbacks.pictures import to_uint8
-from egsde.container import find, read_config
 from egsde.data.images import decode, square, to_rgb
+from egsde.methods.diffusion import Translator, networks_of
 from egsde.noise import Noise
+from egsde.programs.callbacks.pictures import to_uint8
 from egsde.programs.cards import CARDS
+from egsde.programs.sample import build_translator
 from egsde.programs.settings import CONF
-from egsde.sample import build_translator
-from egsde.translators import Translator, networks_of
+from egsde.scores import blueprints
+from egsde.scores.container import find, read_config
 
 # kind of a weights file: what translates with it, and its place in the configuration
 ALONE = {

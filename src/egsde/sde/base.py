@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from egsde.reverse import Reverse
+from egsde.sde.reverse import Reverse
 
 
 class SDE:

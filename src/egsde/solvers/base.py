@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor
 
 from egsde.noise import Randn
-from egsde.reverse import Reverse
+from egsde.sde.reverse import Reverse
 
 if TYPE_CHECKING:
     from egsde.sde import SDE

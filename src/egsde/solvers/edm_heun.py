@@ -14,10 +14,10 @@ from typing import ClassVar
 from torch import Tensor
 
 from egsde.noise import Randn
-from egsde.reverse import Reverse
 from egsde.sde import SDE
+from egsde.sde.reverse import Reverse
 from egsde.solvers.base import Carry, Solver
-from egsde.solvers.exponential import is_chain, is_clean, log_snr, time_of
+from egsde.solvers.exponential.forms import is_chain, is_clean, log_snr, time_of
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 from egsde.noise import Randn
-from egsde.reverse import Reverse
 from egsde.sde import SDE
+from egsde.sde.reverse import Reverse
 from egsde.solvers.base import Carry, Solver
-from egsde.solvers.exponential import Point, is_clean, log_snr
+from egsde.solvers.exponential.forms import Point, is_clean, log_snr
 
 
 @dataclass(frozen=True)

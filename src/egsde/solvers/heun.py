@@ -11,9 +11,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from egsde.noise import Randn
-from egsde.reverse import Reverse
+from egsde.sde.reverse import Reverse
 from egsde.solvers.base import Carry, Solver
-from egsde.solvers.exponential import is_clean
+from egsde.solvers.exponential.forms import is_clean
 
 
 @dataclass(frozen=True)

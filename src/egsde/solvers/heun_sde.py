@@ -14,7 +14,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from egsde.noise import Randn
-from egsde.reverse import Reverse
+from egsde.sde.reverse import Reverse
 from egsde.solvers.base import Carry, Solver
 from egsde.solvers.ddim import DDIM
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from egsde.noise import Randn
-from egsde.reverse import Reverse
+from egsde.sde.reverse import Reverse
 from egsde.solvers.ancestral import mean_and_std
 from egsde.solvers.base import Carry, Solver
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from egsde.noise import Randn
-from egsde.reverse import Reverse
 from egsde.sde import SDE
+from egsde.sde.reverse import Reverse
 from egsde.solvers.base import Carry, Solver
 from egsde.solvers.ddim import DDIM
 

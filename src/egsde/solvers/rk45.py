@@ -14,10 +14,10 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from egsde.noise import Randn
-from egsde.reverse import Reverse
 from egsde.sde import SDE
+from egsde.sde.reverse import Reverse
 from egsde.solvers.base import Carry, Solver
-from egsde.solvers.exponential import is_chain
+from egsde.solvers.exponential.forms import is_chain
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from egsde.noise import Randn
-from egsde.reverse import Reverse
+from egsde.sde.reverse import Reverse
 from egsde.solvers.base import Carry, Solver
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-RESULT = "EGSDE_RESULT"  # as in egsde.cli, which this module does not import: Hydra loads it early
+RESULT = "EGSDE_RESULT"  # as in programs/cli.py, which Hydra, that loads this early, must not need
 # Set by Lightning for the processes of one job, hence not for another job.
 OF_A_JOB = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
 # Hydra's options that belong to the sweep; all others are passed on.

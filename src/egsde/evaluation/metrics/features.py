@@ -1,0 +1,134 @@
+"""Feature rows of uint8 images, remembered by the images' content.
+
+A row depends on the image, on how it is resized and on the weights only. So rows of fixed sets
+(real target images, sources) are kept in the cache folder under hash(image) -> row, one file per
+set and `Features.fingerprint`; files in the package's own `data` folder (float16) are looked
+through first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from egsde.evaluation.metrics.inception_weights import cache_folder
+
+CHUNK = 32
+SHIPPED = Path(__file__).with_name("data")
+Rows = dict[bytes, np.ndarray]
+Gather = Callable[[object], list]
+
+
+def alone(part: object) -> list:
+    """The gather of a single process: its own part is all there is."""
+    return [part]
+
+
+class FeatureNetwork(Protocol):
+    """float32 images, as the protocol resizes them -> (B, d); `fingerprint` names its weights."""
+
+    fingerprint: str
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+    def describe(self) -> dict[str, object]: ...
+
+
+@dataclass(frozen=True)
+class Features:
+    """uint8 (B, 3, H, W) -> float32 (B, d): `network(resize(images))` in chunks of fixed size.
+
+    A chunk is one image on the CPU and 32, padded with zeros, elsewhere: so a row is the same
+    bits whatever batch its image came in, and FID does not depend on batch sizes or on the number
+    of processes.
+    """
+
+    network: FeatureNetwork
+    resize: Callable[[Tensor], Tensor]
+    device: torch.device
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that name resize and weights."""
+        text = f"{self.resize!r} {self.network.fingerprint}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> Tensor:
+        size = 1 if self.device.type == "cpu" else CHUNK
+        rows = []
+        for chunk in images.split(size):
+            padded = torch.zeros(size, *chunk.shape[1:], dtype=torch.uint8, device=self.device)
+            padded[: len(chunk)] = chunk.to(self.device)
+            rows.append(self.network(self.resize(padded))[: len(chunk)].float().cpu())
+        return torch.cat(rows)
+
+    def of_set(
+        self, batches: Iterable[Tensor], key: str, cache: Path | None = None, gather: Gather = alone
+    ) -> Tensor:
+        """Rows (n, d) of the image set `key`, in the order of the images' hashes, float64.
+
+        That order is a fixed shuffle that no process count or loader changes. What neither the
+        package nor the cache folder holds is computed, and put into the cache folder. `gather`:
+        each process passes its own part of the set and all get the whole.
+        """
+        file = (cache or cache_folder() / "features") / f"{key}-{self.fingerprint}.npz"
+        own = load(file) if file.is_file() else {}
+        known = dict(own)
+        for shipped in sorted(SHIPPED.glob(f"*-{self.fingerprint}.npz")):
+            known |= load(shipped)
+        stored, hashes, new = len(known), [], {}
+        for images in batches:
+            for image in images:
+                hashes.append(image_hash(image))
+                if hashes[-1] not in known:
+                    new[hashes[-1]] = image
+            if len(new) >= CHUNK:
+                known |= self._rows(new)
+                new = {}
+        known |= self._rows(new)
+        parts = gather(([(h, known[h]) for h in hashes], len(known) > stored))
+        found = sorted((pair for part, _ in parts for pair in part), key=lambda pair: pair[0])
+        if any(computed for _, computed in parts):
+            save(own | dict(found), file)
+        values = np.stack([row for _, row in found]) if found else np.empty((0, 0))
+        return torch.from_numpy(values.astype(np.float64))
+
+    def _rows(self, images: dict[bytes, Tensor]) -> Rows:
+        if not images:
+            return {}
+        return dict(zip(images, self(torch.stack(list(images.values()))).numpy(), strict=True))
+
+
+def image_hash(image: Tensor) -> bytes:
+    """16 bytes that name an image (3, H, W) uint8."""
+    if image.dtype != torch.uint8:
+        raise ValueError(f"features are taken of uint8 images, got {image.dtype}; quantise first")
+    content = np.ascontiguousarray(image.cpu().numpy())
+    shape = repr(content.shape).encode()
+    return hashlib.blake2b(shape + content.tobytes(), digest_size=16).digest()
+
+
+def load(path: Path) -> Rows:
+    with np.load(path, allow_pickle=False) as stored:
+        hashes, values = stored["hashes"], stored["features"].astype(np.float32)
+    return {h.tobytes(): v for h, v in zip(hashes, values, strict=True)}
+
+
+def save(rows: Rows, path: Path, dtype: type = np.float32) -> None:
+    """Write hash -> row, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hashes = np.stack([np.frombuffer(key, np.uint8) for key in sorted(rows)])
+    values: np.ndarray = np.stack([rows[key] for key in sorted(rows)]).astype(dtype)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, hashes=hashes, features=values)
+    os.replace(temporary, path)

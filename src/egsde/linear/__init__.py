@@ -1,0 +1,25 @@
+"""Linear maps of images: filters, measurements, blocks, and quadratic forms."""
+
+from egsde.linear.blocks import join, split
+from egsde.linear.filters import Kernel, LowPass, box, cubic, linear, resize_matrix
+from egsde.linear.operators import Box, Cond, Grey, Operator, Pixels, known_pixels
+from egsde.linear.quadratic import NO_SPRING, Spring
+
+__all__ = [
+    "Box",
+    "Cond",
+    "Grey",
+    "Kernel",
+    "LowPass",
+    "NO_SPRING",
+    "Operator",
+    "Pixels",
+    "Spring",
+    "box",
+    "cubic",
+    "join",
+    "known_pixels",
+    "linear",
+    "resize_matrix",
+    "split",
+]

@@ -1,0 +1,136 @@
+"""Linear measurements y = A x of an image, for data consistency x - A^T A x + A^T y.
+
+The operators here have orthonormal rows, A A^T = I, so that step imposes A x = y exactly.
+Images are (B, C, H, W).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from egsde.linear.filters import cubic, resize_matrix
+
+Cond = Mapping[str, Tensor]
+
+
+class Operator:
+    """Subclasses define `forward` A and `adjoint` A^T; A A^T = I, else the step is a relaxation
+    that moves towards the measurement (no further than it, if ||A|| <= 1)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A x."""
+        raise NotImplementedError
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """A^T y, like x."""
+        raise NotImplementedError
+
+    def estimate(self, y: Tensor) -> Tensor:
+        """A first guess of the image behind y: A^T y unless overridden."""
+        return self.adjoint(y)
+
+    def given(self, cond: Cond) -> Operator:
+        """The operator of these images, where it differs from image to image (masks)."""
+        return self
+
+    def measured(self, x0: Tensor, cond: Cond) -> Tensor:
+        """The measurement that came with the images, or A x_0."""
+        return self.forward(x0)
+
+
+@dataclass(frozen=True)
+class Box(Operator):
+    """Super-resolution: `factor` times the mean of each factor x factor block.
+
+    cond["low"], (B, C, H / factor, W / factor): the low-resolution images, if not made from x_0.
+    ValueError for other shapes.
+    """
+
+    factor: int
+
+    def __post_init__(self) -> None:
+        if self.factor < 1:
+            raise ValueError(f"Box needs a factor of at least 1, got {self.factor}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-2] % self.factor or x.shape[-1] % self.factor:
+            raise ValueError(
+                f"{self} was given images of {x.shape[-2]}x{x.shape[-1]} pixels; "
+                "choose a factor that divides their sides"
+            )
+        return F.avg_pool2d(x, self.factor) * self.factor
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        rows = y.repeat_interleave(self.factor, -2)
+        return rows.repeat_interleave(self.factor, -1) / self.factor
+
+    def estimate(self, y: Tensor) -> Tensor:
+        """Cubic enlargement, made consistent."""
+        height, width = (resize_matrix(n, n * self.factor, cubic).to(y) for n in y.shape[-2:])
+        x = height @ (y / self.factor) @ width.T
+        return x + self.adjoint(y - self.forward(x))
+
+    def measured(self, x0: Tensor, cond: Cond) -> Tensor:
+        if "low" not in cond:
+            return self.forward(x0)
+        expected = (*x0.shape[:2], x0.shape[-2] // self.factor, x0.shape[-1] // self.factor)
+        if tuple(cond["low"].shape) != expected:
+            raise ValueError(
+                f"low-resolution images of shape {tuple(cond['low'].shape)} do not fit {self} of "
+                f"images of shape {tuple(x0.shape)}; give {expected} or another factor"
+            )
+        return cond["low"].to(x0) * self.factor
+
+
+@dataclass(frozen=True)
+class Grey(Operator):
+    """Colourisation: sum of the C channels / sqrt(C), the grey axis of an orthonormal basis of
+    colours (Song 2021, App. I.3). ValueError for images of other channels."""
+
+    channels: int = 3
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1] != self.channels:
+            raise ValueError(f"grey of {self.channels} channels, but images have {x.shape[1]}")
+        return x.sum(1, keepdim=True) / self.channels**0.5
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return y.expand(-1, self.channels, -1, -1) / self.channels**0.5
+
+
+def known_pixels(mask: Tensor | None, x: Tensor) -> Tensor:
+    """The mask, (B or 1, 1 or C, H, W), 1 = known, with B rows in x's dtype; ValueError if it is
+    absent or misshapen."""
+    if mask is None:
+        raise ValueError(
+            "this translator needs a mask (1 = known), got none; give the dataset one with "
+            "data.mask=PATH or degradation=inpaint, or call the translator with mask=..."
+        )
+    batch, channels, height, width = x.shape
+    fitting = [(b, c, height, width) for b in (1, batch) for c in (1, channels)]
+    if tuple(mask.shape) not in fitting:
+        raise ValueError(
+            f"a mask of shape {tuple(mask.shape)} does not fit images of shape "
+            f"{tuple(x.shape)}; give ({batch}, 1 or {channels}, {height}, {width})"
+        )
+    return mask.to(x).expand(batch, -1, -1, -1)
+
+
+@dataclass(frozen=True)
+class Pixels(Operator):
+    """Inpainting: the pixels where cond["mask"] is 1, as `known_pixels` has it."""
+
+    mask: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return known_pixels(self.mask, x) * x
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self.forward(y)
+
+    def given(self, cond: Cond) -> Pixels:
+        return Pixels(cond.get("mask"))

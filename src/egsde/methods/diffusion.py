@@ -1,0 +1,142 @@
+"""Translators (x0, noise, **cond) -> y: a start, a guided score, a sampler and a constraint.
+
+Guidance is score - grad E: the energy of the product of experts p(y) exp(-E(y, x_t, t))
+(EGSDE, Zhao 2022), so every solver is an EGSDE solver.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from egsde.energies.base import Energy
+from egsde.noise import Noise
+from egsde.sampling.sampler import Constraint, Sampler
+from egsde.scores import Score
+from egsde.sde import SDE
+from egsde.source import Source, check_mode
+
+Start = Callable[[Source, Tensor, Noise], Tensor]  # (source, times, noise) -> y at times[0]
+
+
+class Translator(Protocol):
+    """x0, noise and what came with the image (mask, ...) -> y, in `steps` solver steps."""
+
+    @property
+    def steps(self) -> int: ...
+    def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor: ...
+
+
+def noised(source: Source, times: Tensor, noise: Noise) -> Tensor:
+    """y = alpha x + sigma eps at times[0]: the source, or the previous result when repeated."""
+    return source.start(times[0])
+
+
+def prior(source: Source, times: Tensor, noise: Noise) -> Tensor:
+    """y = sigma eps at times[0]: pure noise; the source only gives shape and names."""
+    eps = noise.stream("start")(source.x0)
+    return (source.sde.sigma(times[0]) * eps).to(eps.dtype)
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """Every diffusion translation method; `methods` names the papers' choices.
+
+    x0 and the result are (B, C, H, W), unclamped. repeats: translate the result again with new
+    noise; as in the official code (runners/egsde.py) the start then perturbs the previous result,
+    while x_t keeps noising the original x0. t_start: a time of the sde, in its own units (a share
+    of [0, 1], but a noise level for EDM); None is sde.T. ValueError if the sde has no such time or
+    source_noise is unknown.
+    """
+
+    sde: SDE
+    score: Score
+    sampler: Sampler
+    energy: Energy | None = None
+    constraint: Constraint | None = None
+    start: Start = noised
+    t_start: float | None = None
+    source_noise: str = "shared"
+    repeats: int = 1
+
+    def __post_init__(self) -> None:
+        check_mode(self.source_noise)
+        _ = self.times
+        if self.repeats < 1:
+            raise ValueError(f"repeats must be at least 1, got {self.repeats}")
+
+    @property
+    def times(self) -> Tensor:
+        """The grid of one repeat, float64 (n + 1,)."""
+        start = self.sde.T if self.t_start is None else self.t_start
+        return self.sampler.times(self.sde, start)
+
+    @property
+    def steps(self) -> int:
+        """Solver steps down of one translation, all repeats together."""
+        return self.repeats * int((self.times.diff() < 0).sum())
+
+    def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor:
+        return deque(self.trajectory(x0, noise, **cond), maxlen=1).pop()[2]
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def trajectory(
+        self, x0: Tensor, noise: Noise, **cond: Tensor
+    ) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Yield (i, t, y) of every state, one repeat after the other."""
+        times = self.times
+        y = x0
+        for k in range(self.repeats):
+            fresh = noise.child(k)
+            source = Source(x0, self.sde, fresh, self.source_noise, cond, current=y)
+            reverse = self.sde.reverse(partial(self.guided_score, source=source))
+            if self.energy is not None:
+                reverse = replace(reverse, spring=self.energy.spring(source))
+            y = self.start(source, times, fresh)
+            states = self.sampler.trajectory(reverse, y, times, fresh, self.constraint, source)
+            for i, t, y in states:  # noqa: B007 (y starts the next repeat)
+                yield i, t, y
+
+    def guided_score(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
+        """score(y, t, source) - grad E(y, t, source)."""
+        score = self.score(y, t, source)
+        return score if self.energy is None else score - self.energy.grad(y, t, source)
+
+
+@dataclass(frozen=True)
+class OnePass:
+    """y = net(x0): a generator or a filter as a translator."""
+
+    net: Callable[[Tensor], Tensor]
+    steps: int = 1
+
+    @torch.no_grad()
+    def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor:
+        return self.net(x0)
+
+
+def networks_of(part: Any, name: str = "translator") -> dict[str, nn.Module]:
+    """The networks inside a translator by the name of the field that holds them, each once.
+
+    A second network under the same name is called after the part that holds it, too: the score of
+    a start is "start_score".
+    """
+    if isinstance(part, nn.Module):
+        return {name: part}
+    found: dict[str, nn.Module] = {}
+    if is_dataclass(part):
+        parts = {f.name: getattr(part, f.name) for f in fields(part)}
+    else:
+        parts = dict(part) if isinstance(part, Mapping) else {}
+    for field, value in parts.items():
+        for key, network in networks_of(value, field).items():
+            if all(network is not other for other in found.values()):
+                found[key if key not in found else f"{field}_{key}"] = network
+    return found

@@ -1,0 +1,77 @@
+"""EGSDE (Zhao 2022, arXiv 2207.06635): the reverse SDE from a noised source, guided by energies.
+
+Without energy it is SDEdit (Meng 2022, arXiv 2108.01073).
+"""
+
+from __future__ import annotations
+
+from egsde.constraints import KeepKnown, Reference, new_time
+from egsde.energies import Energy
+from egsde.methods.diffusion import Diffusion
+from egsde.sampling.grids import LogSNR
+from egsde.sampling.sampler import Sampler
+from egsde.scores.model import Score
+from egsde.sde import SDE
+from egsde.solvers import GuidedAdams
+
+
+def egsde(
+    sde: SDE,
+    score: Score,
+    sampler: Sampler,
+    energy: Energy | None,
+    t_start: float = 0.5,
+    source_noise: str = "shared",
+    repeats: int = 1,
+) -> Diffusion:
+    """EGSDE (Zhao 2022): noised source, then the reverse SDE guided by an energy.
+
+    Published energy: 500 DomainCosine + 2 LowPassL2. source_noise: "shared" is the official code,
+    "fresh" Algorithm 1; repeats: App. A.2.
+    """
+    return Diffusion(
+        sde,
+        score,
+        sampler,
+        energy=energy,
+        t_start=t_start,
+        source_noise=source_noise,
+        repeats=repeats,
+    )
+
+
+def egsde_fast(
+    sde: SDE,
+    score: Score,
+    energy: Energy | None,
+    t_start: float = 0.5,
+    source_noise: str = "shared",
+    steps: int = 24,
+    order: int = 1,
+    corrector: int = 0,
+) -> Diffusion:
+    """EGSDE in few evaluations: the low pass of its energy integrated exactly within steps that are
+    even in log(alpha / sigma) and hold the rest constant (order 1) or extrapolate it
+    (`GuidedAdams`). steps: over the whole process. Order 3, corrector 3 and 48 steps are within a
+    percent of the guided law's mean and variance under exact scores, in 25 evaluations from 0.5.
+    """
+    solver, grid = GuidedAdams(order, corrector), LogSNR(steps, shift=0.02)
+    sampler = Sampler(solver, grid, denoise=True)
+    return egsde(sde, score, sampler, energy, t_start, source_noise)
+
+
+def sdedit(
+    sde: SDE,
+    score: Score,
+    sampler: Sampler,
+    t_start: float = 0.5,
+    mask: bool = False,
+    repeats: int = 1,
+    reference: Reference = new_time,
+) -> Diffusion:
+    """SDEdit (Meng 2022): EGSDE without energy; with mask, pixels where cond mask is 1 are kept.
+
+    reference: the noise level that they have after each step; the official code: old_time.
+    """
+    constraint = KeepKnown(reference) if mask else None
+    return Diffusion(sde, score, sampler, constraint=constraint, t_start=t_start, repeats=repeats)

@@ -1,0 +1,52 @@
+"""Palette's condition (Saharia 2022): the known pixels, and noise in place of the hidden ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from egsde.constraints import ShowKnown
+from egsde.linear.operators import known_pixels
+from egsde.methods.average import Mean
+from egsde.methods.diffusion import Diffusion, Translator, prior
+from egsde.noise import Noise
+from egsde.sampling.sampler import Sampler
+from egsde.scores.decorators import Clipped
+from egsde.scores.model import Score
+from egsde.sde import SDE
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """`inner` of x0 with noise where cond mask is 0, as its network was trained.
+
+    An image with no known pixel stays as it is: grey, or saved as JPEG, it is the condition.
+    ValueError without a mask.
+    """
+
+    inner: Translator
+
+    @property
+    def steps(self) -> int:
+        return self.inner.steps
+
+    def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor:
+        known = known_pixels(cond.get("mask"), x0) > 0
+        shown = known | ~known.any((1, 2, 3), keepdim=True)
+        return self.inner(torch.where(shown, x0, noise.stream("hidden")(x0)), noise, **cond)
+
+
+def palette(
+    sde: SDE, score: Score, sampler: Sampler, clip: bool = True, samples: int = 1
+) -> Hidden | Mean:
+    """Palette (Saharia 2022): restoration from noise alone, one network for all its degradations.
+
+    score: a ConditionalScore with masked=True; pixels where cond mask is 1 are known and end
+    exactly the source's; the others are `Hidden`. samples: the mean of so many results, a better
+    guess than one of them.
+    """
+    score = Clipped(score, sde) if clip else score
+    restored = Hidden(Diffusion(sde, score, sampler, constraint=ShowKnown(), start=prior))
+    return restored if samples == 1 else Mean(restored, samples)

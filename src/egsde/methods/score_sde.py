@@ -1,0 +1,43 @@
+"""Inpainting and colourisation by predictor and corrector (Song 2021, arXiv 2011.13456)."""
+
+from __future__ import annotations
+
+from egsde.constraints import DataConsistency, KeepKnown, Reference, new_time
+from egsde.linear.operators import Grey
+from egsde.methods.diffusion import Diffusion, prior
+from egsde.sampling.sampler import Sampler
+from egsde.scores.decorators import Clipped
+from egsde.scores.model import Score
+from egsde.sde import SDE
+
+
+def inpaint(
+    sde: SDE,
+    score: Score,
+    sampler: Sampler,
+    reference: Reference = new_time,
+    clip: bool = False,
+) -> Diffusion:
+    """Inpainting by predictor and corrector (Song 2021, App. I.2): pixels where cond mask is 1 are
+    known, imposed after each of the two.
+
+    score_sde's code has reference=old_time, corrector_first=True and 2000 steps. clip: denoised
+    images stay in [-1, 1].
+    """
+    score = Clipped(score, sde) if clip else score
+    constraint = KeepKnown(reference)
+    return Diffusion(sde, score, sampler, constraint=constraint, start=prior, source_noise="fresh")
+
+
+def colourise(
+    sde: SDE,
+    score: Score,
+    sampler: Sampler,
+    reference: Reference = new_time,
+    clip: bool = False,
+) -> Diffusion:
+    """Colourisation by predictor and corrector (Song 2021, App. I.3): the source's grey axis is
+    known, the two orthogonal axes of colour are drawn. clip: as in `inpaint`."""
+    score = Clipped(score, sde) if clip else score
+    constraint = DataConsistency(Grey(), reference)
+    return Diffusion(sde, score, sampler, constraint=constraint, start=prior, source_noise="fresh")

@@ -1,0 +1,87 @@
+"""The folder of a run's translations: a PNG counts only where it is what the run would make.
+
+mark = hash(run: configuration and networks; image: id and inputs; result: pixels) stands in the
+PNG's text, so a picture that was changed, exchanged or copied from elsewhere is no result.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from egsde.data import output_name
+from egsde.programs.callbacks.pictures import load_png, save_png
+
+BESIDE = ("id", "truth")  # what a batch holds that makes no pixel: the id is hashed by itself
+
+
+def mark(recipe: str, name: str, inputs: Mapping[str, Any], pixels: Tensor) -> str:
+    """The hash of one image: recipe of the run, id, its rows of the batch's tensors, its result."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps([recipe, name]).encode())
+    tensors = {k: v for k, v in inputs.items() if k not in BESIDE and isinstance(v, Tensor)}
+    for key, value in sorted({**tensors, "pixels": pixels}.items()):
+        digest.update(json.dumps([key, str(value.dtype), list(value.shape)]).encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+class Seconds:
+    """Seconds of each image in `seconds.csv`, a row when it is made, so that no cut loses them."""
+
+    def __init__(self, out: Path) -> None:
+        self.path = out / "seconds.csv"
+        self.of: dict[str, float] = {}
+        if self.path.exists():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                for row in csv.reader(file):
+                    if len(row) == 2:  # a cut may leave half a row
+                        self.of[row[0]] = _number(row[1])
+
+    def add(self, names: Sequence[str], each: float) -> None:
+        self.of |= dict.fromkeys(names, each)
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([n, f"{each:.6g}"] for n in names)
+
+    def mean(self, names: Sequence[str]) -> float | None:
+        """The mean over those of the images whose seconds are known."""
+        known = [self.of[name] for name in names if self.of.get(name, -1) >= 0]
+        return sum(known) / len(known) if known else None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0
+
+
+class Shelf:
+    """out/images; recipe: the hash of what all images of the run share."""
+
+    def __init__(self, out: Path, recipe: str) -> None:
+        self.images, self.recipe, self.seconds = out / "images", recipe, Seconds(out)
+
+    def load(self, name: str, inputs: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, int]] | None:
+        """Pixels and evaluations of an image; None where the file is not what the run makes."""
+        found = load_png(self.path(name))
+        if found is None:
+            return None
+        pixels, text = found
+        right = text.get("made") == mark(self.recipe, name, inputs, pixels)
+        return (pixels, json.loads(text["nfe"])) if right else None
+
+    def save(
+        self, name: str, inputs: Mapping[str, Tensor], pixels: Tensor, nfe: dict[str, int]
+    ) -> None:
+        text = {"nfe": json.dumps(nfe), "made": mark(self.recipe, name, inputs, pixels)}
+        save_png(pixels, self.path(name), text)
+
+    def path(self, name: str) -> Path:
+        return self.images / output_name(name)

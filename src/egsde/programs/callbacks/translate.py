@@ -1,0 +1,215 @@
+"""Translate images, write them, measure them: the same code while training and from sample.py.
+
+Every rank takes its own images and none twice. An image's PNG is written to a temporary name and
+renamed, so a file that exists is complete, and a run that was cut goes on where it stopped. Ranks
+meet once, when the numbers are gathered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning.pytorch import Callback, LightningModule, Trainer
+from PIL import Image
+from torch import Tensor
+
+from egsde.data import UnpairedData
+from egsde.evaluation.metrics import Suite
+from egsde.evaluation.reports import draw_grid
+from egsde.methods.diffusion import Translator, networks_of
+from egsde.noise import Noise
+from egsde.programs.callbacks.made import Made
+from egsde.programs.callbacks.pictures import log_image, log_table, to_uint8
+from egsde.programs.callbacks.progress import Advance, images_bar, step_by_step
+from egsde.programs.callbacks.shelf import Seconds, Shelf
+
+
+def all_gather(value: Any) -> list[Any]:
+    """The values of all processes; alone, a list of one."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return [value]
+    values: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+@dataclass
+class Report:
+    """What a translation run found: on every rank the same."""
+
+    n: int
+    seconds_per_image: float | None = None  # of all runs
+    nfe: dict[str, float] = field(default_factory=dict)  # evaluations per image, of all runs
+    per_image: list[dict[str, Any]] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
+    protocol: dict[str, Any] = field(default_factory=dict)
+    grid: Image.Image | None = None
+
+
+class Translate(Callback):
+    """`previews`: a partial (score=...) -> translator for validation, drawn to out/previews.
+
+    `metrics`: a Suite or None. `split`: what to translate. `columns`: images in the grid. At test
+    time the module's own `translator` is used and images go to out/images, marked by `recipe`, the
+    hash of what all images of a run share.
+    """
+
+    def __init__(
+        self,
+        out: str | Path,
+        seed: int = 0,
+        split: str = "test",
+        metrics: Suite | None = None,
+        previews: Callable[..., Translator] | None = None,
+        columns: int = 12,
+        recipe: str = "",
+    ) -> None:
+        self.out, self.seed, self.split = Path(out), seed, split
+        self.metrics, self.previews, self.columns = metrics, previews, columns
+        self.recipe = recipe
+        self.report: Report | None = None
+
+    def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if self.previews is None or trainer.sanity_checking or not data.store.drawable:
+            return
+        translator = self.previews(score=module.averaged)
+        report = self.run(trainer, translator, data, module.device, shelf=None)
+        module.log_dict({f"val/{k}": v for k, v in report.metrics.items()}, rank_zero_only=True)
+        if trainer.is_global_zero and report.grid is not None:
+            folder = self.out / "previews"
+            folder.mkdir(parents=True, exist_ok=True)
+            report.grid.save(folder / f"step_{trainer.global_step:07d}.png")
+            log_image(trainer, "previews", report.grid, trainer.global_step)
+
+    def on_test_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        shelf = Shelf(self.out, self.recipe)
+        self.report = self.run(trainer, module.translator, module.data, module.device, shelf)
+        if trainer.is_global_zero and self.report.grid is not None:
+            self.report.grid.save(self.out / "grid.png")
+            log_image(trainer, "grid", self.report.grid, 0)
+            log_table(trainer, self.report.per_image, self.out / "images")
+            for logger in trainer.loggers:
+                logger.log_metrics(self.report.metrics, step=0)
+
+    def run(
+        self,
+        trainer: Trainer,
+        translator: Translator,
+        data: UnpairedData,
+        device: torch.device,
+        shelf: Shelf | None,
+    ) -> Report:
+        """Translate this rank's share of the split, onto the shelf if there is one."""
+        loader = data.translation_loader(self.split, trainer.global_rank, trainer.world_size)
+        if self.metrics is not None:
+            self.metrics.start(device)
+        kept: list[tuple[Tensor, ...]] = []
+        made = Made(networks_of(translator))
+        total = len(data.translations(self.split))
+        share = len(range(trainer.global_rank, total, trainer.world_size))
+        with images_bar(share, shown=shelf is not None and trainer.is_global_zero) as advance:
+            for batch in loader:
+                y = self._translate(translator, batch, device, shelf, made, advance)
+                x0 = to_uint8(batch["x0"])
+                truth = to_uint8(batch["truth"]) if "truth" in batch else None
+                if self.metrics is not None:
+                    self.metrics.update(batch["id"], y, x0, truth)
+                parts = (x0, y) if truth is None else (x0, y, truth)
+                if len(kept) < self.columns:
+                    kept += list(zip(*parts, strict=True))[: self.columns - len(kept)]
+        if shelf is not None:
+            made.warn()
+        return self._gather(trainer, data, kept, made, total, reference=shelf is not None)
+
+    def _translate(
+        self,
+        translator: Translator,
+        batch: dict[str, Any],
+        device: torch.device,
+        shelf: Shelf | None,
+        made: Made,
+        advance: Advance,
+    ) -> Tensor:
+        """uint8 translations of a batch; those that lie on the shelf are read, not made again."""
+        ids = batch["id"]
+        tensors = {k: v for k, v in batch.items() if isinstance(v, Tensor) and k != "truth"}
+        inputs = [{k: v[b] for k, v in tensors.items()} for b in range(len(ids))]
+        y = torch.empty(tensors["x0"].shape, dtype=torch.uint8)
+        missing = []
+        for b, name in enumerate(ids):
+            found = shelf.load(name, inputs[b]) if shelf is not None else None
+            if found is None:
+                missing.append(b)
+                if shelf is not None and shelf.path(name).exists():
+                    made.stale.append(name)
+                continue
+            y[b], nfe = found
+            made.add(1, nfe)
+        advance(len(ids) - len(missing))
+        if not missing:
+            return y
+        cond = {k: v[torch.as_tensor(missing)].to(device) for k, v in tensors.items()}
+        x0, chosen = cond.pop("x0"), [ids[b] for b in missing]
+        before, score = made.seconds, made.networks["score"]
+        with (
+            made.count(len(missing)) as nfe,
+            step_by_step(score, translator.steps, len(missing), advance),
+        ):
+            y[missing] = to_uint8(made.look_at(translator(x0, Noise(self.seed, chosen), **cond)))
+        if shelf is not None:
+            shelf.seconds.add(chosen, (made.seconds - before) / len(missing))
+            for b in missing:
+                shelf.save(ids[b], inputs[b], y[b], nfe)
+        return y
+
+    def _gather(
+        self,
+        trainer: Trainer,
+        data: UnpairedData,
+        kept: list[tuple[Tensor, ...]],
+        made: Made,
+        total: int,
+        reference: bool,
+    ) -> Report:
+        parts = all_gather((kept, made.known, made.calls))
+        dealt = [rank[i] for i in range(self.columns) for rank, *_ in parts if i < len(rank)]
+        columns = list(zip(*dealt[: self.columns], strict=True))
+        rows = dict(zip(("source", "translation", "truth"), columns, strict=False))
+        report = Report(total)
+        if known := sum(p[1] for p in parts):
+            report.nfe = {n: sum(calls[n] for *_, calls in parts) / known for n in made.calls}
+        report.grid = draw_grid(rows) if rows else None
+        if reference:
+            images = data.translations(self.split)
+            ids = [images.dataset.ids[i] for i in images.indices]  # type: ignore[attr-defined]
+            report.seconds_per_image = Seconds(self.out).mean(ids)
+        if self.metrics is not None:
+            if reference:
+                self._set_reference(trainer, data)
+            found = self.metrics.compute(all_gather)
+            report.metrics, report.protocol = found["metrics"], found["protocol"]
+            report.per_image = found["per_image"]
+        return report
+
+    def _set_reference(self, trainer: Trainer, data: UnpairedData) -> None:
+        """Real images of both domains, the source those that are translated; once a run."""
+        assert self.metrics is not None
+        split = self.metrics.protocol.reference_split
+        key = f"{type(data.store).__name__.lower()}-{data.size}-{'-'.join(data.names)}-{split}"
+        rank, world = trainer.global_rank, trainer.world_size
+        if not self.metrics.has_reference(key):
+            target = shared_out(data.domain("target", split), "image", rank, world)
+            source = shared_out(data.translations(self.split), "x0", rank, world)
+            self.metrics.set_reference(target, source, key=key, gather=all_gather)
+
+
+def shared_out(dataset: Any, name: str, rank: int, world: int) -> Iterator[Tensor]:
+    """One rank's images of a dataset as uint8 batches of one."""
+    for i in range(rank, len(dataset), world):
+        yield to_uint8(dataset[i][name])[None]

@@ -1,0 +1,181 @@
+"""The command lines: Hydra finds the configuration of a program, errors stay readable.
+
+Nothing heavy is imported before the configuration is known, so --help and mistakes answer at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import sys
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException, HydraException, InstantiationException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+import egsde
+from egsde.programs.manual import manual
+from egsde.programs.settings import CONF
+
+RESULT = "EGSDE_RESULT"  # where a job of hydra/launcher=subprocess leaves what it returned
+PROGRAMS = {  # a program and where its function is; imported once the configuration is known
+    "train": "egsde.programs.train",
+    "sample": "egsde.programs.sample",
+    "evaluate": "egsde.programs.evaluate",
+}
+ALIASES = {"dataset": "data"}
+
+
+def main() -> None:
+    """`egsde NAME ...` and `python -m egsde NAME ...`: what `python NAME.py ...` does."""
+    names = ", ".join(PROGRAMS)
+    given = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if given in ("--help", "-h"):
+        print(f"egsde NAME [group=option] [key=value], where NAME is one of {names}")
+        print("egsde NAME --help lists what a program takes")
+    elif given == "--version":
+        print(egsde.__version__)
+    elif given in PROGRAMS:
+        _run(given, sys.argv[2:])
+    else:
+        close = difflib.get_close_matches(given, PROGRAMS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        print(f"egsde has no program {given!r}, only {names}{hint}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def train() -> None:
+    """`python train.py`."""
+    _run("train", sys.argv[1:])
+
+
+def sample() -> None:
+    """`python sample.py`."""
+    _run("sample", sys.argv[1:])
+
+
+def evaluate() -> None:
+    """`python evaluate.py`."""
+    _run("evaluate", sys.argv[1:])
+
+
+def _run(name: str, arguments: list[str]) -> None:
+    arguments = [plain(argument) for argument in arguments]
+    overrides = [argument for argument in arguments if _overrides(argument)]
+    if {"--help", "-h"} & set(arguments):
+        arguments = _help(name, arguments)
+        if not arguments:
+            return
+    started, composed = sys.argv, False
+
+    def job(cfg: DictConfig) -> Any:
+        nonlocal composed
+        composed = True
+        sys.argv = started  # Lightning starts the other processes of a run by it
+        try:
+            value = getattr(import_module(PROGRAMS[name]), name)(cfg)
+        except Exception as error:
+            if (message := readable(error)) is None:
+                raise
+            if HydraConfig.get().mode == RunMode.MULTIRUN:  # Hydra tells at the end of the sweep
+                print(f"error: {message}", file=sys.stderr, flush=True)
+            raise CompactHydraException(f"error: {message}") from error
+        if RESULT in os.environ and os.environ.get("LOCAL_RANK", "0") == "0":
+            Path(os.environ[RESULT]).write_text(json.dumps(value))
+        return value
+
+    sys.argv = [started[0], *arguments]
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
+    except SystemExit as stop:
+        if stop.code == 1 and not composed:
+            _suggest(name, overrides)
+        raise
+    finally:
+        sys.argv = started
+
+
+def plain(argument: str) -> str:
+    """An override under its proper name: dataset=folder is data=folder."""
+    name = re.match(r"[+~]*([A-Za-z_]+)(?=[=./@]|$)", argument)
+    if name is None or name[1] not in ALIASES:
+        return argument
+    return argument.replace(name[1], ALIASES[name[1]], 1)
+
+
+def _overrides(argument: str) -> bool:
+    """Whether an argument is an override, not an option of Hydra or the value of one."""
+    return not argument.startswith("-") and ("=" in argument or argument.startswith("~"))
+
+
+def _searched(arguments: list[str]) -> list[str]:
+    """--config-dir DIR as an override, where it is given."""
+    for name, folder in pairwise(arguments):
+        if name in ("--config-dir", "-cd"):
+            return [f"hydra.searchpath=[file://{Path(folder).absolute()}]"]
+    return []
+
+
+def _help(name: str, arguments: list[str]) -> list[str]:
+    """Print the program's help; where it cannot be composed, what to ask Hydra that tells why."""
+    others = [argument for argument in arguments if argument not in ("--help", "-h")]
+    try:
+        print(manual(name, [*_searched(others), *filter(_overrides, others)]))
+    except (HydraException, OmegaConfBaseException):
+        return [*others, "--cfg", "job"]
+    return []
+
+
+def readable(error: BaseException) -> str | None:
+    """What to tell about an error of a value or a file; None for one that deserves a traceback."""
+    while isinstance(error, InstantiationException) and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, MissingMandatoryValue):
+        key = error.full_key or error.key
+        return f"{key} is not given; add {key}=..."
+    if isinstance(error, (OmegaConfBaseException, InstantiationException)):
+        return str(error)
+    return str(error) if isinstance(error, (ValueError, FileNotFoundError)) else None
+
+
+def _suggest(name: str, overrides: list[str]) -> None:
+    """For every override of an unknown key, print the keys that look like it."""
+    groups = [str(d.relative_to(CONF)) for d in CONF.rglob("*") if d.is_dir()]
+    given = [o for o in overrides if "=" in o and not o.startswith(("+", "-", "~", "hydra"))]
+    chosen = [o.split(",")[0] for o in given if o.split("=")[0].split("@")[0] in groups]
+    try:
+        known = [*_keys(name, chosen), *groups]
+    except HydraException:  # Hydra has listed the options of a group
+        return
+    for override in given:
+        key = override.split("=", 1)[0].split("@")[0]
+        if key in known:
+            continue
+        close = difflib.get_close_matches(key, known, n=4, cutoff=0.6)
+        same_name = [k for k in known if k.split(".")[-1] == key.split(".")[-1]]
+        if near := list(dict.fromkeys(close + same_name))[:6]:
+            print(f"{key} is not a key; did you mean: {', '.join(near)}?", file=sys.stderr)
+        else:
+            print(f"{key} is not a key; --help lists all", file=sys.stderr)
+
+
+def _keys(name: str, chosen: list[str]) -> list[str]:
+    """Every key of the configuration that the chosen group options make."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose(name, chosen)
+
+    def keys(node: Any, prefix: str = "") -> list[str]:
+        inner = node.items() if isinstance(node, dict) else ()
+        return [k for n, v in inner for k in (f"{prefix}{n}", *keys(v, f"{prefix}{n}."))]
+
+    return keys(OmegaConf.to_container(cfg, resolve=False))

@@ -1,0 +1,129 @@
+"""Whose a run's folder is, and what its images were made with: run.json and the checks of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from egsde.old_names import current
+
+# What may differ between a translation run and its continuation: it changes no image.
+FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", "check",
+        "data.limit", "data.batch_size", "data.eval_batch_size", "data.num_workers")  # fmt: skip
+MARKS = {  # what each program leaves from its beginning on
+    "train.py": ("config.yaml", "checkpoints", "weights.safetensors"),
+    "evaluate.py": ("likelihood.json",),
+    "sample.py": ("metrics.json", "seconds.csv"),
+}
+
+
+def claim(out: Path, program: str) -> None:
+    """ValueError where the folder holds what another program wrote: none overwrites another's."""
+    owner = owner_of(out)
+    if owner not in (None, program):
+        raise ValueError(
+            f"{out} is the folder of a run of {owner}, whose files {program} would overwrite; give "
+            "a folder of its own: out=..."
+        )
+
+
+def owner_of(out: Path) -> str | None:
+    """The program that a folder's files come from; None where there are none of them."""
+    record = out / "run.json"
+    if record.is_file() and (named := read_record(record).get("program")) is not None:
+        return str(named)
+    for program, names in MARKS.items():
+        if any((out / name).exists() for name in names):
+            return program
+    return "sample.py" if record.is_file() else None
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """run.json; ValueError where it is none."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict):
+            raise ValueError("no object")
+        return current(record)
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); use another out= folder") from error
+
+
+def recipe(record: dict[str, Any]) -> str:
+    """The hash of what all images of a run share: its configuration and its networks."""
+    text = json.dumps(_made_with(record), sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def refuse_other_images(out: Path, record: dict[str, Any]) -> None:
+    """ValueError where out/images holds what this run did not make.
+
+    Without run.json any file there is foreign; with it the settings and networks must agree.
+    """
+    path, images = out / "run.json", out / "images"
+    if not path.exists():
+        if found := _files(images):
+            shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+            raise ValueError(
+                f"{images} holds {len(found)} files ({shown}), and no run.json says that they are "
+                "this run's; use another out= folder, or move them away"
+            )
+        return
+    old, new = _made_with(read_record(path)), _made_with(json.loads(json.dumps(record)))
+    changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    if changed:
+        shown = "; ".join(f"{k} was {old.get(k)}, is {new.get(k)}" for k in changed[:5])
+        raise ValueError(
+            f"{out} holds images of another run ({shown}); use another out= folder, or the same "
+            "settings to continue it"
+        )
+
+
+def foreign(images: Path, expected: set[str]) -> list[str]:
+    """Files of an image folder that no image of the run is written to."""
+    return [name for name in _files(images) if name not in expected]
+
+
+def _files(folder: Path) -> list[str]:
+    """Relative paths of all files below a folder, the unfinished ones of a cut run apart."""
+    paths = (p for p in folder.rglob("*") if not p.is_dir() or p.is_symlink())
+    ours = (p for p in paths if not (p.name.startswith(".") and p.name.endswith(".tmp")))
+    return sorted(p.relative_to(folder).as_posix() for p in ours)
+
+
+def _made_with(record: dict[str, Any]) -> dict[str, Any]:
+    """What decides about the images, by dotted keys."""
+    flat = _flat({key: record.get(key, {}) for key in ("config", "weights")})
+    free = tuple(f"config.{key}" for key in FREE)
+    return {
+        k: v
+        for k, v in flat.items()
+        if not (k.endswith(".allow") or any(k == f or k.startswith(f + ".") for f in free))
+    }
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(node, dict):
+        return {prefix: node}
+    items = [_flat(v, f"{prefix}.{k}" if prefix else str(k)) for k, v in node.items()]
+    return {k: v for item in items for k, v in item.items()}
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Whole or not at all; numbers that JSON does not have (NaN, infinity) become null."""
+    temporary = path.with_suffix(".tmp")
+    text = json.dumps(finite(content), indent=2, allow_nan=False)
+    temporary.write_text(text + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def finite(value: Any) -> Any:
+    """The same with None for NaN and infinity."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,172 @@
+"""One translation run: compose, instantiate, translate, report."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+from torch.utils.data import DataLoader
+
+from egsde.data import output_name
+from egsde.methods.diffusion import Translator, networks_of
+from egsde.networks import sha256_of
+from egsde.programs.callbacks import Report, Translate
+from egsde.programs.records import claim, foreign, recipe, refuse_other_images, write_json
+from egsde.programs.run import closing, prepare, versions
+from egsde.programs.settings import options
+
+NETWORKS = {"score", "source_score", "extractor"}
+READ = {*NETWORKS, "t_start", "factor", "sampler", "energy"}
+
+
+class Translation(LightningModule):
+    """A translator as a module, so that a Trainer places it on every device."""
+
+    def __init__(self, translator: Translator, data: LightningDataModule) -> None:
+        super().__init__()
+        self.translator, self.data = translator, data
+        self.networks = nn.ModuleDict(networks_of(translator))
+
+    def test_dataloader(self) -> DataLoader:
+        return DataLoader([0])  # type: ignore[arg-type]
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """The Translate callback does the work when the epoch ends."""
+
+
+def sample(cfg: DictConfig) -> float | None:
+    """Translate `cfg.split` of the source and measure; returns `cfg.objective`, for sweeps.
+
+    ValueError where the folder holds another run's images.
+    """
+    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
+    if names := without_effect(cfg, given):
+        rank_zero_warn(
+            f"{' and '.join(names)}: no effect, the translator does not read it; its own settings "
+            "are those of conf/translator"
+        )
+    if told := _own_settings(cfg):
+        rank_zero_only(print)(told)
+    out, config = prepare(cfg)
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    data = instantiate(cfg.data)
+    translator = build_translator(cfg)
+    module = Translation(translator, data)
+    record = {
+        "program": "sample.py",
+        "config": config,
+        "versions": versions(),
+        "weights": {name: sha256_of(net) for name, net in module.networks.items()},
+    }
+    claim(out, "sample.py")
+    refuse_other_images(out, record)
+    if data.single:
+        rank_zero_only(print)("one image: nothing to compare with, so metrics are left out")
+    metrics = instantiate(cfg.metrics) if cfg.get("metrics") and not data.single else None
+    callback = Translate(
+        out, cfg.seed, cfg.split, metrics, columns=cfg.columns, recipe=recipe(record)
+    )
+    loggers = [instantiate(node) for node in cfg.logger.values()]
+    with closing(loggers):
+        trainer: Trainer = instantiate(
+            cfg.trainer,
+            logger=loggers,
+            callbacks=[callback],
+            default_root_dir=out,
+            enable_progress_bar=False,
+            enable_checkpointing=False,
+        )
+        if trainer.is_global_zero:
+            write_json(out / "run.json", record)
+            name_foreign(out / "images", data.translatable(cfg.split).ids)
+            for logger in loggers:
+                logger.log_hyperparams(config)
+        trainer.test(module, verbose=False)
+        assert callback.report is not None
+        if trainer.is_global_zero:
+            _write(out, callback.report)
+    value = callback.report.metrics.get(cfg.objective)
+    return None if value is None else float(value)
+
+
+def build_translator(cfg: DictConfig) -> Translator:
+    """`cfg.translator`; networks that it refers to are built once and shared by all its parts."""
+    built = OmegaConf.create(cfg, flags={"allow_objects": True, "struct": False})
+    for name in sorted(NETWORKS & referred(cfg, "translator")):
+        built[name] = instantiate(cfg[name])
+    return instantiate(built.translator)
+
+
+def referred(cfg: DictConfig, name: str) -> set[str]:
+    """The top-level nodes that a node refers to by ${...}, directly or through others."""
+    seen: set[str] = set()
+    waiting = [name]
+    while waiting:
+        node = cfg.get(waiting.pop())
+        if isinstance(node, DictConfig):
+            names = set(re.findall(r"\$\{(?:oc\.select:)?(\w+)", OmegaConf.to_yaml(node))) - seen
+            seen |= names
+            waiting += names
+    return seen
+
+
+def without_effect(cfg: DictConfig, overrides: Iterable[str]) -> list[str]:
+    """Of the settings that translators may read, those overridden that this one does not."""
+    names = dict.fromkeys(re.split(r"[=./@]", o.lstrip("+~"))[0] for o in overrides)
+    read = referred(cfg, "translator") | referred(cfg, "metrics")
+    return [name for name in names if name in READ - read]
+
+
+def _own_settings(cfg: DictConfig) -> str | None:
+    """What to say where neither an experiment nor the data set brings settings of its own."""
+    if not HydraConfig.initialized() or "t_start" not in referred(cfg, "translator"):
+        return None
+    if HydraConfig.get().runtime.choices.get("experiment") in options("experiment", "sample"):
+        return None
+    said = f"t_start={cfg.translator.t_start}"
+    if "energy" in referred(cfg, "translator") and "weights" in cfg.energy:
+        weights = ", ".join(f"{name} {value}" for name, value in cfg.energy.weights.items())
+        said += f", weights {weights}, low pass factor={cfg.factor}"
+    return (
+        f"settings of the paper, scaled to {cfg.data.size} px: {said}; what suits these images and "
+        "networks is found as docs/choosing.md says"
+    )
+
+
+def name_foreign(images: Path, ids: Iterable[str]) -> None:
+    """Warn of files in the image folder that are of none of the split's images."""
+    if found := foreign(images, {output_name(name) for name in ids}):
+        shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
+        rank_zero_warn(
+            f"{len(found)} files in {images} are no translations of this run ({shown}): their "
+            "sources are gone, or they were put there; no number counts them"
+        )
+
+
+def _write(out: Path, report: Report) -> None:
+    summary = {
+        "n": report.n,
+        "nfe": report.nfe,
+        "seconds_per_image": report.seconds_per_image,
+        "protocol": report.protocol,
+        "metrics": report.metrics,
+    }
+    write_json(out / "metrics.json", summary)
+    if report.per_image:
+        with (out / "images.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(report.per_image[0]))
+            writer.writeheader()
+            writer.writerows(report.per_image)
+    for name, value in report.metrics.items():
+        print(f"{name:12s} {value:.4f}")
+    images = "1 image" if report.n == 1 else f"{report.n} images"
+    print(f"{images} in {out / 'images'}; look at {out / 'grid.png'}")

@@ -1,5 +1,0 @@
-"""Pictures of results."""
-
-from egsde.reports.grid import draw_grid
-
-__all__ = ["draw_grid"]

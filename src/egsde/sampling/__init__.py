@@ -1,0 +1,17 @@
+"""From noise to an image: the times of a walk, and the one loop."""
+
+from egsde.sampling.grids import Grid, Karras, LogSNR, Quadratic, Respaced, Uniform
+from egsde.sampling.jumps import Jumps
+from egsde.sampling.sampler import Constraint, Sampler
+
+__all__ = [
+    "Constraint",
+    "Grid",
+    "Jumps",
+    "Karras",
+    "LogSNR",
+    "Quadratic",
+    "Respaced",
+    "Sampler",
+    "Uniform",
+]

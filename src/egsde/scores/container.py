@@ -1,0 +1,126 @@
+"""Our `weights.safetensors` on disk: tensors and, as metadata, what they belong to.
+
+`averaged.<name>` and `raw.<name>` are the networks' weights; the configuration of the network, the
+SDE and the prediction (`egsde.scores.blueprints`) makes the file open without any other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from egsde.scores import blueprints
+from egsde.scores.blueprints import Allow
+
+PACKAGE = Path(__file__).parents[1]
+FETCHED = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "egsde" / "networks"
+LONGEST = 2**20  # characters of a file's configuration
+
+
+def find(weights: str | Path | None, hint: str) -> Path:
+    """The file: as given, else inside the package (`demo/...`) or among the files fetched from
+    elsewhere; FileNotFoundError says where it was looked for."""
+    if weights is None:
+        raise ValueError(f"no weights are given; add {hint}=PATH")
+    path = Path(weights).expanduser()
+    for candidate in (path, PACKAGE / path, FETCHED / path):
+        if candidate.is_file():
+            return candidate
+    raise FileNotFoundError(
+        f"no weights at {path.absolute()} or in {FETCHED}; give a file that exists: {hint}=PATH"
+    )
+
+
+def save_weights(
+    path: Path,
+    networks: Mapping[str, nn.Module],
+    config: Mapping[str, Any],
+    half: bool = False,
+    allow: Allow = (),
+) -> None:
+    """Write `networks` (by name: "averaged", "raw") and the plain `config` to one file.
+
+    half: store float16; opened as float32 again. allow: packages of the user's own parts.
+    """
+    tensors = {}
+    for prefix, network in networks.items():
+        for name, value in network.state_dict().items():
+            stored = value.half() if half and value.is_floating_point() else value
+            tensors[f"{prefix}.{name}"] = stored.detach().cpu().contiguous().clone()
+    temporary = path.with_suffix(".tmp")
+    text = json.dumps(blueprints.described(config, allow), sort_keys=True)
+    save_file(tensors, temporary, metadata={"egsde": text})
+    temporary.replace(path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file; a ValueError names it, whatever is wrong with it."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no whole safetensors file: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def is_ours(path: Path) -> bool:
+    """Whether the file was written by `save_weights`."""
+    if path.suffix != ".safetensors":
+        return False
+    with _opened(path) as file:
+        return "egsde" in (file.metadata() or {})
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration inside a file of `save_weights`, in today's format."""
+    if not is_ours(path):
+        raise ValueError(
+            f"{path} holds no configuration: it was not written by egsde. Official checkpoints "
+            "need their own option, such as score=adm_256 or extractor=dse_256"
+        )
+    with _opened(path) as file:
+        text = file.metadata()["egsde"]
+        if len(text) > LONGEST:
+            raise ValueError(f"its configuration has {len(text)} characters, at most {LONGEST}")
+        try:
+            config = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"its configuration is no JSON: {error}") from error
+        if not isinstance(config, dict) or not isinstance(config.get("kind"), str):
+            raise ValueError('its configuration has no "kind", so it was not written by egsde')
+        return blueprints.modern(config)
+
+
+def _names(file: Any, use: str) -> list[str]:
+    keys = list(file.keys())
+    found = sorted({key.split(".", 1)[0] for key in keys})
+    if use not in found:
+        raise ValueError(f"it holds {found}, not {use!r}; choose one of these")
+    return [key for key in keys if key.startswith(f"{use}.")]
+
+
+def read_weights(path: Path, use: str, part: str = "") -> dict[str, Tensor]:
+    """The tensors under the name `use`, as float32; part: only those below it, with a dot."""
+    with _opened(path) as file:
+        start = f"{use}.{part}"
+        mine = [key for key in _names(file, use) if key.startswith(start)]
+        state = {key.removeprefix(start): file.get_tensor(key) for key in mine}
+    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def read_shapes(path: Path, use: str, part: str) -> dict[str, tuple[int, ...]]:
+    """Those of `read_weights`, without reading them."""
+    with _opened(path) as file:
+        start = f"{use}.{part}"
+        mine = [key for key in _names(file, use) if key.startswith(start)]
+        return {k.removeprefix(start): tuple(file.get_slice(k).get_shape()) for k in mine}

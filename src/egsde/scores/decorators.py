@@ -1,0 +1,63 @@
+"""Scores made from scores (y, t, source) -> like y."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from egsde.scores.model import Score, ScoreModel
+from egsde.sde import SDE
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """The score whose denoised image stays in the range of images: (alpha clip(x0-hat) - y) /
+    sigma^2 (Ho 2020's sampler, "clip_denoised" of guided-diffusion).
+
+    ValueError unless low < high.
+    """
+
+    score: Score
+    sde: SDE
+    low: float = -1.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"Clipped needs low < high, got {self.low} and {self.high}")
+
+    def __call__(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
+        alpha, variance = self.sde.alpha(t), self.sde.sigma(t).square()
+        x0 = (y + variance * self.score(y, t, source)) / alpha
+        return (alpha * x0.clamp(self.low, self.high) - y) / variance
+
+
+@dataclass
+class LearnedShare:
+    """A network's score and the v of its learned variance, from one evaluation (Nichol 2021).
+
+    The network has a second half of channels, 2 v - 1 ("learn_sigma"); ValueError without.
+    """
+
+    score: ScoreModel
+    _last: tuple[Tensor, Tensor, Tensor] | None = field(default=None, init=False, repr=False)
+
+    def __call__(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
+        outputs = self.score.outputs(y, t)
+        channels = y.shape[1]
+        if outputs.shape[1] != 2 * channels:
+            raise ValueError(
+                f"a learned variance needs a network with {2 * channels} output channels, got "
+                f"{outputs.shape[1]}; use one with learn_sigma=true or learned_variance=false"
+            )
+        self._last = y, t, (outputs[:, channels:] + 1) / 2
+        sde = self.score.sde
+        return self.score.prediction.score(outputs[:, :channels], y, sde.alpha(t), sde.sigma(t))
+
+    def share(self, y: Tensor, t: Tensor) -> Tensor:
+        """v at (y, t), like y: kept from the last call where that was for the same y and t."""
+        if self._last is None or self._last[0] is not y or self._last[1] is not t:
+            self(y, t)
+        assert self._last is not None
+        return self._last[2]

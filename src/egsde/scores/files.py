@@ -1,0 +1,177 @@
+"""Scores and extractors from files: our `weights.safetensors`, and official checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from egsde.networks import load_official
+from egsde.networks import read_weights as read_checkpoint
+from egsde.scores import Extractor, ScoreModel, blueprints
+from egsde.scores.blueprints import Allow
+from egsde.scores.conditional import ConditionalScore, View, clean
+from egsde.scores.container import find, is_ours, read_config, read_shapes, read_weights
+from egsde.scores.predictions import Eps, NoiseLevel
+from egsde.sde import SDE
+
+OPTIONS = {  # what opens each kind of file
+    "score": "score=trained",
+    "conditional": "score=conditional",
+    "cycle": "score=cycle",
+    "classifier": "extractor=trained",
+}
+
+
+def _same_process(a: SDE, b: SDE, prediction: Any) -> bool:
+    """Whether two processes have the same noise levels and labels (and so the same score).
+
+    Where the label is the noise level itself, any two with alpha^2 + sigma^2 = 1 have: Palette is
+    sampled on another chain than it was trained on.
+    """
+    if isinstance(getattr(prediction, "label", None), NoiseLevel):
+        return all(_preserves_variance(sde) for sde in (a, b))
+    if a.T != b.T:
+        return False
+    inside = a.T * torch.linspace(0.05, 1, 20, dtype=torch.float64)
+    times = ((sde, sde.snap(inside)) for sde in (a, b))
+    values = [(sde.alpha(t), sde.sigma(t), sde.network_time(t)) for sde, t in times]
+    return all(torch.allclose(x, y) for x, y in zip(*values, strict=True))
+
+
+def _preserves_variance(sde: SDE) -> bool:
+    t = sde.snap(sde.T * torch.linspace(0.05, 1, 20, dtype=torch.float64))
+    total = sde.alpha(t).square() + sde.sigma(t).square()
+    return torch.allclose(total, torch.ones_like(total))
+
+
+def _open(
+    path: Path, kind: str, sde: SDE, use: str, allow: Allow, part: str = ""
+) -> tuple[nn.Module, Any]:
+    """The network and its prediction, if any; part: of a file with several networks, with a dot."""
+    config = read_config(path)
+    if config["kind"] != kind:
+        option = OPTIONS.get(config["kind"], "another option")
+        raise ValueError(f"{path} holds a {config['kind']}, not a {kind}; it goes with {option}")
+    shapes = read_shapes(path, use, part)
+    try:
+        trained = blueprints.part(config["sde"], "sde", allow)
+        prediction = None
+        if kind != "classifier":
+            prediction = blueprints.part(config["prediction"], "prediction", allow)
+        same = _same_process(trained, sde, prediction)
+        network = blueprints.network(config["network"], shapes, allow)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not same:
+        raise ValueError(
+            f"{path} was trained with {trained!r}, but the configuration has {sde!r}; "
+            "choose the sde= it was trained with"
+        )
+    network.load_state_dict(read_weights(path, use, part))
+    return network.eval().requires_grad_(False), prediction
+
+
+def load_score(
+    weights: str | Path | None,
+    sde: SDE,
+    use: str = "averaged",
+    autocast: bool = False,
+    allow: Allow = (),
+) -> ScoreModel:
+    """The score model in a file of `train.py`; `use`: "averaged" or "raw" weights.
+
+    allow: packages whose classes the file may name, beside ours.
+    """
+    path = find(weights, "score.weights")
+    network, prediction = _open(path, "score", sde, use, allow)
+    return ScoreModel(network, sde, prediction, autocast=autocast)
+
+
+def load_conditional(
+    weights: str | None,
+    sde: SDE,
+    use: str = "averaged",
+    autocast: bool = False,
+    view: View = clean,
+    masked: bool = False,
+    allow: Allow = (),
+) -> ConditionalScore:
+    """The conditional score in a file of `train.py model=conditional`, palette or sr3."""
+    path = find(weights, "score.weights")
+    network, prediction = _open(path, "conditional", sde, use, allow)
+    return ConditionalScore(network, sde, prediction, view=view, masked=masked, autocast=autocast)
+
+
+def load_cycle(
+    weights: str | None,
+    sde: SDE,
+    use: str = "averaged",
+    autocast: bool = False,
+    makes: str = "y",
+    allow: Allow = (),
+) -> ConditionalScore:
+    """One score in a file of `train.py model=cycle`; makes: "y", its target, or "x", its source."""
+    if makes not in ("x", "y"):
+        raise ValueError(f"score.makes={makes!r} is unknown; use y (the target) or x (the source)")
+    path = find(weights, "score.weights")
+    network, prediction = _open(path, "cycle", sde, use, allow, f"{makes}.")
+    return ConditionalScore(network, sde, prediction, autocast=autocast)
+
+
+def load_source_score(
+    weights: str | None,
+    sde: SDE,
+    use: str = "averaged",
+    autocast: bool = False,
+    allow: Allow = (),
+) -> ScoreModel:
+    """`load_score` for the source domain; ValueError says how to train one where none is given."""
+    if weights is None:
+        raise ValueError(
+            "this translator needs a score of the source domain, too, and none is given. Train it "
+            "with the domains exchanged, `python train.py data.source=twemoji data.target=noto "
+            "out=source` for the demo's, and add source_score.weights=source/weights.safetensors; "
+            "score@source_score=demo tries the program out with the target's score on both sides"
+        )
+    return load_score(find(weights, "source_score.weights"), sde, use, autocast, allow)
+
+
+def load_extractor(
+    weights: str | None,
+    sde: SDE,
+    use: str = "averaged",
+    autocast: bool = False,
+    allow: Allow = (),
+) -> Extractor:
+    """The domain classifier in a file of `train.py model=classifier`."""
+    path = find(weights, "extractor.weights")
+    return Extractor(_open(path, "classifier", sde, use, allow)[0], sde, autocast=autocast)
+
+
+def _refuse_ours(path: Path, option: str) -> None:
+    if is_ours(path):
+        raise ValueError(f"{path} is no official checkpoint but one of train.py; add {option}")
+
+
+def official_score(
+    kind: str, config: Mapping[str, Any], weights: str | None, sde: SDE, autocast: bool = False
+) -> ScoreModel:
+    """A published score network (`afhq_dog_4m.pt`, `celebahq_female_ddpm.pth`), predicting eps."""
+    path = find(weights, "score.weights")
+    _refuse_ours(path, "score=trained")
+    network = load_official(kind, dict(config), read_checkpoint(path))
+    return ScoreModel(network.requires_grad_(False), sde, Eps(), autocast=autocast)
+
+
+def official_extractor(
+    config: Mapping[str, Any], weights: str | None, sde: SDE, autocast: bool = False
+) -> Extractor:
+    """A published domain-specific extractor (`cat2dog_dse.pt`)."""
+    path = find(weights, "extractor.weights")
+    _refuse_ours(path, "extractor=trained")
+    network = load_official("dse", dict(config), read_checkpoint(path))
+    return Extractor(network.requires_grad_(False), sde, autocast=autocast)

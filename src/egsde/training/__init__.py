@@ -1,0 +1,1 @@
+"""Training of scores and classifiers."""

@@ -1,0 +1,84 @@
+"""Gradient modes mode(sampler, reverse, x, times, noise) -> x_n: the same numbers, other gradients.
+
+x_n = m_n(... m_1(x)) of the sampler's moves m_i. The thesis's model keeps all of them for the
+backward pass (`Full`), which takes memory in proportion to n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from egsde.noise import Noise
+from egsde.sampling.sampler import Move, Sampler
+from egsde.sde.reverse import Reverse
+from egsde.solvers.base import Carry
+
+
+class GradientMode(Protocol):
+    """x (B, C, H, W) at times[0] -> the last state; every mode returns the same numbers.
+
+    Gradients flow to x, to the network's parameters and to the condition inside reverse.score, as
+    the mode says. times: `sampler.times(sde, start)`.
+    """
+
+    def __call__(
+        self, sampler: Sampler, reverse: Reverse, x: Tensor, times: Tensor, noise: Noise
+    ) -> Tensor: ...
+
+
+def made(moves: Iterable[Move], x: Tensor, carry: Carry = None) -> tuple[Tensor, Carry]:
+    """The moves, one after the other."""
+    for move in moves:
+        x, carry = move(x, carry)
+    return x, carry
+
+
+@dataclass(frozen=True)
+class Full:
+    """Every step is kept for the backward pass: exact, memory in proportion to the steps."""
+
+    def __call__(
+        self, sampler: Sampler, reverse: Reverse, x: Tensor, times: Tensor, noise: Noise
+    ) -> Tensor:
+        moves = [move for _, move in sampler.moves(reverse, times, noise)]
+        return made(moves, x)[0]
+
+
+@dataclass(frozen=True)
+class Truncated:
+    """Only the last steps, and the denoising, carry gradients; exact where `last` covers all.
+
+    With fewer, x gets none, nor do the condition and the network through earlier steps. ValueError
+    unless last >= 1.
+    """
+
+    last: int = 1
+
+    def __post_init__(self) -> None:
+        if self.last < 1:
+            raise ValueError(f"{self} keeps no step; use last >= 1, or Detached()")
+
+    def __call__(
+        self, sampler: Sampler, reverse: Reverse, x: Tensor, times: Tensor, noise: Noise
+    ) -> Tensor:
+        moves = [move for _, move in sampler.moves(reverse, times, noise)]
+        first = max(0, len(times) - 1 - self.last)
+        with torch.no_grad():
+            x, carry = made(moves[:first], x)
+        return made(moves[first:], x, carry)[0]
+
+
+@dataclass(frozen=True)
+class Detached:
+    """No gradients: the sampled image is data."""
+
+    def __call__(
+        self, sampler: Sampler, reverse: Reverse, x: Tensor, times: Tensor, noise: Noise
+    ) -> Tensor:
+        with torch.no_grad():
+            return Full()(sampler, reverse, x.detach(), times, noise)

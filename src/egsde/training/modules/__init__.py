@@ -1,0 +1,28 @@
+"""LightningModules: training the score and the time-dependent domain classifier."""
+
+from egsde.training.modules.classifier import DomainClassifierModule
+from egsde.training.modules.conditional import ConditionalModule
+from egsde.training.modules.cycle import CycleModule
+from egsde.training.modules.score import ScoreModule
+from egsde.training.modules.unit_ddpm import UnitDDPMModule
+from egsde.training.partners import Coupling, InLoop, Partners, Replay
+from egsde.training.schedules import Constant, Cosine, Linear
+from egsde.training.tasks import Degrade, Pair, Paired
+
+__all__ = [
+    "ConditionalModule",
+    "Coupling",
+    "CycleModule",
+    "Constant",
+    "Cosine",
+    "Degrade",
+    "DomainClassifierModule",
+    "InLoop",
+    "Linear",
+    "Pair",
+    "Paired",
+    "Partners",
+    "Replay",
+    "ScoreModule",
+    "UnitDDPMModule",
+]

@@ -1,0 +1,46 @@
+"""Configurations of version 0.1 name classes where they were then; their runs go on."""
+
+from __future__ import annotations
+
+import pytest
+from hydra.utils import get_object
+
+from egsde.old_names import current
+
+OLD = [
+    "egsde.predictions.Eps",
+    "egsde.predictions.EDM",
+    "egsde.predictions.LogSigma",
+    "egsde.conditional.ConditionalScore",
+    "egsde.conditional.clean",
+    "egsde.scores.ScoreModel",
+    "egsde.sde.DDPM",
+    "egsde.networks.ADMUNet",
+    "egsde.data.UnpairedData",
+    "egsde.degradations.OneOf",
+    "egsde.modules.ScoreModule",
+    "egsde.modules.InLoop",
+    "egsde.objectives.Uniform",
+    "egsde.in_loop.Detached",
+    "egsde.callbacks.Translate",
+    "egsde.sampler.Sampler",
+    "egsde.grids.LogSNR",
+    "egsde.solvers.ancestral.beta",
+    "egsde.filters.LowPass",
+    "egsde.operators.Box",
+    "egsde.cascade.Cascade",
+    "egsde.translators.OnePass",
+    "egsde.metrics.Suite",
+    "egsde.likelihood.Hutchinson",
+    "egsde.weights.load_score",
+]
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_an_old_name_finds_its_object(name):
+    assert get_object(current(name)).__name__ == name.rsplit(".", 1)[1]
+
+
+@pytest.mark.parametrize("name", ["egsde.sampling.Sampler", "egsde", "other.grids.LogSNR", 3, None])
+def test_other_values_stay(name):
+    assert current({"a": [name]}) == {"a": [name]}
