@@ -20,10 +20,10 @@ from shared import shared_path
 
 def test_published_layouts(tmp_path: Path) -> None:
     for split, count in (("train", 3), ("val", 2)):
-        for domain in ("cat", "dog", "wild"):
-            fill(tmp_path / "afhq" / split / domain, count, "jpg")
+        for k, domain in enumerate(("cat", "dog", "wild")):
+            fill(tmp_path / "afhq" / split / domain, count, "jpg", start=50 * k)
     for folder, count in (("trainA", 4), ("trainB", 3), ("testA", 2), ("testB", 1)):
-        fill(tmp_path / "h2z" / folder, count, "jpg")
+        fill(tmp_path / "h2z" / folder, count, "jpg", start=40 * count)
     afhq = data("afhq", f"data.root={tmp_path}/afhq", "data.source=wild", "data.size=8")
     counts = [len(afhq.domain("source", split)) for split in ("train", "val", "test")]
     assert counts == [3, 2, 2] and afhq.names == ["wild", "dog"]

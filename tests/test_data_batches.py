@@ -82,10 +82,10 @@ def test_labelled_batches_are_balanced_in_label_order(tmp_path: Path) -> None:
 def test_flips_mirror_half_of_the_images_and_pairs_together(tmp_path: Path) -> None:
     ramp = Image.fromarray(np.tile(np.arange(0, 256, 16, dtype=np.uint8), (16, 1)))
     for k in range(64):
-        for domain in ("A", "B"):
+        for level, domain in enumerate(("A", "B")):  # other bytes, the same pixels
             for split in ("train", "test"):
                 (tmp_path / split / domain).mkdir(parents=True, exist_ok=True)
-                ramp.save(tmp_path / split / domain / f"{k}.png")
+                ramp.save(tmp_path / split / domain / f"{k}.png", compress_level=level)
     module = data("paired_folder", f"data.root={tmp_path}", "data.size=16", "data.batch_size=64")
     batch = next(iter(module.train_dataloader()))
     flipped = batch["x"][:, 0, 0, 0] > 0

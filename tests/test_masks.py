@@ -65,6 +65,8 @@ def test_larger_masks_are_cut_like_the_images(chosen, tmp_path):
     wide = Image.new("L", (32, 16), 0)
     wide.paste(255, (0, 0, 16, 16))  # the left half: of its central square, too
     wide.save(tmp_path / "wide.png")
+    for k in range(3):
+        colour(k).resize((16, 8)).save(tmp_path / "test" / "a" / f"{k:03d}.png")
     mask = batch(*chosen, f"data.mask={tmp_path / 'wide.png'}")["mask"][0, 0]
     assert mask[:, :4].min() == 1 and mask[:, 4:].max() == 0
 
@@ -85,7 +87,7 @@ def test_masks_that_do_not_fit_are_refused(chosen, tmp_path):
     refused(tmp_path / "empty", "holds no pictures")
     stripe(2, 4).save(tmp_path / "small.png")
     refused(tmp_path / "small.png", "4x4 pixels, fewer than the images, which are 8x8")
-    colour(120).save(tmp_path / "photo.png")
+    Image.new("L", (8, 8), 150).save(tmp_path / "photo.png")
     refused(tmp_path / "photo.png", "no mask: 100% of it is grey")
     (tmp_path / "broken.png").write_bytes(b"not a picture")
     refused(tmp_path / "broken.png", "broken.png cannot be read: not an image")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 
-from egsde.data.domains import stem
+from egsde.data.domains import by_stem, stem
 from egsde.data.files import Files, Folder, open_files
 from egsde.data.images import UnreadableImage, decode, is_image_name
+
+T = TypeVar("T")
 
 
 class Beside:
@@ -26,7 +29,7 @@ class Beside:
         if files is None:
             raise ValueError(f"{self.what} does not exist; give a picture, a folder or a zip")
         self.files = files
-        self.names = {} if self.one else {stem(name): name for name in files.under("")}
+        self.names = {} if self.one else by_stem(files.under(""), self.what)
         if not self.one and not self.names:
             raise ValueError(f"{self.what} holds no pictures; name them like the images")
 
@@ -44,11 +47,15 @@ class Beside:
         """The file that goes with an image."""
         return self.one or self.names.get(stem(name))
 
-    def picture(self, name: str) -> Image.Image:
-        """The upright RGB picture of an image; ValueError where there is none or it is damaged."""
+    def read(self, name: str, decoder: Callable[[bytes], T]) -> T:
+        """What `decoder` makes of an image's file; ValueError where there is none or it fails."""
         self.check([name])
         file = str(self.file(name))
         try:
-            return decode(self.files.read(file))
+            return decoder(self.files.read(file))
         except (UnreadableImage, OSError) as error:
             raise ValueError(f"{self.what}: {file} cannot be read: {error}") from error
+
+    def picture(self, name: str) -> Image.Image:
+        """The upright RGB picture of an image; ValueError where there is none or it is damaged."""
+        return self.read(name, decode)

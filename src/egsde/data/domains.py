@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Protocol
+from unicodedata import normalize
 
 import numpy as np
 
@@ -18,6 +19,10 @@ class Images(Protocol):
 
     def array(self, index: int) -> np.ndarray:
         """uint8 (H, W, 3), or float32 (H, W, C) already in [-1, 1]."""
+        ...
+
+    def shape(self, name: str) -> tuple[int, int]:
+        """Width and height of an image as it lies in its file, upright; asked where masks are."""
         ...
 
 
@@ -42,6 +47,10 @@ class ArrayImages:
     def array(self, index: int) -> np.ndarray:
         return self.arrays[index]
 
+    def shape(self, name: str) -> tuple[int, int]:
+        """Width and height of the original."""
+        return self.arrays.shape[2], self.arrays.shape[1]
+
 
 class Subset:
     """The images at some indices of others, in that order."""
@@ -53,11 +62,27 @@ class Subset:
     def array(self, index: int) -> np.ndarray:
         return self.images.array(self.indices[index])
 
+    def shape(self, name: str) -> tuple[int, int]:
+        return self.images.shape(name)
+
 
 def stem(name: str) -> str:
-    """An id without its image suffix: what the two sides of a pair share."""
+    """An id without its image suffix, in Unicode's form NFC: what the two sides of a pair share."""
+    name = normalize("NFC", name)
     head, dot, tail = name.rpartition(".")
     return head if f"{dot}{tail}".lower() in SUFFIXES else name
+
+
+def by_stem(names: Iterable[str], what: str) -> dict[str, str]:
+    """Names by their stems; ValueError where two share one, since neither is the right one."""
+    found: dict[str, str] = {}
+    for name in names:
+        if (other := found.setdefault(stem(name), name)) != name:
+            raise ValueError(
+                f"{what}: {other} and {name} have the same name but for the suffix; which of them "
+                "goes with the image of that name cannot be told; remove one"
+            )
+    return found
 
 
 def output_name(name: str) -> str:

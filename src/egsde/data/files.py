@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
+from collections.abc import Hashable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -14,21 +15,37 @@ from egsde.data.images import is_image_name
 ENDS = 32
 
 
-def is_image(path: str) -> bool:
-    """True for a path with an image's suffix and no hidden part."""
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.split("/"))
-    return is_image_name(path) and not hidden
+CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")
+
+
+def hidden(name: str) -> bool:
+    """Whether one part of a path is nothing that a person put there."""
+    return name.startswith(".") or name.casefold() in CLUTTER
 
 
 class Files(Protocol):
     """Image files under one root."""
 
-    def under(self, folder: str) -> list[str]:
-        """Sorted paths of the images below a folder, relative to it; [] where there is none."""
+    def listing(self, folder: str, deep: bool = True) -> list[str]:
+        """Sorted paths of the files below a folder, relative to it, hidden ones left out; deep:
+        in folders of it, too. [] where there is no such folder; ValueError for one that cannot be
+        listed."""
         ...
 
-    def tops(self) -> list[str]:
-        """Names of the folders directly below the root."""
+    def under(self, folder: str, deep: bool = True) -> list[str]:
+        """The images of `listing`."""
+        ...
+
+    def folders(self, folder: str = "") -> list[str]:
+        """Names of the folders directly below one."""
+        ...
+
+    def name(self, folder: str) -> str:
+        """The folder for messages."""
+        ...
+
+    def size(self, path: str) -> tuple[Hashable, int]:
+        """What tells a file from all others, whatever it is called, and its bytes."""
         ...
 
     def read(self, path: str) -> bytes: ...
@@ -44,31 +61,66 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def under(self, folder: str) -> list[str]:
-        top = self.root / folder
-        found: list[str] = []
-        seen: set[str] = set()
-        for place, folders, names in os.walk(top, followlinks=True):
-            if os.path.realpath(place) in seen:  # a link back up
-                folders.clear()
-                continue
-            seen.add(os.path.realpath(place))
-            found += [(Path(place) / name).relative_to(top).as_posix() for name in names]
-        return sorted(path for path in found if is_image(path))
+        self.kept: dict[tuple[str, bool], list[str]] = {}
 
-    def tops(self) -> list[str]:
-        folders = (place.name for place in self.root.iterdir() if place.is_dir())
-        return sorted(name for name in folders if not name.startswith("."))
+    def listing(self, folder: str, deep: bool = True) -> list[str]:
+        if (folder, deep) not in self.kept:
+            self.kept[folder, deep] = sorted(self._walk(self.root / folder, deep))
+        return self.kept[folder, deep]
+
+    def _walk(self, top: Path, deep: bool) -> Iterator[str]:
+        seen: set[str] = set()
+        waiting = [(str(top), "")]
+        while waiting:
+            place, prefix = waiting.pop()
+            if (real := os.path.realpath(place)) in seen:  # a link back up
+                continue
+            seen.add(real)
+            for entry in _entries(place):
+                if not entry.is_dir():
+                    yield f"{prefix}{entry.name}"
+                elif deep:
+                    waiting.append((entry.path, f"{prefix}{entry.name}/"))
+
+    def under(self, folder: str, deep: bool = True) -> list[str]:
+        return [name for name in self.listing(folder, deep) if is_image_name(name)]
+
+    def folders(self, folder: str = "") -> list[str]:
+        return sorted(entry.name for entry in _entries(self.root / folder) if entry.is_dir())
+
+    def name(self, folder: str) -> str:
+        return str(self.root / folder)
+
+    def size(self, path: str) -> tuple[Hashable, int]:
+        found = (self.root / path).stat()
+        return (found.st_dev, found.st_ino), found.st_size
 
     def read(self, path: str) -> bytes:
-        return (self.root / path).read_bytes()
+        return self._regular(path).read_bytes()
+
+    def _regular(self, path: str) -> Path:
+        place = self.root / path
+        if place.exists() and not place.is_file():  # a pipe would wait for ever
+            raise OSError("not a regular file")
+        return place
 
     def ends(self, path: str) -> tuple[bytes, bytes, int]:
-        with open(self.root / path, "rb") as file:
+        with open(self._regular(path), "rb") as file:
             head = file.read(ENDS)
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - ENDS))
             return head, file.read(ENDS), size
+
+
+def _entries(place: str | Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder, hidden things left out; [] where there is none."""
+    try:
+        with os.scandir(place) as found:
+            return [entry for entry in found if not hidden(entry.name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise ValueError(f"{place} cannot be listed: {error.strerror}") from error
 
 
 class Archive:
@@ -89,17 +141,28 @@ class Archive:
 
     @cached_property
     def members(self) -> list[str]:
-        names = [
-            n.removeprefix(self.inner) for n in self.zip.namelist() if n.startswith(self.inner)
-        ]
-        return sorted(name for name in names if is_image(name))
+        """Paths of all files, hidden ones left out."""
+        every = (n for n in self.zip.namelist() if n.startswith(self.inner))
+        names = (n.removeprefix(self.inner) for n in every if not n.endswith("/"))
+        return sorted(name for name in names if not any(map(hidden, name.split("/"))))
 
-    def under(self, folder: str) -> list[str]:
+    def listing(self, folder: str, deep: bool = True) -> list[str]:
         top = "" if folder in ("", ".") else f"{folder.strip('/')}/"
-        return [name.removeprefix(top) for name in self.members if name.startswith(top)]
+        names = [name.removeprefix(top) for name in self.members if name.startswith(top)]
+        return [name for name in names if deep or "/" not in name]
 
-    def tops(self) -> list[str]:
-        return sorted({name.split("/")[0] for name in self.members if "/" in name})
+    def under(self, folder: str, deep: bool = True) -> list[str]:
+        return [name for name in self.listing(folder, deep) if is_image_name(name)]
+
+    def folders(self, folder: str = "") -> list[str]:
+        return sorted({name.split("/")[0] for name in self.listing(folder) if "/" in name})
+
+    def name(self, folder: str) -> str:
+        return "/".join(part for part in (str(self.root), self.inner + folder) if part).rstrip("/")
+
+    def size(self, path: str) -> tuple[Hashable, int]:
+        member = self.inner + path
+        return (os.path.realpath(self.root), member), self.zip.getinfo(member).file_size
 
     def read(self, path: str) -> bytes:
         try:
@@ -115,15 +178,18 @@ class Archive:
 def open_files(path: str | Path) -> Folder | Archive | None:
     """The folder or zip at a path, or a folder inside a zip (`a.zip/train`); None if absent.
 
-    An archive that holds nothing but one folder stands for that folder, as in `unzip`.
+    ValueError where that cannot be told.
     """
     path = Path(path).expanduser()
-    if path.is_dir():
-        return Folder(path)
-    for parent in (path, *path.parents):
-        if parent.is_file():
-            if not zipfile.is_zipfile(parent):
-                raise ValueError(f"{parent} is neither a folder nor a zip archive")
-            inner = path.relative_to(parent).as_posix()
-            return Archive(parent, "" if inner == "." else inner)
-    return None
+    try:
+        if path.is_dir():
+            return Folder(path)
+        archive = next((place for place in (path, *path.parents) if place.is_file()), None)
+        if archive is None:
+            return None
+        if not zipfile.is_zipfile(archive):
+            raise ValueError(f"{archive} is neither a folder nor a zip archive")
+        inner = path.relative_to(archive).as_posix()
+        return Archive(archive, "" if inner == "." else inner)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} cannot be opened: {error}") from error

@@ -5,17 +5,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from egsde.data.domains import hash_split
+from egsde.data.distinct import listed, refuse_alike
+from egsde.data.domains import hash_split, spread
 from egsde.data.files import Files, open_files
 from egsde.data.images import UnreadableImage, decode, seems_whole, square
+from egsde.data.layouts import Found, find
+from egsde.data.ranges import judge
+from egsde.data.splits import CYCLEGAN, SPLITS
 
-SPLITS = ("train", "val", "test")
 STAND_IN = {"val": "test", "test": "val"}  # where a data set has only one of the two
+SAMPLE = 8  # so many of a set that does not fit into memory are decoded at once, to judge it
 Part = Callable[[Image.Image], Image.Image]
 
 
@@ -46,7 +51,11 @@ class FileImages:
         self.held: list[np.ndarray] | None = None
         keep = len(self.ids) * size * size * 3 <= cache_mib * 2**20
         every = keep or on_error == "skip"
+        self.notes: dict[str, dict] = {}
         self.check([n for n in self.ids if every or self.doubtful(n)], keep=keep, on_error=on_error)
+        for place in () if every else spread(len(self.ids), SAMPLE):
+            self.attempt(self.ids[place])
+        judge(self.notes)
 
     def doubtful(self, name: str) -> bool:
         try:
@@ -56,7 +65,13 @@ class FileImages:
 
     def decoded(self, name: str) -> np.ndarray:
         image = decode(self.files.read(self.paths[name]))
+        if image.info:
+            self.notes[name] = dict(image.info)
         return square(self.part(image) if self.part else image, self.size, self.fit)
+
+    def shape(self, name: str) -> tuple[int, int]:
+        image = decode(self.files.read(self.paths[name]))
+        return (self.part(image) if self.part else image).size
 
     def attempt(self, name: str) -> np.ndarray | str:
         try:
@@ -98,8 +113,8 @@ class Folders:
 
     layouts: patterns with {domain}, or {alias} for its entry of `aliases`, and {split}; the first
     that finds images counts. A pattern without {split} is one pool, divided 80/10/10 by a hash of
-    the id. Where only one of val and test exists it serves as both. Split "all" is everything.
-    Without a root, domains are paths themselves.
+    the id, and so is a domain that has train only. Where only one of val and test exists it serves
+    as both; each of these is said. Split "all" is everything. Without a root, domains are paths.
     """
 
     paired = False
@@ -118,68 +133,94 @@ class Folders:
     ) -> None:
         self.root, self.layouts, self.aliases = root, list(layouts), dict(aliases or {})
         self.expected, self.page = expected, page
+        self.opened: dict[str, tuple[Files, Found] | None] = {}
+        self.said: set[tuple[str, str]] = set()
         self.options = {"fit": fit, "on_error": on_error, "cache_mib": cache_mib}
 
-    def places(self, domain: str) -> tuple[Files, dict[str, dict[str, str]]] | None:
-        """Files and, by split, their paths by id, under the first layout that has images."""
-        base = domain if self.root is None else self.root
-        files = open_files(base)
+    def places(self, domain: str) -> tuple[Files, Found] | None:
+        """Files and what was found of a domain under the first layout that has images."""
+        if domain not in self.opened:
+            self.opened[domain] = self._places(domain)
+        return self.opened[domain]
+
+    def _places(self, domain: str) -> tuple[Files, Found] | None:
+        if not str(domain or "").strip() or self.root is not None and not str(self.root).strip():
+            key = "data.root" if str(domain or "").strip() else "a domain"
+            raise ValueError(
+                f"{key} is an empty path; was it a shell variable that is not set? Name a folder"
+            )
+        files = open_files(domain if self.root is None else self.root)
         if files is None:
             return None
-        prefixes = ["", *(f"{top}/" for top in files.tops()[:2])]
-        for layout in self.layouts:
-            for prefix in prefixes[: 2 if len(prefixes) == 2 else 1]:  # one folder holds all
-                found = self.found(files, prefix + layout, domain)
-                if found:
-                    return files, found
-        return None
-
-    def found(self, files: Files, layout: str, domain: str) -> dict[str, dict[str, str]]:
-        """Paths by id by split under one layout; {} where it does not fit."""
-        result: dict[str, dict[str, str]] = {}
-        for split in SPLITS if "{split}" in layout else ("pool",):
-            inner = "" if self.root is None else domain
-            alias = self.aliases.get(domain, domain)
-            folder = layout.format(split=split, domain=inner, alias=alias)
-            folder = "/".join(part for part in folder.split("/") if part)
-            names = files.under(folder)
-            if names:
-                result[split] = {name: f"{folder}/{name}".lstrip("/") for name in names}
-        return result
+        alias = self.aliases.get(domain, domain)
+        found = find(files, self.layouts, "" if self.root is None else domain, alias)
+        if found is None:
+            return None
+        if found.unused:
+            warnings.warn(f"{domain}: {'; '.join(found.unused)}", stacklevel=2)
+        return files, found
 
     def paths(self, domain: str, split: str) -> tuple[Files, dict[str, str]]:
         """Files and paths by id of one split; raises ValueError that names the expected layout."""
         if split not in (*SPLITS, "all"):
             raise ValueError(f"split {split!r} is unknown; use one of {', '.join(SPLITS)}, all")
-        found = self.places(domain)
-        if found is None:
+        place = self.places(domain)
+        if place is None:
             raise ValueError(self.missing(domain, "any split"))
-        files, splits = found
+        files, splits = place[0], place[1].splits
         if split == "all":
             several = len(splits) > 1
             return files, {
                 f"{s}/{n}" if several else n: p for s, ps in splits.items() for n, p in ps.items()
             }
-        pool = splits.get("pool") or (splits.get("train") if len(splits) == 1 else None)
-        if pool:
+        only_train = list(splits) == ["train"]
+        if pool := splits.get("pool") or (splits["train"] if only_train else None):
+            if only_train:
+                self.say(domain, "train is its only split; it is divided 80/10/10 by file name")
             chosen = {n: p for n, p in pool.items() if hash_split(n) == split}
             if not chosen:
                 raise ValueError(
                     f"none of the {len(pool)} undivided images of {domain!r} falls into {split}; "
                     "lay them into folders train, val, test, or choose split all"
                 )
-        else:
-            chosen = splits.get(split) or splits.get(STAND_IN.get(split, split), {})
+            return files, chosen
+        other = STAND_IN.get(split, split)
+        if split not in splits and other in splits:
+            self.say(domain, f"there is no split {split}; the images of {other} serve as both")
+        chosen = splits.get(split) or splits.get(other, {})
         if not chosen:
             raise ValueError(self.missing(domain, f"split {split}"))
         return files, chosen
 
+    def say(self, domain: str, what: str) -> None:
+        """Warn, once for each domain."""
+        if (domain, what) not in self.said:
+            self.said.add((domain, what))
+            warnings.warn(f"{domain}: {what}", stacklevel=3)
+
     def missing(self, domain: str, what: str) -> str:
         root = Path(domain if self.root is None else self.root)
-        where = f"no images of {domain!r} ({what}) under {root}"
+        there = f"no images of {domain!r} ({what}) under {root}"
+        files = open_files(root)
+        if files is None:
+            there += ", which does not exist"
+        elif names := [name for name in files.folders() if CYCLEGAN.match(name.casefold())]:
+            there += (
+                f"; its {', '.join(names)} are the layout of CycleGAN's data sets, which "
+                f"data=horse2zebra data.root={root} reads"
+            )
+        elif names := files.folders():
+            there += f"; there are the folders {', '.join(names[:8])}"
         expected = f"; expected {self.expected}" if self.expected else ""
         page = f"; to get them see {self.page}" if self.page else ""
-        return f"{where}{expected}{page}"
+        return f"{there}{expected}{page}"
+
+    def refuse_alike(self, domains: Sequence[str]) -> None:
+        """ValueError where two domains hold the same files; see distinct.py."""
+        places = {domain: self.places(domain) for domain in domains}
+        known = {domain: place for domain, place in places.items() if place is not None}
+        for one, other in combinations(known, 2):
+            refuse_alike(one, other, *(listed(*known[d]) for d in (one, other)))
 
     def images(self, domain: str, split: str, size: int, part: Part | None = None) -> FileImages:
         """Images of one domain and split, size x size; `part` cuts the picture out of the file."""

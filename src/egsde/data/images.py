@@ -1,8 +1,9 @@
 """One image file as a square RGB picture: decoding, orientation, alpha, fit, scale.
 
-Alpha goes over white, 16 bits become 8 (v / 257, rounded), EXIF orientation is applied, only the
-first frame of an animation is read. `fit` resizes with Pillow's bicubic filter, which widens with
-the scale when shrinking (antialiased). Arrays are uint8 (H, W, 3); tensors float32 in [-1, 1].
+Colours become sRGB, alpha goes over white, 16 bits become 8 (v / 257, rounded), EXIF orientation
+is applied, only the first frame of an animation is read. `fit` resizes with Pillow's bicubic
+filter, which widens with the scale when shrinking (antialiased). Arrays are uint8 (H, W, 3);
+tensors float32 in [-1, 1].
 """
 
 from __future__ import annotations
@@ -14,8 +15,14 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+from egsde.data.colour import UNREAD, to_srgb
+from egsde.data.depth import UnreadableImage, deep_pixels, rounded
+
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif"),
+)
+HIGHEST = "highest value"  # key of Image.info where a channel has 16 bits
 
 
 def is_image_name(name: str) -> bool:
@@ -23,24 +30,39 @@ def is_image_name(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-class UnreadableImage(ValueError):
-    """A file that is not an image, is cut short, or has pixels of unknown range."""
+def eight_bits(image: Image.Image, data: bytes) -> Image.Image:
+    """The picture with 8 bits a channel, upright."""
+    pixels = deep_pixels(image, data)
+    if pixels is None:
+        image.load()
+        return ImageOps.exif_transpose(image)
+    small = rounded(pixels)
+    key = image.info.get("transparency")
+    if isinstance(key, (int, tuple)):  # the colour, of 16 bits, that is see-through
+        clear = (pixels == np.array(key).reshape(1, 1, -1)).all(-1, keepdims=True)
+        colours = small if small.shape[-1] == 3 else small.repeat(3, -1)
+        small = np.concatenate([colours, np.where(clear, 0, 255).astype(np.uint8)], -1)
+    shallow = Image.fromarray(small[..., 0] if small.shape[-1] == 1 else small)
+    shallow.info = {k: v for k, v in image.info.items() if k == "icc_profile"}
+    shallow.info |= {HIGHEST: int(pixels.max()), "exif": image.getexif().tobytes()}
+    return ImageOps.exif_transpose(shallow)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode of Pillow -> RGB, upright, transparency over white."""
-    image.load()
-    image = ImageOps.exif_transpose(image)
+    """Any mode of Pillow with 8 bits a channel -> RGB, transparency over white."""
     if image.mode == "F":
         raise UnreadableImage("float pixels have no known range; save the image with 8 or 16 bits")
-    if image.mode in DEEP:
-        deep = np.asarray(image).astype(np.int64).clip(0, 65535)
-        image = Image.fromarray(((deep + 128) // 257).astype(np.uint8))
+    image = to_srgb(image)
+    kept: dict[str | tuple[int, int], object] = {
+        k: image.info[k] for k in (HIGHEST, UNREAD) if k in image.info
+    }
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+    image = image.convert("RGB")
+    image.info = kept
+    return image
 
 
 def crop(image: Image.Image, size: int) -> Image.Image:
@@ -81,7 +103,7 @@ def square(image: Image.Image, size: int, fit: str = "crop") -> np.ndarray:
 def decode(data: bytes) -> Image.Image:
     """Bytes of a file -> upright RGB picture; raises UnreadableImage with the reason."""
     try:
-        return to_rgb(Image.open(io.BytesIO(data)))
+        return to_rgb(eight_bits(Image.open(io.BytesIO(data)), data))
     except UnreadableImage:
         raise
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ...

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from egsde.data.beside import Beside
+from egsde.data.domains import Images
 from egsde.data.images import to_tensor
 
 
@@ -22,7 +23,7 @@ class LowResolution:
         first = self.beside.one or next(iter(self.beside.names.values()))
         self.side = self.beside.picture(first).width
 
-    def check(self, ids: Sequence[str]) -> None:
+    def check(self, ids: Sequence[str], images: Images) -> None:
         """ValueError where an image has no low-resolution picture."""
         self.beside.check(ids)
 

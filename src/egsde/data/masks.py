@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from egsde.data.beside import Beside
+from egsde.data.domains import Images
+from egsde.data.drawing import drawing
 from egsde.data.images import square
 
 DRAWN = {  # the part of both sides that is filled in: rows, columns
@@ -27,7 +29,7 @@ class Drawn:
         rows = slice(round(top * size), round(bottom * size))
         self.mask[:, rows, round(left * size) : round(right * size)] = 0
 
-    def check(self, ids: Sequence[str]) -> None:
+    def check(self, ids: Sequence[str], images: Images) -> None:
         """It goes with any image."""
 
     def __getitem__(self, name: str) -> Tensor:
@@ -35,21 +37,33 @@ class Drawn:
 
 
 class Masks:
-    """Masks from files by image id, shrunk and cut like the images: white (128 and more) = keep.
+    """Masks from files by image id, shrunk and cut like the images: white = keep.
 
-    ValueError for one that is smaller than the images, or more than a quarter grey.
+    ValueError for one of another shape than its image, smaller than the images, or more than a
+    quarter grey.
     """
 
     def __init__(self, path: str, size: int, fit: str = "crop") -> None:
         self.beside, self.size, self.fit = Beside("data.mask", path), size, fit
 
-    def check(self, ids: Sequence[str]) -> None:
-        """ValueError where an image has no mask."""
+    def check(self, ids: Sequence[str], images: Images) -> None:
+        """ValueError where an image has no mask, or one of another shape."""
         self.beside.check(ids)
+        shapes: dict[str, tuple[int, int]] = {}
+        for name in ids:
+            file = str(self.beside.file(name))
+            if file not in shapes:
+                shapes[file] = self.beside.read(name, drawing).size
+            (w, h), (width, height) = shapes[file], images.shape(name)
+            if abs(w * height - width * h) > max(width, height, w, h):  # a pixel of rounding
+                raise ValueError(
+                    f"{self.beside.what}: {file} has {w}x{h} pixels, another shape than {name}, "
+                    f"which has {width}x{height}; draw the mask on the image itself"
+                )
 
     def __getitem__(self, name: str) -> Tensor:
         """float32 (1, size, size), 0 or 1."""
-        picture = self.beside.picture(name)
+        picture = self.beside.read(name, drawing)
         file, size = f"{self.beside.what}: {self.beside.file(name)}", self.size
         side = max(picture.size) if self.fit == "pad" else min(picture.size)
         if side < size:

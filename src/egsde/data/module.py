@@ -99,6 +99,9 @@ class UnpairedData(LightningDataModule):
 
     def images(self, domain: str, split: str) -> Images:
         """Pictures of a domain by its name, opened once."""
+        if not self.opened and self.degradation is None and not self.single:
+            # Only stores of files can hold one thing under two names.
+            getattr(self.store, "refuse_alike", lambda domains: None)(self.domains)
         if (domain, split) not in self.opened:
             self.opened[domain, split] = (
                 one_picture(domain, self.size, self.fit)
@@ -180,7 +183,7 @@ class UnpairedData(LightningDataModule):
         every = self.translatable(split)
         chosen = spread(len(every), self.limit)
         for conditions in self.beside.values():
-            conditions.check([every.ids[i] for i in chosen])
+            conditions.check([every.ids[i] for i in chosen], self.images(self.source, split))
         return SubsetOfDataset(every, chosen)
 
     def translation_loader(

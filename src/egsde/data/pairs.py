@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from egsde.data.depth import UnreadableImage
 from egsde.data.folder import FileImages, Folders, Part
 
 
@@ -34,6 +35,9 @@ class SideBySide(Folders):
         super().__init__(root, layouts, **options)
         self.parts: dict[str, Part] = dict(zip(halves, (left, right), strict=True))
 
+    def refuse_alike(self, domains: Sequence[str]) -> None:
+        """Both domains lie in the same files."""
+
     def images(self, domain: str, split: str, size: int, part: Part | None = None) -> FileImages:
         if domain not in self.parts:
             raise ValueError(f"domain {domain!r} is unknown; use {' or '.join(self.parts)}")
@@ -42,9 +46,19 @@ class SideBySide(Folders):
 
 def left(image: Image.Image) -> Image.Image:
     """The left half of a picture."""
+    _check(image)
     return image.crop((0, 0, image.width // 2, image.height))
 
 
 def right(image: Image.Image) -> Image.Image:
     """The right half of a picture."""
+    _check(image)
     return image.crop((image.width - image.width // 2, 0, image.width, image.height))
+
+
+def _check(image: Image.Image) -> None:
+    if abs(image.width - 2 * image.height) > 2:  # a pixel of rounding in each half
+        raise UnreadableImage(
+            f"{image.width}x{image.height} pixels are not two squares side by side, twice as wide "
+            "as high"
+        )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from egsde.data.domains import Images, Subset, stem
+from egsde.data.domains import Images, Subset, by_stem, stem
 from egsde.data.images import to_tensor
 from egsde.data.shards import Draw, evenly
 
@@ -37,7 +37,7 @@ class Pictures(Dataset):
 class Conditions(Protocol):
     """What comes with the images by their ids: masks, low-resolution pictures."""
 
-    def check(self, ids: Sequence[str]) -> None: ...
+    def check(self, ids: Sequence[str], images: Images) -> None: ...
     def __getitem__(self, name: str) -> Tensor: ...
 
 
@@ -70,8 +70,9 @@ class Translations(Dataset):
 
 def pair(source: Images, target: Images) -> tuple[Subset, Subset]:
     """The images of two domains that share an id (without suffix), in the source's order."""
-    place = {stem(name): index for index, name in enumerate(target.ids)}
-    both = [(i, place[stem(n)]) for i, n in enumerate(source.ids) if stem(n) in place]
+    mine_by, theirs_by = by_stem(source.ids, "source"), by_stem(target.ids, "target")
+    place = {name: index for index, name in enumerate(target.ids)}
+    both = [(i, place[theirs_by[s]]) for i, s in enumerate(mine_by) if s in theirs_by]
     if not both:
         raise ValueError("no image of the source has a partner of the same name in the target")
     mine, theirs = zip(*both, strict=True)

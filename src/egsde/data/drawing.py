@@ -1,0 +1,75 @@
+"""A drawing in black and white, however it is stored: what a person calls white becomes 255.
+
+White is 1, 255, or the full scale of 12 or 16 bits, by the brightest value in the file; colours,
+transparency and negative or unbounded numbers say nothing about white and are refused.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from egsde.data.depth import DEEP, PHOTOMETRIC, UnreadableImage, deep_pixels
+
+WHITES = {8: (1, 255), 16: (1, 255, 4095, 65535)}  # by bits a channel
+ADVICE = "paint what is kept white and what is filled in black"
+
+
+def drawing(data: bytes) -> Image.Image:
+    """Bytes of a file -> upright RGB picture of greys; raises UnreadableImage with the reason."""
+    try:
+        image = Image.open(io.BytesIO(data))
+        grey = Image.fromarray(np.repeat(greys(image, data)[..., None], 3, -1))
+        grey.info["exif"] = image.getexif().tobytes()
+        return ImageOps.exif_transpose(grey)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ...
+        reason = "not an image" if "BytesIO" in str(error) else str(error)
+        raise UnreadableImage(reason) from error
+
+
+def greys(image: Image.Image, data: bytes) -> np.ndarray:
+    """uint8 (H, W), white 255."""
+    pixels, bits = _channels(image, data)
+    if not np.isfinite(pixels).all() or pixels.min() < 0:
+        raise UnreadableImage(f"numbers below 0 or without value; {ADVICE}")
+    top = float(pixels.max())
+    white = next((w for w in WHITES[bits] if top <= w), None)
+    if white is None:
+        raise UnreadableImage(f"the brightest value is {top:g}, of no known range; {ADVICE}")
+    pixels = pixels / white
+    if pixels.shape[-1] > 1 and (np.ptp(pixels, -1) > 0.25).mean() > 0.01:
+        raise UnreadableImage(f"it is coloured; {ADVICE}")
+    pixels = pixels.mean(-1)
+    if 0 < pixels.max() < 0.5:
+        raise UnreadableImage(f"nothing in it is white, the brightest value is {top:g}; {ADVICE}")
+    return np.rint(pixels * 255).astype(np.uint8)
+
+
+def _channels(image: Image.Image, data: bytes) -> tuple[np.ndarray, int]:
+    """(H, W, C) without alpha, and the bits of a channel."""
+    if image.mode == "F":
+        return np.asarray(image)[..., None], 16
+    if image.mode in DEEP and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) != 0:
+        return np.asarray(image).astype(np.int64)[..., None], 16
+    if (pixels := deep_pixels(image, data)) is not None:
+        if pixels.shape[-1] in (2, 4):
+            _refuse_clear(pixels[..., -1].min() == 65535)
+            pixels = pixels[..., :-1]
+        return pixels, 16
+    indices = np.asarray(image) if image.mode == "P" else None
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        _refuse_clear(np.asarray(image.getchannel("A")).min() == 255)
+    pixels = np.asarray(image.convert("RGB")).astype(np.int64)
+    if indices is not None and np.ptp(indices) > 0 and np.ptp(pixels) == 0:
+        raise UnreadableImage(f"all colours of its palette are the same; {ADVICE}")
+    return pixels, 8
+
+
+def _refuse_clear(opaque: bool) -> None:
+    if not opaque:
+        raise UnreadableImage(f"it is partly transparent, which may mean either; {ADVICE}")
