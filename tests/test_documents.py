@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 
 import egsde.energies
 from egsde.noise import Noise
-from egsde.programs.cli import plain
+from egsde.programs.line import plain
 from egsde.sde import DDPM
 from egsde.source import Source
 from folders import CONF

@@ -9,8 +9,8 @@ import math
 import pytest
 import torch
 
-from egsde.programs.cli import readable
 from egsde.programs.evaluate import evaluate
+from egsde.programs.messages import readable
 from runs import composed
 
 BOUND = ["likelihood.grid.steps=4", "trainer.accelerator=cpu", "limit=3"]

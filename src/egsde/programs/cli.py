@@ -8,8 +8,10 @@ from __future__ import annotations
 import difflib
 import json
 import os
-import re
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -18,14 +20,17 @@ from typing import Any
 import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException, HydraException, InstantiationException
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 import egsde
+from egsde.programs.line import overrides, read
 from egsde.programs.manual import manual
+from egsde.programs.messages import readable
 from egsde.programs.settings import CONF
+from egsde.programs.sweep import Table
 
 RESULT = "EGSDE_RESULT"  # where a job of hydra/launcher=subprocess leaves what it returned
 PROGRAMS = {  # a program and where its function is; imported once the configuration is known
@@ -33,7 +38,7 @@ PROGRAMS = {  # a program and where its function is; imported once the configura
     "sample": "egsde.programs.sample",
     "evaluate": "egsde.programs.evaluate",
 }
-ALIASES = {"dataset": "data"}
+FULL = "HYDRA_FULL_ERROR"
 
 
 def main() -> None:
@@ -70,52 +75,73 @@ def evaluate() -> None:
 
 
 def _run(name: str, arguments: list[str]) -> None:
-    arguments = [plain(argument) for argument in arguments]
-    overrides = [argument for argument in arguments if _overrides(argument)]
+    try:
+        arguments = read(name, arguments)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
     if {"--help", "-h"} & set(arguments):
         arguments = _help(name, arguments)
         if not arguments:
             return
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's is inherited by what it starts, and fails here
     started, composed = sys.argv, False
+    full = os.environ.get(FULL)
 
     def job(cfg: DictConfig) -> Any:
         nonlocal composed
         composed = True
         sys.argv = started  # Lightning starts the other processes of a run by it
         try:
-            value = getattr(import_module(PROGRAMS[name]), name)(cfg)
+            with _set(FULL, full):
+                value = getattr(import_module(PROGRAMS[name]), name)(cfg)
         except Exception as error:
-            if (message := readable(error)) is None:
+            if full == "1":
                 raise
-            if HydraConfig.get().mode == RunMode.MULTIRUN:  # Hydra tells at the end of the sweep
-                print(f"error: {message}", file=sys.stderr, flush=True)
-            raise CompactHydraException(f"error: {message}") from error
+            _tell(name, error)
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise  # the sweep goes on
+            raise SystemExit(1) from error
         if RESULT in os.environ and os.environ.get("LOCAL_RANK", "0") == "0":
             Path(os.environ[RESULT]).write_text(json.dumps(value))
         return value
 
     sys.argv = [started[0], *arguments]
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
-    except SystemExit as stop:
-        if stop.code == 1 and not composed:
-            _suggest(name, overrides)
-        raise
+        with _set(FULL, "1"):  # Hydra then leaves to us what is told
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
+    except Exception as error:
+        if full == "1":
+            raise
+        if not composed:
+            _tell(name, error)
+            _suggest(name, list(filter(overrides, arguments)))
+        raise SystemExit(1) from error
     finally:
         sys.argv = started
+        Table.show_last()
 
 
-def plain(argument: str) -> str:
-    """An override under its proper name: dataset=folder is data=folder."""
-    name = re.match(r"[+~]*([A-Za-z_]+)(?=[=./@]|$)", argument)
-    if name is None or name[1] not in ALIASES:
-        return argument
-    return argument.replace(name[1], ALIASES[name[1]], 1)
+@contextmanager
+def _set(name: str, value: str | None) -> Iterator[None]:
+    """An environment variable for a while; None: not there."""
+    before = dict(os.environ)
+    os.environ.pop(name, None)
+    os.environ.update({} if value is None else {name: value})
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+        os.environ.update({name: before[name]} if name in before else {})
 
 
-def _overrides(argument: str) -> bool:
-    """Whether an argument is an override, not an option of Hydra or the value of one."""
-    return not argument.startswith("-") and ("=" in argument or argument.startswith("~"))
+def _tell(program: str, error: BaseException) -> None:
+    """A mistake in one message; a traceback where it is likely ours."""
+    message = readable(error, program)
+    if message is None:
+        traceback.print_exception(error)
+    else:
+        print(f"error: {message}", file=sys.stderr, flush=True)
 
 
 def _searched(arguments: list[str]) -> list[str]:
@@ -130,22 +156,10 @@ def _help(name: str, arguments: list[str]) -> list[str]:
     """Print the program's help; where it cannot be composed, what to ask Hydra that tells why."""
     others = [argument for argument in arguments if argument not in ("--help", "-h")]
     try:
-        print(manual(name, [*_searched(others), *filter(_overrides, others)]))
+        print(manual(name, [*_searched(others), *filter(overrides, others)]))
     except (HydraException, OmegaConfBaseException):
         return [*others, "--cfg", "job"]
     return []
-
-
-def readable(error: BaseException) -> str | None:
-    """What to tell about an error of a value or a file; None for one that deserves a traceback."""
-    while isinstance(error, InstantiationException) and error.__cause__ is not None:
-        error = error.__cause__
-    if isinstance(error, MissingMandatoryValue):
-        key = error.full_key or error.key
-        return f"{key} is not given; add {key}=..."
-    if isinstance(error, (OmegaConfBaseException, InstantiationException)):
-        return str(error)
-    return str(error) if isinstance(error, (ValueError, FileNotFoundError)) else None
 
 
 def _suggest(name: str, overrides: list[str]) -> None:

@@ -109,7 +109,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 def evaluate(cfg: DictConfig) -> float | None:
     """Bits per dimension of `cfg.split` of one domain; returns `cfg.objective`, for sweeps."""
-    out, config = prepare(cfg)
+    out, config = prepare(cfg, "evaluate")
     claim(out, "evaluate.py")
     seed_everything(cfg.seed, workers=True, verbose=False)
     module = Evaluation(

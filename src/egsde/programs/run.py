@@ -20,6 +20,7 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 import egsde
+from egsde.programs.checks import check
 
 # Lightning's remarks on what is meant to be so, and PyTorch's on Lightning's own code.
 KNOWN = (
@@ -38,12 +39,14 @@ ALLOW = re.compile(r"\+{0,2}allow=").match
 PACKAGES = ("torch", "lightning", "torchmetrics", "torch-fidelity", "hydra-core", "numpy", "pillow")
 
 
-def prepare(cfg: DictConfig) -> tuple[Path, dict[str, Any]]:
+def prepare(cfg: DictConfig, program: str) -> tuple[Path, dict[str, Any]]:
     """The run's folder, also written into cfg.out, and the configuration as plain values.
 
-    ValueError for a sweep in one process over jobs that start several, and where a file allows.
+    ValueError for a configuration that cannot run (`check`), a sweep in one process over jobs that
+    start several, and where a file allows.
     """
     quiet()
+    check(program, cfg, HydraConfig.get().overrides.task if HydraConfig.initialized() else ())
     if HydraConfig.initialized():
         hydra_cfg = HydraConfig.get()
         with open_dict(cfg):

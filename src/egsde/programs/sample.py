@@ -23,6 +23,7 @@ from egsde.programs.callbacks import Report, Translate
 from egsde.programs.records import claim, foreign, recipe, refuse_other_images, write_json
 from egsde.programs.run import closing, prepare, versions
 from egsde.programs.settings import options
+from egsde.programs.values import referred
 
 NETWORKS = {"score", "source_score", "extractor"}
 READ = {*NETWORKS, "t_start", "factor", "sampler", "energy"}
@@ -54,9 +55,9 @@ def sample(cfg: DictConfig) -> float | None:
             f"{' and '.join(names)}: no effect, the translator does not read it; its own settings "
             "are those of conf/translator"
         )
+    out, config = prepare(cfg, "sample")
     if told := _own_settings(cfg):
         rank_zero_only(print)(told)
-    out, config = prepare(cfg)
     seed_everything(cfg.seed, workers=True, verbose=False)
     data = instantiate(cfg.data)
     translator = build_translator(cfg)
@@ -106,23 +107,10 @@ def build_translator(cfg: DictConfig) -> Translator:
     return instantiate(built.translator)
 
 
-def referred(cfg: DictConfig, name: str) -> set[str]:
-    """The top-level nodes that a node refers to by ${...}, directly or through others."""
-    seen: set[str] = set()
-    waiting = [name]
-    while waiting:
-        node = cfg.get(waiting.pop())
-        if isinstance(node, DictConfig):
-            names = set(re.findall(r"\$\{(?:oc\.select:)?(\w+)", OmegaConf.to_yaml(node))) - seen
-            seen |= names
-            waiting += names
-    return seen
-
-
 def without_effect(cfg: DictConfig, overrides: Iterable[str]) -> list[str]:
     """Of the settings that translators may read, those overridden that this one does not."""
     names = dict.fromkeys(re.split(r"[=./@]", o.lstrip("+~"))[0] for o in overrides)
-    read = referred(cfg, "translator") | referred(cfg, "metrics")
+    read = referred(cfg, "translator", "metrics")
     return [name for name in names if name in READ - read]
 
 

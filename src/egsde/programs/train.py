@@ -31,7 +31,7 @@ def train(cfg: DictConfig) -> float | None:
 
     ValueError where a checkpoint in the run's folder was made with another configuration.
     """
-    out, config = prepare(cfg)
+    out, config = prepare(cfg, "train")
     described(config, cfg.allow)  # now, not when the weights are written
     claim(out, "train.py")
     checkpoint = _checkpoint_to_resume(cfg.resume, out, config)

@@ -83,6 +83,7 @@ class SubprocessLauncher(Launcher):
                 f"above, its folder is {out}"
             )
         result.unlink(missing_ok=True)
+        self.context.callbacks.on_job_end(config=cfg, job_return=returned)
         return returned
 
     def _passed_on(self) -> list[str]:

@@ -1,0 +1,94 @@
+"""What is asked of a composed configuration before any work: a mistake is answered at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, open_dict
+
+from egsde.programs.values import check_values, referred
+
+SPLITS = ("train", "val", "test", "all")
+GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
+    "train": {
+        "seed": int,
+        "limit": int | None,
+        "init_weights": str | Mapping[str, str | None] | None,
+        "resume": str | None,
+        "objective": str,
+    },
+    "sample": {
+        "seed": int,
+        "split": str,
+        "t_start": float,
+        "factor": int,
+        "limit": int | None,
+        "columns": int,
+        "objective": str | Sequence[str],
+    },
+    "evaluate": {"seed": int, "domain": str, "split": str, "limit": int | None, "objective": str},
+}
+ROOTS = {  # what each program builds
+    "train": ("data", "module", "callbacks", "trainer", "logger"),
+    "sample": ("data", "translator", "metrics", "trainer", "logger"),
+    "evaluate": ("data", "likelihood", "trainer", "logger"),
+}
+
+
+def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
+    """ValueError for what cannot run, in the words of the keys; reads nothing from the disk.
+
+    overrides: the command line's, as they were written.
+    """
+    written = dict(o.lstrip("+").split("=", 1) for o in overrides if "=" in o)
+    check_values(cfg, GENERAL[program], ROOTS[program], written)
+    if "split" in cfg:
+        one_of("split", cfg.split, SPLITS)
+    if "domain" in cfg:
+        one_of("domain", cfg.domain, ("source", "target"))
+    _device(cfg.trainer)
+    if program != "train":
+        _precision(program, cfg)
+
+
+def one_of(key: str, value: Any, known: Sequence[str]) -> None:
+    """ValueError that says what was meant, or all that there is."""
+    if value in known:
+        return
+    near = difflib.get_close_matches(str(value), known, n=1)
+    hint = f"did you mean {key}={near[0]}?" if near else f"there is {', '.join(known)}"
+    raise ValueError(f"{key}={value} is unknown; {hint}")
+
+
+def _device(trainer: DictConfig) -> None:
+    asked = str(trainer.get("accelerator", "auto"))
+    if asked in ("gpu", "cuda") and not torch.cuda.is_available():
+        if asked == "gpu" and torch.backends.mps.is_available():
+            return
+        built = "sees none" if torch.version.cuda else "was built for CPUs only"
+        raise ValueError(
+            f"trainer.accelerator={asked}, but PyTorch {torch.__version__} {built}; use "
+            "trainer=default, which takes what is there, or install PyTorch for your GPU"
+        )
+
+
+def _precision(program: str, cfg: DictConfig) -> None:
+    """trainer.precision=bf16-mixed is autocast of every network; no other precision has a part.
+
+    The trainer's own autocast would round an energy's or a solver's arithmetic, too.
+    """
+    precision = str(cfg.trainer.get("precision", "32-true"))
+    if precision in ("32-true", "32"):
+        return
+    if precision not in ("bf16-mixed", "bf16"):
+        raise ValueError(
+            f"trainer.precision={precision} has no meaning in {program}.py, which computes in "
+            "float32 (32-true) or with bfloat16 networks (bf16-mixed)"
+        )
+    for name in referred(cfg, *ROOTS[program]):
+        if isinstance(cfg[name], DictConfig) and "autocast" in cfg[name]:
+            with open_dict(cfg):
+                cfg[name].autocast = True

@@ -1,0 +1,100 @@
+"""The command line before Hydra reads it: names and paths stay as written, mistakes get an answer.
+
+Hydra's grammar gives brackets, quotes, commas and = a meaning and knows no letter beyond ASCII.
+What can only be a text is quoted here; for what may be either, the answer shows how to quote.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from egsde.programs.settings import CONF, options
+
+LONE = ["--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m",
+        "--shell-completion", "-sc", "--info", "-i"]  # fmt: skip
+VALUED = ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn",
+          "--config-dir", "-cd", "--experimental-rerun")  # fmt: skip
+ALIASES = {"dataset": "data"}
+STRUCTURE = re.compile(r"[()\[\]{}=,'\"\\]|\$\{")
+OPTIONAL = {"extractor": "energy=none needs none", "energy": "energy=none guides nothing",
+            "degradation": "data.degradation=null switches it off"}  # fmt: skip
+
+
+def read(program: str, arguments: Sequence[str]) -> list[str]:
+    """The arguments as Hydra may have them; ValueError says what is wrong and what to write."""
+    found = [_argument(program, arguments, i) for i in range(len(arguments))]
+    places = [i for i in range(len(found)) if overrides(found[i])]
+    for flag in ("-m", "--multirun"):
+        if flag in found and any(i < found.index(flag) for i in places):
+            rest = [argument for argument in arguments if argument != flag]
+            raise ValueError(
+                f"{flag} comes before the overrides: python {program}.py {flag} {' '.join(rest)}"
+            )
+    return found
+
+
+def overrides(argument: str) -> bool:
+    """Whether an argument is an override, not an option of Hydra or the value of one."""
+    return not argument.startswith("-") and ("=" in argument or argument.startswith("~"))
+
+
+def _argument(program: str, arguments: Sequence[str], i: int) -> str:
+    text = arguments[i]
+    if (i and arguments[i - 1] in VALUED) or text.split("=")[0] in (*LONE, *VALUED):
+        return text
+    if text.startswith("-"):
+        name, _, value = text.lstrip("-").partition("=")
+        raise ValueError(
+            f"{text} is no option; settings have no dashes: {name.replace('-', '_')}="
+            f"{value or 'VALUE'}"
+        )
+    if not overrides(text):
+        raise ValueError(f"{text} is no setting; write KEY=VALUE, --help lists them")
+    return _override(program, plain(text))
+
+
+def plain(argument: str) -> str:
+    """An override under its proper name: dataset=folder is data=folder."""
+    name = re.match(r"[+~]*([A-Za-z_]+)(?=[=./@]|$)", argument)
+    if name is None or name[1] not in ALIASES:
+        return argument
+    return argument.replace(name[1], ALIASES[name[1]], 1)
+
+
+def _override(program: str, text: str) -> str:
+    """One override, its value quoted where it can only be a text."""
+    key, equals, value = text.partition("=")
+    if value.startswith("~/"):
+        value = str(Path.home() / value[2:])
+    group = key.lstrip("+").split("@")[0]
+    if value == "null" and (CONF / group).is_dir():
+        named = options(group, program)
+        hint = OPTIONAL.get(group, f"{group}=none" if "none" in named else "leave it out")
+        raise ValueError(
+            f"{text}: a group takes the name of one of its files, {', '.join(named)}; {hint}"
+        )
+    if key == "out" and value and not STRUCTURE.search(value):
+        return f"{key}={_quoted(value)}"
+    given = f"{key}{equals}{value}"
+    try:
+        OverridesParser.create().parse_override(given)
+    except HydraException as error:
+        if not equals or not re.fullmatch(r"[+~]*[\w./@-]+", key):
+            raise ValueError(f"{text} is no setting; write KEY=VALUE, --help lists them") from error
+        if STRUCTURE.search(value):
+            raise ValueError(
+                f"{text} cannot be read: brackets, quotes, commas and = mean something in a value. "
+                f"Quote it twice, for the shell and for Hydra: '{key}=\"{value.strip(chr(34))}\"'"
+            ) from error
+        return f"{key}={_quoted(value)}"
+    return given
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -1,0 +1,50 @@
+"""What an error says to the person at the command line."""
+
+from __future__ import annotations
+
+from hydra.errors import HydraException, InstantiationException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+SWEEPER = (
+    'hydra/sweeper=optuna is not installed: pip install "egsde[sweep]". hparams_search=grid needs '
+    "nothing"
+)
+LOGIN = (
+    "Weights & Biases knows no account here: `wandb login`, or logger.wandb.offline=true, which "
+    "needs none, or logger=csv"
+)
+MEMORY = (
+    "out of memory: use a smaller {key}, score.autocast=true, or an idle device"  # of any device
+)
+BATCH = {"train": "data.batch_size", "sample": "data.eval_batch_size",
+         "evaluate": "data.eval_batch_size"}  # fmt: skip
+OURS = ("ValueError", "FileNotFoundError", "NotADirectoryError", "IsADirectoryError",
+        "PermissionError", "MisconfigurationException")  # fmt: skip
+
+
+def readable(error: BaseException, program: str = "train") -> str | None:
+    """What to tell about an error of a value or a file; None for one that deserves a traceback."""
+    while isinstance(error, InstantiationException) and error.__cause__ is not None:
+        error = error.__cause__
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if isinstance(error, MissingMandatoryValue):
+        key = error.full_key or error.key
+        return f"{key} is not given; add {key}=..."
+    if "OutOfMemoryError" in names or "can't allocate memory" in str(error):
+        return MEMORY.format(key=BATCH[program])
+    if "UsageError" in names and "api key" in str(error).lower().replace("_", " "):
+        return LOGIN
+    if isinstance(error, (HydraException, OmegaConfBaseException)):
+        return _composing(error)
+    return str(error) if names & set(OURS) else None
+
+
+def _composing(error: BaseException) -> str:
+    """Hydra's own words, with their cause and without where it has looked."""
+    text = str(error).split("\nConfig search path:")[0].rstrip()
+    if "hydra/sweeper/optuna" in text:
+        return SWEEPER
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException) and str(cause) not in text:
+        text += f"\n{cause}"
+    return text
