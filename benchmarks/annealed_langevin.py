@@ -21,7 +21,7 @@ from torch import Tensor
 from egsde.noise import Noise
 from egsde.sampling.grids import Uniform
 from egsde.sampling.sampler import Sampler
-from egsde.sde import NCSN, SDE, geometric_sigmas
+from egsde.sde import NCSN, SDE, Reverse, geometric_sigmas
 from egsde.solvers import AnnealedLangevin, PredictorCorrector
 
 WEIGHT, CENTRE = 0.8, 5.0  # of the mode at (-CENTRE, -CENTRE), the other at (CENTRE, CENTRE)
@@ -89,7 +89,7 @@ def main() -> None:
         corrector = AnnealedLangevin(snr)
         solver = PredictorCorrector(None, corrector, args.corrections, corrector_first=True)
         sampler = Sampler(solver, Uniform(args.levels))
-        ends[name] = sampler.run(sde.reverse(score_of(sde)), start, times, noise)
+        ends[name] = sampler.run(Reverse(sde, score_of(sde)), start, times, noise)
     with open(args.out / "weights.csv", "w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["method", "steps", "points", "weight", "true weight"])

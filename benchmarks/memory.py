@@ -27,7 +27,7 @@ from egsde.noise import Noise
 from egsde.programs.cli import CONF
 from egsde.sampling.sampler import Sampler
 from egsde.scores.conditional import ConditionalScore
-from egsde.sde import VP
+from egsde.sde import VP, Reverse
 from egsde.training.in_loop import Adjoint, Checkpointed, Detached, Full, SquareRoot, Truncated
 from egsde.training.in_loop.memory import LiveBytes
 
@@ -72,7 +72,7 @@ class Problem:
         self.score.zero_grad(set_to_none=True)
         sde = self.score.sde
         sampler = Sampler(self.sampler.solver, type(self.sampler.grid)(steps))
-        reverse, times = sde.reverse(self.score.given(self.condition)), sampler.times(sde, sde.T)
+        reverse, times = Reverse(sde, self.score.given(self.condition)), sampler.times(sde, sde.T)
         y = MODES[mode](sampler, reverse, self.x, times, Noise(0, ["image"]))
         if y.requires_grad:
             y.square().mean().backward()

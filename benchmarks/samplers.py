@@ -28,7 +28,7 @@ from torch import Tensor
 from egsde.noise import Noise
 from egsde.programs.cli import CONF
 from egsde.programs.sample import sample
-from egsde.sde import SDE
+from egsde.sde import SDE, Reverse
 
 STOCHASTIC = ("euler_maruyama", "ancestral", "reverse_diffusion", "heun_sde", "srk", "pc",
               "sde_dpmpp_1", "sde_dpmpp_2m", "sa_solver", "guided_adams")  # fmt: skip
@@ -84,7 +84,7 @@ def on_mixture(name: str, sde_name: str, setting: str) -> Point:
     levels = (torch.arange(SAMPLES, dtype=torch.float64) + 0.5) / SAMPLES
     start = exact.quantiles(levels, times[0]).view(1, 1, -1, 256)
     raw = replace(sampler, denoise=False)  # the law at t_min; a denoised one is narrower
-    x = raw.run(sde.reverse(exact.score), start, times, Noise(0, ["mixture"]))
+    x = raw.run(Reverse(sde, exact.score), start, times, Noise(0, ["mixture"]))
     error = (x.flatten().sort().values - exact.quantiles(levels, times[-1])).abs().mean()
     return name, exact.calls, float(error)
 

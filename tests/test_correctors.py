@@ -15,7 +15,7 @@ from egsde.noise import Noise
 from egsde.programs.cli import CONF
 from egsde.sampling.grids import Uniform
 from egsde.sampling.sampler import Sampler
-from egsde.sde import DDPM, EDM, NCSN, VE, VP, SubVP, geometric_sigmas
+from egsde.sde import DDPM, EDM, NCSN, VE, VP, Reverse, SubVP, geometric_sigmas
 from egsde.solvers import (
     SRK,
     AnnealedLangevin,
@@ -46,7 +46,7 @@ def test_fixed_steps_settle_at_the_known_variance(sde, snr):
     noise = Impulses(steps + 2)
     x, randn = noise.images(3.0), noise.stream("steps")
     for _ in range(steps):
-        x, _ = corrector.step(sde.reverse(problem.score(sde)), x, T, S, randn)
+        x, _ = corrector.step(Reverse(sde, problem.score(sde)), x, T, S, randn)
     settled_mean, settled = noise.moments(x)
     assert settled_mean == pytest.approx(mean, abs=1e-5)
     assert settled == pytest.approx(v / (1 - e / (2 * v)), rel=1e-9)
@@ -57,7 +57,7 @@ def test_fixed_steps_settle_at_the_known_variance(sde, snr):
 def test_the_snr_rule_is_too_wide_by_a_known_factor(sde, snr):
     """In many pixels it settles at v (1 + a^2 r^2): invariant as r -> 0, 1.0256 v at 0.16 (VE)."""
     t, s = f64(0.5 * sde.T), f64(0.499 * sde.T)
-    reverse, corrector = sde.reverse(Gaussian().score(sde)), Langevin(snr)
+    reverse, corrector = Reverse(sde, Gaussian().score(sde)), Langevin(snr)
     mean, v = Gaussian().moments(sde, t)
     factor = 1 + float(sde.transition(s, t)[0]) ** 2 * snr**2
     stream = Noise(0, ["a"]).stream("x")
@@ -77,7 +77,7 @@ def test_the_snr_rule_is_too_wide_by_a_known_factor(sde, snr):
 def test_the_snr_rule_falls_to_its_variance_from_any_other():
     """From 3 v at r = 0.5 the variance goes to 1.25 v in a few steps."""
     sde, t, s = VE(), f64(0.5), f64(0.499)
-    reverse = sde.reverse(Gaussian().score(sde))
+    reverse = Reverse(sde, Gaussian().score(sde))
     mean, v = Gaussian().moments(sde, t)
     stream = Noise(0, ["a"]).stream("x")
     x = mean + (3 * v).sqrt() * stream(torch.empty(1, 64, 32, 32, dtype=torch.float64))
@@ -89,7 +89,7 @@ def test_the_snr_rule_falls_to_its_variance_from_any_other():
 def test_norms_are_per_image_unless_asked():
     """An image's correction does not depend on the batch; score_sde's batch means do."""
     sde, x = VP(), torch.linspace(-2, 3, 96, dtype=torch.float64).view(2, 3, 4, 4)
-    reverse = sde.reverse(Mixture().score(sde))
+    reverse = Reverse(sde, Mixture().score(sde))
     z = (5 * x).sin()
     for norm, couples in ((Langevin().norm, False), (batch_mean, True)):
         both, _ = Langevin(norm=norm).step(reverse, x, T, S, lambda x: z)
@@ -101,7 +101,7 @@ def test_ncsn_steps():
     """Both papers' updates at every level: alpha_i = eps sigma_i^2 / sigma_min^2."""
     sde = NCSN(geometric_sigmas(10, 0.01, 1.0))
     x, z = torch.linspace(-2, 2, 24, dtype=torch.float64).view(2, 1, 3, 4, 1).unbind(0)
-    reverse = sde.reverse(Mixture().score(sde))
+    reverse = Reverse(sde, Mixture().score(sde))
     for level in (1, 5, 10):
         t, s = f64(level / 10), f64((level - 1) / 10)
         score, ratio = reverse.score(x, t), float(sde.sigmas[level - 1] / 0.01) ** 2
@@ -131,7 +131,7 @@ def two_modes(sde):
 def test_annealing_recovers_the_weights_of_modes():
     """Annealed Langevin finds 0.8 / 0.2; as many plain steps from the same start do not."""
     sde = NCSN(geometric_sigmas(20, 0.1, 20.0))
-    reverse, noise = sde.reverse(two_modes(sde)), Noise(0, ["all"])
+    reverse, noise = Reverse(sde, two_modes(sde)), Noise(0, ["all"])
 
     def shares(solver, times) -> float:
         stream = noise.stream("start")
@@ -166,7 +166,7 @@ def test_the_pc_sampler_generates_gaussian_data(name, corrector_first):
     pc = replace(pc, solver=solver, grid=Uniform(200))
     mean, variance = Gaussian().moments(sde, f64(sde.T))
     x = mean + variance.sqrt() * noise.stream("x")(torch.empty(2, 3, 32, 32, dtype=torch.float64))
-    y = pc.run(sde.reverse(Gaussian().score(sde)), x, pc.times(sde, sde.T), noise)
+    y = pc.run(Reverse(sde, Gaussian().score(sde)), x, pc.times(sde, sde.T), noise)
     assert float(y.mean()) == pytest.approx(0.5, abs=0.03)
     assert float(y.std()) == pytest.approx(0.5, abs=0.02)
 
@@ -177,7 +177,7 @@ def test_the_annealed_langevin_sampler_has_the_spread_of_its_recursion(name):
     annealed, sde, noise = sampler("annealed_langevin"), PROCESSES[name], Noise(0, ["a"])
     times = annealed.times(sde, 1.0)
     x = sde.sigma(times[0]) * noise.stream("x")(torch.empty(1, 3, 32, 32, dtype=torch.float64))
-    y = annealed.run(sde.reverse(Gaussian().score(sde)), x, times, noise)
+    y = annealed.run(Reverse(sde, Gaussian().score(sde)), x, times, noise)
     spread = float(sde.sigma(times[0])) ** 2
     for sigma in sde.sigma(times[:-1]).tolist():
         e = 6.2e-6 * sigma**2 / 0.01**2
@@ -191,7 +191,7 @@ def test_the_annealed_langevin_sampler_has_the_spread_of_its_recursion(name):
 def test_parts_of_a_predictor_corrector():
     """Without a corrector: the predictor. The order: what is corrected, and when."""
     sde, x = VP(), torch.linspace(-2, 2, 48, dtype=torch.float64).view(1, 3, 4, 4)
-    reverse, noise = sde.reverse(Mixture().score(sde)), Noise(0, ["a"])
+    reverse, noise = Reverse(sde, Mixture().score(sde)), Noise(0, ["a"])
 
     def step(solver):
         return solver.step(reverse, x, T, S, noise.stream("step"))[0]

@@ -20,7 +20,7 @@ from egsde.sampling.sampler import Sampler
 from egsde.scores.conditional import ConditionalScore
 from egsde.scores.container import read_weights
 from egsde.scores.files import load_cycle, load_score
-from egsde.sde import DDPM, VP
+from egsde.sde import DDPM, VP, Reverse
 from egsde.solvers import DDIM
 from egsde.training.in_loop import Checkpointed, Detached, Full
 from egsde.training.modules import Constant, Coupling, CycleModule, InLoop, Replay
@@ -82,7 +82,7 @@ def test_the_loss_is_that_of_the_thesis():
     def sample(score, condition, key, ids):
         noise, times = Noise(0, ids).child(f"0/{key}"), SAMPLER.times(SDE, SDE.T)
         start = SDE.sigma(times[0]) * noise.stream("start")(condition)
-        states = SAMPLER.walk(SDE.reverse(score.given(condition)), start, times, noise)
+        states = SAMPLER.walk(Reverse(SDE, score.given(condition)), start, times, noise)
         return list(states)[-1][2]
 
     made_x, made_y = sample(s_x, y, "x", IDS[::-1]), sample(s_y, x, "y", IDS)

@@ -12,7 +12,7 @@ from egsde.noise import Noise, Replay
 from egsde.sampling.grids import Uniform
 from egsde.sampling.sampler import Sampler
 from egsde.scores import ScoreModel
-from egsde.sde import DDPM, VP
+from egsde.sde import DDPM, VP, Reverse
 from egsde.solvers import DDIM, Ancestral
 from problems import Gaussian, Mixture, Pointwise, SquaredDistance, f64, named
 
@@ -128,7 +128,7 @@ def test_the_grid_goes_into_clean_data_where_there_is_any():
 def test_one_step_takes_the_sources_noise():
     """y_s = x_s + target mean - source mean, from equal states: the difference of the means."""
     sde, x0 = DDPM(), images(torch.float64)
-    reverses = [sde.reverse(p.score(sde)) for p in (SOURCE, TARGET, Gaussian(0.0, 0.0))]
+    reverses = [Reverse(sde, p.score(sde)) for p in (SOURCE, TARGET, Gaussian(0.0, 0.0))]
     t, s, x = f64(0.5), f64(0.45), x0 + 0.3
     solver, z = Ancestral(), torch.ones_like(x0)
     step = Replayed(solver, reverses[0], reverses[2]).step(reverses[1], x, t, s, lambda x: z)[0]

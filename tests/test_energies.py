@@ -22,7 +22,7 @@ from egsde.noise import Noise
 from egsde.sampling.grids import Uniform
 from egsde.sampling.sampler import Sampler
 from egsde.scores import Extractor
-from egsde.sde import DDPM, VP
+from egsde.sde import DDPM, VP, Reverse
 from egsde.solvers import EulerMaruyama
 from egsde.source import Source
 from official import network
@@ -250,6 +250,6 @@ def test_quadratic_energy_reaches_the_posterior_only_with_the_propagated_energy(
     noise = Impulses(steps + 2)
     sampler = Sampler(EulerMaruyama(), Uniform(steps), denoise=True)
     start = noise.stream("start")(noise.images(0.0))
-    y = sampler.run(sde.reverse(guided), start, sampler.times(sde, 1.0), noise)
+    y = sampler.run(Reverse(sde, guided), start, sampler.times(sde, 1.0), noise)
     recorded = oracle["em4000_exact" if exact else "em4000_naive"]
     assert np.allclose(noise.moments(y), recorded, rtol=0, atol=5e-3)  # O(1 / steps)

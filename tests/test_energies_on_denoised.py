@@ -14,7 +14,7 @@ from egsde.noise import Noise
 from egsde.programs.sample import build_translator
 from egsde.sampling.grids import LogSNR, Uniform
 from egsde.sampling.sampler import Sampler
-from egsde.sde import DDPM, VE, VP
+from egsde.sde import DDPM, VE, VP, Reverse
 from egsde.solvers import DDIM, EulerMaruyama
 from egsde.source import Source
 from problems import Gaussian, Mixture, Quadratic, f64
@@ -41,7 +41,7 @@ def quadratic_moments(energy, steps: int) -> tuple[float, float]:
     mean = mean + slope * (c - mu) / spread * variance
     probe = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64).view(3, 1, 1, 1)
     source, score = source_of(PROCESS, probe), data.score(PROCESS)
-    reverse = PROCESS.reverse(lambda y, t: score(y, t) - energy.grad(y, t, source))
+    reverse = Reverse(PROCESS, lambda y, t: score(y, t) - energy.grad(y, t, source))
     for t, s in zip(times[:-1], times[1:], strict=True):
         y, _ = EulerMaruyama().step(reverse, probe, t, s, lambda x: probe.flip(0).roll(1, 0))
         offset, state, drawn = y.flatten()

@@ -17,7 +17,7 @@ from egsde.noise import Noise
 from egsde.programs.sample import build_translator
 from egsde.sampling.grids import LogSNR, Uniform
 from egsde.sampling.sampler import Sampler
-from egsde.sde import DDPM, VE, VP
+from egsde.sde import DDPM, VE, VP, Reverse
 from egsde.solvers import DDIM, Ancestral
 from egsde.source import Source
 from problems import Gaussian, Mixture, RecordedMixture, f64, named
@@ -78,8 +78,8 @@ def test_mean_form_and_score_form_are_the_same_guidance(scale):
     energy, source = LogProb(Sides(sde)), source_of(sde, x)
     score, sampler = Mixture().score(sde), Sampler(Ancestral(), Uniform(10))
     translate = classifier_guidance(sde, score, sampler, energy, scale, clip=False)
-    guided = sde.reverse(lambda y, t: translate.guided_score(y, t, source))
-    plain, gradient = sde.reverse(score), -energy.grad(x, t, source)
+    guided = Reverse(sde, lambda y, t: translate.guided_score(y, t, source))
+    plain, gradient = Reverse(sde, score), -energy.grad(x, t, source)
     a, std = sde.transition(s, t)
     mean = [Ancestral().step(r, x, t, s, torch.zeros_like)[0] for r in (guided, plain)]
     assert torch.allclose(mean[0], mean[1] + std.square() / a * scale * gradient, atol=1e-12)

@@ -15,7 +15,7 @@ from egsde.methods.diffusion import Diffusion
 from egsde.noise import Noise
 from egsde.sampling.grids import LogSNR
 from egsde.sampling.sampler import Sampler
-from egsde.sde import DDPM, VP
+from egsde.sde import DDPM, VP, Reverse
 from egsde.solvers import EulerMaruyama
 from egsde.solvers.exponential.sa_solver import SASolver
 from egsde.solvers.guided_adams import GuidedAdams
@@ -119,7 +119,7 @@ def test_without_energy_it_is_the_stochastic_adams_solver(sde):
     runs = []
     for solver in (GuidedAdams(3, 3), SASolver(3, corrector=3)):
         sampler = Sampler(solver, LogSNR(12))
-        runs.append(sampler.run(sde.reverse(score), x, sampler.times(sde, 1.0), Noise(1, ["a"])))
+        runs.append(sampler.run(Reverse(sde, score), x, sampler.times(sde, 1.0), Noise(1, ["a"])))
     assert (runs[0] - runs[1]).abs().max() < 1e-9
 
 

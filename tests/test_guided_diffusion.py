@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from egsde.evaluation.likelihood import Discretised, step_kl
-from egsde.sde import DDPM, cosine_betas, linear_betas
+from egsde.sde import DDPM, Reverse, cosine_betas, linear_betas
 from egsde.solvers import DDIM, Ancestral
 from problems import RecordedMixture, f64
 from shared import shared_path
@@ -106,7 +106,7 @@ def test_tables(record):
 def test_mean_and_variance(record, mixture, b):
     """p_mean_variance: the mean is an ancestral step without its noise."""
     sde, x, t, s = at(record, b)
-    reverse = sde.reverse(clipped_score(mixture, sde))
+    reverse = Reverse(sde, clipped_score(mixture, sde))
     mean, _ = Ancestral().step(reverse, x, t, s, torch.zeros_like)
     log_variance = learned_log_variance(record, b, x)
     assert close(mean, record, "pmv_mean", b)
@@ -123,7 +123,7 @@ def test_guidance_of_the_mean(record, mixture, b):
     a, std = sde.transition(s, t)
     means = []
     for guided in (False, True):
-        reverse = sde.reverse(clipped_score(mixture, sde, guided))
+        reverse = Reverse(sde, clipped_score(mixture, sde, guided))
         means.append(Ancestral().step(reverse, x, t, s, torch.zeros_like)[0])
     assert torch.allclose(means[1] - means[0], std.square() / a * guidance(x), atol=1e-12)
     variance = learned_log_variance(record, b, x).exp()
@@ -135,7 +135,7 @@ def test_guidance_of_the_mean(record, mixture, b):
 def test_guidance_of_the_score(record, mixture, b):
     """condition_score: eps - sigma grad log p is our score minus grad E."""
     sde, x, t, s = at(record, b)
-    reverse = sde.reverse(clipped_score(mixture, sde, guided=True))
+    reverse = Reverse(sde, clipped_score(mixture, sde, guided=True))
     mean, _ = Ancestral().step(reverse, x, t, s, torch.zeros_like)
     large = 1 / float(sde.alpha(t))  # float32 eps over alpha
     assert close(reverse.x0(x, t), record, "cond_score_x0", b, 1e-5 + 2e-7 * large)
@@ -149,14 +149,14 @@ def test_ancestral_step(record, mixture, b):
     std = (learned_log_variance(record, b, x) / 2).exp() * float(s > 0)
     solver = Ancestral(lambda *_: std)
     noise = record["noise"][b : b + 1].double()
-    ours, _ = solver.step(sde.reverse(clipped_score(mixture, sde)), x, t, s, lambda x: noise)
+    ours, _ = solver.step(Reverse(sde, clipped_score(mixture, sde)), x, t, s, lambda x: noise)
     assert close(ours, record, "p_sample", b)
 
 
 @pytest.mark.parametrize("b", IMAGES)
 def test_ddim_steps(record, mixture, b):
     sde, x, t, s = at(record, b)
-    reverse = sde.reverse(clipped_score(mixture, sde))
+    reverse = Reverse(sde, clipped_score(mixture, sde))
     noise = record["noise"][b : b + 1].double()
     float32 = 4e-5 if b == 1 else 0.0  # the records' 1 - alpha_bar at level 1, of 1e-4
     assert close(DDIM().step(reverse, x, t, s, quiet)[0], record, "ddim_eta0", b, 1e-5 + float32)
@@ -172,7 +172,7 @@ def test_ddim_reverse_is_a_step_upwards(record, mixture, b, eta):
     sde, x, _, _ = at(record, b)
     sde = DDPM(torch.cat([linear_betas(), torch.ones(1)]))
     t, s = f64(levels / 1001), f64((levels + 1) / 1001)
-    ours, _ = DDIM(eta).step(sde.reverse(mixture.score(sde)), x, t, s, quiet)
+    ours, _ = DDIM(eta).step(Reverse(sde, mixture.score(sde)), x, t, s, quiet)
     assert close(ours, record, "ddim_reverse", b)
 
 
@@ -193,7 +193,7 @@ def test_terms_of_the_bound(record, mixture, b):
     """At x_t = q_sample; the exact distribution function changes the decoder by 3e-4 bits."""
     sde, _, t, s = at(record, b)
     x0, x = (record[name][b : b + 1].double() for name in ("x0", "q_sample"))
-    reverse = sde.reverse(clipped_score(mixture, sde))
+    reverse = Reverse(sde, clipped_score(mixture, sde))
     mean, _ = Ancestral().step(reverse, x, t, s, torch.zeros_like)
     std = (learned_log_variance(record, b, x) / 2).exp()
     recorded = float(record["vb_bpd"][b])

@@ -17,7 +17,7 @@ from egsde.sampling.grids import Respaced, Uniform
 from egsde.sampling.sampler import Sampler
 from egsde.scores import ScoreModel
 from egsde.scores.decorators import Clipped, LearnedShare
-from egsde.sde import DDPM, VP
+from egsde.sde import DDPM, VP, Reverse
 from egsde.solvers import DDIM, Ancestral, LearnedVariance
 from egsde.solvers.ancestral import beta
 from egsde.source import Source
@@ -128,8 +128,8 @@ def test_clipped_score_is_that_of_the_clipped_image():
     sde, t = DDPM(), f64(0.7)
     score = Gaussian(0.9, 0.5).score(sde)
     y = 3 * images()
-    x0 = sde.reverse(score).x0(y, t)
-    clipped = sde.reverse(Clipped(score, sde)).x0(y, t)
+    x0 = Reverse(sde, score).x0(y, t)
+    clipped = Reverse(sde, Clipped(score, sde)).x0(y, t)
     assert torch.allclose(clipped, x0.clamp(-1, 1), atol=1e-12) and (x0 > 1).any()
     with pytest.raises(ValueError, match="low < high"):
         Clipped(score, sde, 1.0, -1.0)
@@ -153,7 +153,7 @@ def test_learned_variance_lies_between_the_posterior_and_beta(value, variance):
     fixed = Ancestral(variance) if variance else Ancestral()
     both = LearnedShare(ScoreModel(TwoHalves(value), sde))
     steps = [
-        solver.step(sde.reverse(both), x, t, s, torch.ones_like)[0]
+        solver.step(Reverse(sde, both), x, t, s, torch.ones_like)[0]
         for solver in (LearnedVariance(both.share), fixed)
     ]
     assert torch.allclose(*steps, atol=1e-12)

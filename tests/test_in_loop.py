@@ -13,7 +13,7 @@ from egsde.noise import Noise
 from egsde.sampling.grids import Karras, LogSNR, Uniform
 from egsde.sampling.sampler import Sampler
 from egsde.scores.conditional import ConditionalScore
-from egsde.sde import DDPM, VP
+from egsde.sde import DDPM, VP, Reverse
 from egsde.solvers import (
     DDIM,
     RK45,
@@ -60,7 +60,7 @@ class Problem:
 
     def gradients(self, mode, sampler, start=1.0, around=lambda score: score):
         condition = torch.tanh(self.made_from)  # made by another network: no leaf
-        reverse = self.sde.reverse(around(self.score.given(condition)))
+        reverse = Reverse(self.sde, around(self.score.given(condition)))
         times = sampler.times(self.sde, start)
         torch.manual_seed(2)  # dropout
         y = mode(sampler, reverse, self.x, times, Noise(0, IDS))
@@ -126,7 +126,7 @@ def test_truncated_keeps_the_last_steps_only():
 def test_detached_has_no_graph():
     problem = Problem()
     sampler = SAMPLERS["euler"]
-    reverse = problem.sde.reverse(problem.score.given(problem.made_from))
+    reverse = Reverse(problem.sde, problem.score.given(problem.made_from))
     times = sampler.times(problem.sde, 1.0)
     y = Detached()(sampler, reverse, problem.x, times, Noise(0, IDS))
     assert not y.requires_grad

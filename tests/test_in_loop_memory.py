@@ -11,7 +11,7 @@ from egsde.noise import Noise
 from egsde.sampling.grids import Uniform
 from egsde.sampling.sampler import Sampler
 from egsde.scores import ScoreModel
-from egsde.sde import VP
+from egsde.sde import VP, Reverse
 from egsde.solvers import DDIM, DPMSolverPP, EulerMaruyama
 from egsde.training.in_loop import Adjoint, Checkpointed, Detached, Full, SquareRoot, Truncated
 from egsde.training.in_loop.memory import LiveBytes
@@ -40,7 +40,7 @@ def sampled(mode, steps: int, score: ScoreModel, solver=None):
     sampler = Sampler(solver, Uniform(steps))
     x = torch.linspace(-1, 1, IMAGE // 4).view(1, 3, 4, 4)
     times = sampler.times(score.sde, 1.0)
-    return mode(sampler, score.sde.reverse(score), x, times, Noise(0, ["a"]))
+    return mode(sampler, Reverse(score.sde, score), x, times, Noise(0, ["a"]))
 
 
 def bytes_of(mode, steps: int, solver=None) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from egsde.noise import Noise, Replay
 from egsde.sampling.grids import Uniform
 from egsde.sampling.sampler import Sampler
 from egsde.scores import ScoreModel
-from egsde.sde import DDPM, NCSN, SDE, VE, VP, geometric_sigmas, linear_betas
+from egsde.sde import DDPM, NCSN, SDE, VE, VP, Reverse, geometric_sigmas, linear_betas
 from egsde.solvers import Ancestral, Langevin, PredictorCorrector, ReverseDiffusion
 from egsde.solvers.langevin import batch_mean
 from problems import Gaussian, Mixture, Pointwise, RecordedMixture, f64
@@ -186,7 +186,7 @@ def test_colourisation_equals_the_plain_loop_in_an_orthonormal_basis():
     draw, times = noise.child(0), sampler.times(sde, 1.0)
     y = sde.sigma(times[0]) * draw.stream("start")(x0)
     for i, (t, s) in enumerate(zip(times[:-1], times[1:], strict=True)):
-        y, _ = solver.step(sde.reverse(score), y, t, s, draw.stream(f"step/{i}"))
+        y, _ = solver.step(Reverse(sde, score), y, t, s, draw.stream(f"step/{i}"))
         x_s = sde.perturb(x0, s, draw.stream(f"source/{i}/0")(x0))
         y = y + torch.einsum("ik,bkhw->bihw", project, x_s - y)
     assert (ours - y).abs().max() < 1e-12

@@ -13,7 +13,7 @@ from egsde.methods import egsde
 from egsde.noise import Noise
 from egsde.sampling.grids import LogSNR, Uniform
 from egsde.sampling.sampler import Sampler
-from egsde.sde import DDPM, EDM, NCSN, VE, VP, SubVP
+from egsde.sde import DDPM, EDM, NCSN, VE, VP, Reverse, SubVP
 from egsde.solvers import (
     DDIM,
     RK45,
@@ -42,7 +42,7 @@ FAMILY = [
 
 def run(solver, sde, score, x, times) -> torch.Tensor:
     return Sampler(solver, LogSNR(1)).run(
-        sde.reverse(score), x, times, Noise(3, list("abcdefgh"[: len(x)]))
+        Reverse(sde, score), x, times, Noise(3, list("abcdefgh"[: len(x)]))
     )
 
 
@@ -87,7 +87,7 @@ def test_equal_the_official_code(name, multi, single, order):
 def fine():
     """A start at t = 1 and where the mixture's flow takes it."""
     x = torch.randn(2, 3, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    reverse = VP().reverse(RecordedMixture().score(VP()))
+    reverse = Reverse(VP(), RecordedMixture().score(VP()))
     return x, RK45(1e-9, 1e-9).step(reverse, x, f64(1.0), f64(1e-3), torch.zeros_like)[0]
 
 
@@ -133,7 +133,7 @@ def moments_error(solver, sde, start: float, steps: int) -> np.ndarray:
     mean, variance = problem.moments(sde, f64(start))
     x = mean + variance.sqrt() * noise.stream("start")(noise.images(0.0))
     times = LogSNR(round(steps / float(sde.share(f64(start))))).times(sde, start)
-    y = Sampler(solver, LogSNR(1)).run(sde.reverse(problem.score(sde)), x, times, noise)
+    y = Sampler(solver, LogSNR(1)).run(Reverse(sde, problem.score(sde)), x, times, noise)
     exact = [float(m) for m in problem.moments(sde, times[-1])]
     return np.subtract(noise.moments(y), exact)
 
@@ -178,7 +178,7 @@ def test_few_steps_equal_recorded_moments():
     row = list(oracle["methods"]).index("dpmpp2m_lam")
     for s2 in ("0.25", "0.04", "0.0025"):
         for steps in (5, 10, 20):
-            noise, reverse = Impulses(4), sde.reverse(Gaussian(0.5, float(s2)).score(sde))
+            noise, reverse = Impulses(4), Reverse(sde, Gaussian(0.5, float(s2)).score(sde))
             x, times = noise.stream("s")(noise.images(0.0)), LogSNR(steps).times(sde, 1.0)
             y = Sampler(DPMSolverPP(2), LogSNR(1)).run(reverse, x, times, noise)
             assert np.allclose(noise.moments(y), oracle[f"s2_{s2}_N{steps}"][row], rtol=1e-7)
@@ -228,7 +228,7 @@ def test_identities(sde):
 @pytest.mark.parametrize("solver", FAMILY, ids=named)
 def test_runs_do_not_share_anything_and_turns_forget(solver):
     sde, noise = VP(), Noise(1, ["a"])
-    reverse, x = sde.reverse(Mixture().score(sde)), torch.ones(1, 3, 2, 2, dtype=torch.float64)
+    reverse, x = Reverse(sde, Mixture().score(sde)), torch.ones(1, 3, 2, 2, dtype=torch.float64)
     sampler = Sampler(solver, LogSNR(6))
     times = sampler.times(sde, 1.0)
     one, other = (sampler.trajectory(reverse, start, times, noise) for start in (x, -x))
@@ -242,7 +242,7 @@ def test_runs_do_not_share_anything_and_turns_forget(solver):
 
 def test_last_orders_of_a_run():
     sde = VP()
-    reverse, x = sde.reverse(Mixture().score(sde)), torch.ones(1, 3, 2, 2, dtype=torch.float64)
+    reverse, x = Reverse(sde, Mixture().score(sde)), torch.ones(1, 3, 2, 2, dtype=torch.float64)
     sampler = Sampler(DPMSolverPP(3, last=[2, 1]), LogSNR(6))
     times = sampler.times(sde, 1.0)
     states = [state for _, _, state in sampler.trajectory(reverse, x, times, Noise(0, ["a"]))]

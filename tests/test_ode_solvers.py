@@ -11,7 +11,7 @@ import torch
 from egsde.noise import Noise, Replay
 from egsde.sampling.grids import Karras, LogSNR, Uniform
 from egsde.sampling.sampler import Sampler
-from egsde.sde import DDPM, EDM, NCSN, VE, VP, CosineVP, SubVP
+from egsde.sde import DDPM, EDM, NCSN, VE, VP, CosineVP, Reverse, SubVP
 from egsde.solvers import RK45, EDMHeun, Heun
 from problems import Gaussian, Impulses, Mixture, RecordedMixture, f64
 from shared import shared_path
@@ -30,7 +30,7 @@ def test_heun_equals_the_recorded_errors():
     for steps, recorded in zip(oracle["N"][:3], oracle["pf_heun"], strict=False):
         noise, sampler = Impulses(4), Sampler(Heun(), Uniform(int(steps)))
         x = mean + variance.sqrt() * noise.stream("start")(noise.images(0.0))
-        y = sampler.run(sde.reverse(problem.score(sde)), x, sampler.times(sde, 1.0), noise)
+        y = sampler.run(Reverse(sde, problem.score(sde)), x, sampler.times(sde, 1.0), noise)
         errors.append(np.subtract(noise.moments(y), exact))
         assert np.allclose(errors[-1], recorded, rtol=1e-6, atol=1e-11)
     assert np.log2(errors[1] / errors[2]) == pytest.approx(2.0, abs=0.1)
@@ -40,7 +40,7 @@ def test_heun_equals_the_recorded_errors():
 def test_rk45_equals_recorded_samples(name, sde):
     """score_sde's ODE sampler (rtol = atol = 1e-9) took both processes to t = 1e-5."""
     oracle = np.load(shared_path(f"oracles/ode_{name}.npz"))
-    latent, reverse = torch.tensor(oracle["latent"])[:2], sde.reverse(RecordedMixture().score(sde))
+    latent, reverse = torch.tensor(oracle["latent"])[:2], Reverse(sde, RecordedMixture().score(sde))
     sampler = Sampler(RK45(1e-7, 1e-7), Uniform(1))
     y = sampler.run(reverse, latent, sampler.times(sde, 1.0), Noise(0, ["a", "b"]))
     assert np.abs(y.numpy() - oracle["sample"][:2]).max() < 1e-4
@@ -51,7 +51,7 @@ def test_rk45_follows_the_flow_image_by_image(start):
     sde, problem, solver = VP(), Gaussian(), RK45()
     x = torch.linspace(-2, 3, 9).view(3, 3, 1, 1)
     (m_t, v_t), (m_s, v_s) = (problem.moments(sde, f64(t)) for t in (start, sde.t_min))
-    reverse = sde.reverse(problem.score(sde))
+    reverse = Reverse(sde, problem.score(sde))
     y, carry = solver.step(reverse, x, f64(start), f64(sde.t_min), torch.zeros_like)
     assert carry is None and y.dtype == torch.float32
     assert (y - (m_s + (v_s / v_t).sqrt() * (x - m_t))).abs().max() < 1e-4
@@ -79,7 +79,7 @@ def test_edm_equals_the_official_code(steps):
         Sampler(EDMHeun(), Karras(steps - 1), denoise=True),
         torch.tensor(oracle["latents"]),
     )
-    reverse, times = sde.reverse(RecordedMixture().score(sde)), sampler.times(sde, 80.0)
+    reverse, times = Reverse(sde, RecordedMixture().score(sde)), sampler.times(sde, 80.0)
     y = sampler.run(reverse, 80 * x, times, Noise(0, []))
     assert np.abs(y.numpy() - oracle[f"heun_{steps}"]).max() < 1e-9
 
@@ -89,7 +89,7 @@ def test_edm_with_churn_equals_the_official_code():
     solver = EDMHeun(s_churn=40, s_tmin=0.05, s_tmax=50, s_noise=1.003, steps=18)
     sampler = Sampler(solver, Karras(17), denoise=True)
     noise = Replay({f"step/{i}": [torch.tensor(z)] for i, z in enumerate(oracle["churn_18_noise"])})
-    reverse, x = sde.reverse(RecordedMixture().score(sde)), 80 * torch.tensor(oracle["latents"])
+    reverse, x = Reverse(sde, RecordedMixture().score(sde)), 80 * torch.tensor(oracle["latents"])
     y = sampler.run(reverse, x, sampler.times(sde, 80.0), noise)
     assert np.abs(y.numpy() - oracle["churn_18"]).max() < 1e-9
 
@@ -102,7 +102,7 @@ def test_edm_has_weak_order_two_with_churn():
         mean, variance = problem.moments(sde, f64(80.0))
         x = mean + variance.sqrt() * noise.stream("start")(noise.images(0.0))
         sampler = Sampler(EDMHeun(s_churn=10, steps=steps), Karras(steps))
-        y = sampler.run(sde.reverse(problem.score(sde)), x, sampler.times(sde, 80.0), noise)
+        y = sampler.run(Reverse(sde, problem.score(sde)), x, sampler.times(sde, 80.0), noise)
         errors.append(abs(np.subtract(noise.moments(y), exact)[1]))
     assert np.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.1)
     assert EDMHeun().strong_order == 2.0 and EDMHeun(s_churn=10).strong_order is None
@@ -118,7 +118,7 @@ def test_edm_is_the_same_on_every_process(sde, churn):
     x = torch.linspace(-2, 2, 6, dtype=torch.float64).view(1, 6, 1, 1) * ratios[0]
     ends = []
     for process, moments in [(sde, times), (edm, ratios)]:
-        reverse = process.reverse(Mixture(0.3).score(process))
+        reverse = Reverse(process, Mixture(0.3).score(process))
         sampler = Sampler(solver, Karras(8), denoise=True)
         ends.append(sampler.run(reverse, process.alpha(moments[0]) * x, moments, Noise(0, ["a"])))
     assert (ends[0] - ends[1]).abs().max() < 1e-9
@@ -135,12 +135,12 @@ def test_flow_of_gaussian_data(solver, grid, sde):
         sampler = Sampler(solver, replace(grid, steps=round(grid.steps / start)))
         x_t = (m_t + v_t.sqrt() * x).float()
         times = sampler.times(sde, start)
-        y = sampler.run(sde.reverse(problem.score(sde)), x_t, times, Noise(0, ["a", "b"]))
+        y = sampler.run(Reverse(sde, problem.score(sde)), x_t, times, Noise(0, ["a", "b"]))
         assert y.dtype == torch.float32
         assert (y - (m_s + v_s.sqrt() * x)).abs().max() < 0.1
         if sde.t_min == 0:  # the last step is x0
-            into, _ = solver.step(sde.reverse(problem.score(sde)), x_t, f64(0.001), f64(0.0), None)
-            x0 = sde.reverse(problem.score(sde)).x0(x_t, f64(0.001))
+            into, _ = solver.step(Reverse(sde, problem.score(sde)), x_t, f64(0.001), f64(0.0), None)
+            x0 = Reverse(sde, problem.score(sde)).x0(x_t, f64(0.001))
             assert torch.allclose(into, x0)
 
 

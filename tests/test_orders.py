@@ -22,7 +22,7 @@ from torch import Tensor
 
 from egsde.noise import Noise, Replay
 from egsde.sampling.sampler import Sampler
-from egsde.sde import SDE, VE, VP
+from egsde.sde import SDE, VE, VP, Reverse
 from egsde.solvers.ancestral import Ancestral, beta
 from egsde.solvers.base import Solver
 from egsde.solvers.ddim import DDIM
@@ -104,7 +104,7 @@ FINEST = 256
 def run(solver: Solver, name: str, problem, x: Tensor, steps: int, noise) -> Tensor:
     sde, start, end = SPANS[name]
     times = torch.linspace(start, end, steps + 1, dtype=torch.float64)
-    return Sampler(solver, grid=None).run(sde.reverse(problem.score(sde)), x, times, noise)
+    return Sampler(solver, grid=None).run(Reverse(sde, problem.score(sde)), x, times, noise)
 
 
 def spread(name: str, count: int) -> Tensor:
@@ -185,7 +185,7 @@ def weak_error(solver: Solver, name: str, steps: int) -> float:
     pairs = np.stack(np.meshgrid(Z, Z, indexing="ij")).reshape(2, -1)  # of two draws
     state = torch.from_numpy(x).view(-1, 1, 1, 1).expand(-1, 1, 1, pairs.shape[1])
     draws = [torch.from_numpy(z).expand_as(state) for z in pairs]
-    reverse, values = sde.reverse(problem.score(sde)), bump
+    reverse, values = Reverse(sde, problem.score(sde)), bump
     for t, s in reversed(list(zip(times[:-1], times[1:], strict=True))):
         noise = Replay({"step": draws})
         ends, _ = solver.step(reverse, state, t, s, noise.stream("step"))

@@ -13,7 +13,7 @@ import torch
 from egsde.noise import Noise, Replay
 from egsde.sampling.grids import Uniform
 from egsde.sampling.sampler import Sampler
-from egsde.sde import DDPM, EDM, NCSN, VE, VP, SubVP
+from egsde.sde import DDPM, EDM, NCSN, VE, VP, Reverse, SubVP
 from egsde.solvers import (
     DDIM,
     SRK,
@@ -35,7 +35,7 @@ def weak_errors(solver, sde, steps: int) -> np.ndarray:
     start = mean + variance.sqrt() * noise.stream("start")(noise.images(0.0))
     sampler = Sampler(solver, Uniform(steps))
     times = sampler.times(sde, sde.T)
-    reached = noise.moments(sampler.run(sde.reverse(problem.score(sde)), start, times, noise))
+    reached = noise.moments(sampler.run(Reverse(sde, problem.score(sde)), start, times, noise))
     return np.subtract(reached, [float(m) for m in problem.moments(sde, times[-1])])
 
 
@@ -91,7 +91,7 @@ def walk(solver, sde, span, count: int) -> torch.Tensor:
     z = torch.stack([dw / h**0.5, math.sqrt(3) * (2 * average - dw) / h**0.5], 1)
     noise = Replay({f"step/{k}": list(z[k]) for k in range(count)})
     times = torch.linspace(start, end, count + 1, dtype=torch.float64)
-    return Sampler(solver, grid=None).run(sde.reverse(Mixture(0.25).score(sde)), x, times, noise)
+    return Sampler(solver, grid=None).run(Reverse(sde, Mixture(0.25).score(sde)), x, times, noise)
 
 
 @cache
@@ -131,7 +131,7 @@ def test_milstein_is_euler_maruyama(sde):
     """The diffusion of every process depends on time alone: the correction is zero."""
     x, z = Noise(1, ["x", "z"]).stream("x")(torch.zeros(2, 3, 4, 4, dtype=torch.float64))[:, None]
     t, s = f64(0.5 * sde.T), f64(0.499 * sde.T)
-    reverse = sde.reverse(Mixture().score(sde))
+    reverse = Reverse(sde, Mixture().score(sde))
     ours, _ = EulerMaruyama().step(reverse, x, t, s, lambda x: z)
     milstein, term = milstein_step(
         lambda x: -reverse.drift(x, t),
@@ -170,7 +170,7 @@ def test_srk_noise_has_the_moments_of_a_brownian_path():
 @pytest.mark.parametrize("sde", [DDPM(), NCSN()], ids=repr)
 def test_the_step_into_clean_data_is_noiseless(sde, solver):
     x = torch.linspace(-1, 1, 48, dtype=torch.float64).view(1, 3, 4, 4)
-    reverse = sde.reverse(Gaussian().score(sde))
+    reverse = Reverse(sde, Gaussian().score(sde))
     t, s = f64(sde.t_noisy), f64(0.0)
     quiet, _ = solver.step(reverse, x, t, s, torch.zeros_like)
     noisy, _ = solver.step(reverse, x, t, s, torch.ones_like)
@@ -186,7 +186,7 @@ def test_srk_says_why_it_cannot_walk_a_chain(sde):
 
 def test_images_keep_their_type():
     x = torch.linspace(-1, 1, 48).view(1, 3, 4, 4)
-    reverse = VP().reverse(Gaussian().score(VP()))
+    reverse = Reverse(VP(), Gaussian().score(VP()))
     for solver in (ReverseDiffusion(), HeunSDE(), SRK()):
         x_s, carry = solver.step(reverse, x, f64(0.5), f64(0.4), torch.ones_like)
         assert x_s.dtype == torch.float32 and carry is None

@@ -13,7 +13,7 @@ from egsde.sampling.grids import Respaced, Uniform
 from egsde.sampling.jumps import Jumps
 from egsde.sampling.sampler import Sampler
 from egsde.scores import ScoreModel
-from egsde.sde import DDPM, VP, linear_betas
+from egsde.sde import DDPM, VP, Reverse, linear_betas
 from egsde.solvers import DDIM, Ancestral, Solver, TimeTravel
 from problems import Gaussian, Pointwise, f64, named
 from shared import shared_path
@@ -149,11 +149,11 @@ def test_a_rise_is_the_forward_kernel_and_drops_what_was_carried():
 
     sampler = Sampler(TimeTravel(Carries()), grid=None)
     times = torch.tensor([0.5, 0.4, 0.3, 0.4, 0.3, 0.2], dtype=torch.float64)
-    states = [y for *_, y in sampler.trajectory(sde.reverse(Gaussian().score(sde)), x, times,
+    states = [y for *_, y in sampler.trajectory(Reverse(sde, Gaussian().score(sde)), x, times,
                                                Noise(0, ["a"]))]  # fmt: skip
     assert carried == [None, "history", None, "history"]
     a, std = sde.transition(f64(0.3), f64(0.4))
-    reverse = sde.reverse(Gaussian().score(sde))
+    reverse = Reverse(sde, Gaussian().score(sde))
     up, carry = TimeTravel(DDIM()).step(reverse, x, f64(0.3), f64(0.4), lambda x: z, "history")
     assert torch.allclose(up, a * x + std * z, atol=1e-12) and carry is None
     assert torch.equal(states[2], x) and not torch.equal(states[3], x)

@@ -185,3 +185,32 @@ def test_edm_trains_on_log_normal_levels():
 def test_errors_say_what_to_do(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("sde", CONTINUOUS, ids=repr)
+def test_time_is_log_snr_backwards(sde):
+    """At any shape, and past T, where EDM's churn may lead; a bisection to float64 accuracy."""
+    t = torch.linspace(sde.t_noisy, sde.T, 50, dtype=torch.float64).view(2, 25, 1, 1)
+    assert (sde.time(sde.log_snr(t)) / t - 1).abs().max() < 1e-9
+    beyond = sde.log_snr(f64(sde.T)) - 1e-3
+    assert sde.T < sde.time(beyond) < 1.01 * sde.T
+    assert sde.levels is None
+
+
+@pytest.mark.parametrize("sde", [DDPM(), NCSN()], ids=repr)
+def test_a_chain_has_the_level_of_nearest_log_snr(sde):
+    levels = torch.arange(1, sde.levels + 1, dtype=torch.float64) / sde.levels
+    values = sde.log_snr(levels)
+    assert torch.equal(sde.time(values), levels)
+    step = values.diff()
+    assert torch.equal(sde.time(values[:-1] + 0.49 * step), levels[:-1])
+    assert torch.equal(sde.time(values[:-1] + 0.51 * step), levels[1:])
+    assert torch.equal(sde.time(values[-1] - 100), levels[-1]) and sde.is_clean(f64(0.0))
+    assert not sde.is_clean(levels[0])
+
+
+@pytest.mark.parametrize("sde", [VP(), VE(), SubVP(), DDPM()], ids=repr)
+def test_denoised_and_score_of_are_inverse(sde):
+    x0, x = torch.linspace(-2, 2, 24, dtype=torch.float64).view(2, 2, 3, 2, 1)
+    for t in (f64(0.25), torch.tensor([0.25, 0.75], dtype=torch.float64).view(2, 1, 1, 1)):
+        assert (sde.denoised(x, t, sde.score_of(x0, x, t)) - x0).abs().max() < 1e-9

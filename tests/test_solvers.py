@@ -9,7 +9,7 @@ import torch
 from egsde.noise import Noise
 from egsde.sampling.grids import LogSNR, Quadratic, Uniform
 from egsde.sampling.sampler import Sampler
-from egsde.sde import DDPM, VP, linear_betas
+from egsde.sde import DDPM, VP, Reverse, linear_betas
 from egsde.solvers import DDIM, Ancestral, EulerMaruyama
 from egsde.solvers.ancestral import beta
 from problems import Gaussian, Impulses, Mixture, f64
@@ -24,7 +24,7 @@ def exact_moments(solver, grid, rows: int) -> tuple[float, float]:
     mean, variance = problem.moments(sde, f64(1.0))
     start = mean + variance.sqrt() * noise.stream("start")(noise.images(0.0))
     sampler = Sampler(solver, grid)
-    reverse = sde.reverse(problem.score(sde))
+    reverse = Reverse(sde, problem.score(sde))
     return noise.moments(sampler.run(reverse, start, sampler.times(sde, 1.0), noise))
 
 
@@ -72,7 +72,7 @@ def test_few_steps_equal_recorded_moments(solver, grid, row, steps):
     noise = Impulses(steps + 2)  # recorded runs start from N(0, 1)
     sde, problem, sampler = VP(), Gaussian(0.5, 0.04), Sampler(solver, grid(steps))
     start = noise.stream("start")(noise.images(0.0))
-    y = sampler.run(sde.reverse(problem.score(sde)), start, sampler.times(sde, 1.0), noise)
+    y = sampler.run(Reverse(sde, problem.score(sde)), start, sampler.times(sde, 1.0), noise)
     if row.startswith("ddpm_post"):  # recorded without the noise of the last step
         y[-1] = y[0]
     assert np.allclose(noise.moments(y), recorded, rtol=1e-6, atol=1e-9)
@@ -86,7 +86,7 @@ def test_ddim_with_full_noise_is_ancestral(sde, grid):
     for solver in (DDIM(eta=1.0), Ancestral()):
         sampler = Sampler(solver, grid)
         times = sampler.times(sde, 1.0)
-        runs.append(sampler.run(sde.reverse(score), x, times, Noise(1, ["a"])))
+        runs.append(sampler.run(Reverse(sde, score), x, times, Noise(1, ["a"])))
     assert (runs[0] - runs[1]).abs().max() < 1e-12
 
 
@@ -96,7 +96,7 @@ def test_ancestral_step_is_the_ddpm_posterior():
     betas, t, s = linear_betas(), f64(0.4), f64(0.399)
     alpha_bar = (1 - betas).cumprod(0)
     x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
-    reverse = sde.reverse(Mixture().score(sde))
+    reverse = Reverse(sde, Mixture().score(sde))
     b, now, before = betas[i - 1], alpha_bar[i - 1], alpha_bar[i - 2]
     mean = before.sqrt() * b / (1 - now) * reverse.x0(x, t)
     mean = mean + (1 - b).sqrt() * (1 - before) / (1 - now) * x
@@ -113,7 +113,7 @@ def test_ancestral_step_is_the_ddpm_posterior():
 @pytest.mark.parametrize("solver", [Ancestral(), Ancestral(beta), DDIM(1.0), EulerMaruyama()])
 def test_no_noise_into_clean_data(solver):
     sde, x = DDPM(), torch.randn(2, 3, 4, 4, dtype=torch.float64)
-    reverse, t, s = sde.reverse(Gaussian().score(sde)), f64(0.001), f64(0.0)
+    reverse, t, s = Reverse(sde, Gaussian().score(sde)), f64(0.001), f64(0.0)
     quiet, _ = solver.step(reverse, x, t, s, torch.zeros_like)
     noisy, _ = solver.step(reverse, x, t, s, torch.ones_like)
     assert torch.equal(quiet, noisy)
@@ -167,7 +167,7 @@ def test_a_grid_without_steps_is_an_error():
 def test_denoise_returns_x0_of_the_last_noisy_state_only():
     x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
     for sde, extra in [(VP(), 1), (DDPM(), 0)]:
-        reverse = sde.reverse(Gaussian().score(sde))
+        reverse = Reverse(sde, Gaussian().score(sde))
         sampler = Sampler(DDIM(), Uniform(10), denoise=True)
         times = sampler.times(sde, 1.0)
         noise = Noise(0, ["a", "b"])

@@ -46,6 +46,6 @@ class OnDenoised(Energy):
         with torch.set_grad_enabled(self.through and torch.is_grad_enabled()):
             score = self.score(y, t, source)
         clean = torch.full_like(t, sde.t_noisy)
-        value = self.energy((y + variance * score) / alpha, clean, source)
+        value = self.energy(sde.denoised(y, t, score), clean, source)
         spread = self.data_variance * variance / (alpha.square() * self.data_variance + variance)
         return value / (1 + self.curvature * spread)

@@ -101,10 +101,10 @@ class CycleDiffusion:
         sde, sampler = self.target.sde, self._walk.sampler
 
         def image(x: Tensor, t: Tensor) -> Tensor:
-            return (sde.alpha(t) * x0 - x) / sde.sigma(t).square()
+            return sde.score_of(x0, x, t)
 
-        source = sde.reverse(partial(self.source_score, source=None))
-        replayed = Replayed(sampler.solver, source, sde.reverse(image), self.exact)
+        source = Reverse(sde, partial(self.source_score, source=None))
+        replayed = Replayed(sampler.solver, source, Reverse(sde, image), self.exact)
         walk = replace(self._walk, sampler=replace(sampler, solver=replayed))
         y = x0
         for i, t, y in walk.trajectory(x0, noise, **cond):  # noqa: B007 (y is refined)

@@ -19,6 +19,7 @@ from egsde.sampling.grids import Grid
 from egsde.sampling.sampler import Sampler
 from egsde.scores.model import Score
 from egsde.sde import SDE
+from egsde.sde.reverse import Reverse
 from egsde.source import Source
 
 
@@ -75,7 +76,7 @@ class Encode:
 
     def __call__(self, source: Source, times: Tensor, noise: Noise) -> Tensor:
         up = end_noisy(source.sde, times).flip(0)
-        reverse = source.sde.reverse(partial(self.score, source=source))
+        reverse = Reverse(source.sde, partial(self.score, source=source))
         walk = replace(self.sampler, denoise=False)
         y = walk.run(reverse, source.x0, up, NoNoise(), source=source)  # type: ignore[arg-type]
         if not self.beyond:

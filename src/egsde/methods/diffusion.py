@@ -20,6 +20,7 @@ from egsde.noise import Noise
 from egsde.sampling.sampler import Constraint, Sampler
 from egsde.scores import Score
 from egsde.sde import SDE
+from egsde.sde.reverse import Reverse
 from egsde.source import Source, check_mode
 
 Start = Callable[[Source, Tensor, Noise], Tensor]  # (source, times, noise) -> y at times[0]
@@ -96,7 +97,7 @@ class Diffusion:
         for k in range(self.repeats):
             fresh = noise.child(k)
             source = Source(x0, self.sde, fresh, self.source_noise, cond, current=y)
-            reverse = self.sde.reverse(partial(self.guided_score, source=source))
+            reverse = Reverse(self.sde, partial(self.guided_score, source=source))
             if self.energy is not None:
                 reverse = replace(reverse, spring=self.energy.spring(source))
             y = self.start(source, times, fresh)

@@ -26,7 +26,6 @@ from egsde.sampling.sampler import Sampler
 from egsde.scores.conditional import ConditionalScore
 from egsde.scores.decorators import Clipped
 from egsde.scores.model import Score
-from egsde.scores.predictions import X0
 from egsde.sde import SDE
 from egsde.source import Source
 
@@ -51,7 +50,7 @@ class Released:
         s_y = self.score.given(x).score(y, t)
         if float(self.sde.share(t)) > self.release:
             x0 = source.x0.chunk(2, dim=1)[0]
-            s_x = X0().score(x0, x, self.sde.alpha(t), self.sde.sigma(t)).to(x.dtype)
+            s_x = self.sde.score_of(x0, x, t).to(x.dtype)
         else:
             s_x = self.partner.given(y).score(x, t)
         return torch.cat([s_x, s_y], dim=1)

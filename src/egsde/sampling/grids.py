@@ -102,7 +102,7 @@ class Respaced:
 
     def times(self, sde: SDE, start: float) -> Tensor:
         if sde.levels is None:
-            place = _evenly_in(torch.neg, self, sde, start)
+            place = _evenly_in(torch.clone, torch.clone, self, sde, start)
         else:
             place = partial(_respaced, sde.levels, round(start * sde.levels))
         return _snapped(self, self.steps, sde, start, place)
@@ -133,10 +133,13 @@ class LogSNR:
             raise ValueError(f"{self} needs a shift of at least 0; 0.02 is one for few steps")
 
     def times(self, sde: SDE, start: float) -> Tensor:
-        def log_snr(t: Tensor) -> Tensor:
-            return -(sde.sigma(t) / sde.alpha(t) + self.shift).log()
+        def place(t: Tensor) -> Tensor:
+            return ((-sde.log_snr(t)).exp() + self.shift).log()
 
-        return _snapped(self, self.steps, sde, start, _evenly_in(log_snr, self, sde, start))
+        def time(place: Tensor) -> Tensor:
+            return sde.time(-(place.exp() - self.shift).log())
+
+        return _snapped(self, self.steps, sde, start, _evenly_in(place, time, self, sde, start))
 
 
 @dataclass(frozen=True)
@@ -156,41 +159,32 @@ class Karras:
             raise ValueError(f"{self} needs rho above 0; 7 is usual")
 
     def times(self, sde: SDE, start: float) -> Tensor:
-        def nearness(t: Tensor) -> Tensor:
-            return -((sde.sigma(t) / sde.alpha(t)) ** (1 / self.rho))
+        def place(t: Tensor) -> Tensor:
+            return (-sde.log_snr(t) / self.rho).exp()
 
-        return _snapped(self, self.steps, sde, start, _evenly_in(nearness, self, sde, start))
+        def time(place: Tensor) -> Tensor:
+            return sde.time(-self.rho * place.log())
+
+        return _snapped(self, self.steps, sde, start, _evenly_in(place, time, self, sde, start))
 
 
 def _evenly_in(
-    falling: Callable[[Tensor], Tensor], grid: Grid, sde: SDE, start: float
+    place: Callable[[Tensor], Tensor],
+    time: Callable[[Tensor], Tensor],
+    grid: Grid,
+    sde: SDE,
+    start: float,
 ) -> Callable[[int], Tensor]:
-    """place(n): times of evenly spaced values of a falling function, then clean data."""
+    """times(n) at even steps of place(time), `time` its inverse, then clean data."""
     ends = torch.tensor([start, sde.t_noisy], dtype=torch.float64)
     clean = torch.tensor([sde.t_min], dtype=torch.float64)
-
-    def value(t: Tensor) -> Tensor:  # bisection asks a chain between its levels, too
-        return falling(sde.snap(t))
-
     jumps = int(sde.t_noisy > sde.t_min)  # the step into clean data, where sigma is 0
 
-    def place(n: int) -> Tensor:
-        first, last = value(ends).tolist()
+    def times(n: int) -> Tensor:
+        first, last = place(sde.snap(ends)).tolist()
         if not math.isfinite(first):
             raise ValueError(f"{sde} has no signal at {start}, where {grid} starts; use Uniform")
-        values = torch.linspace(first, last, n + 1 - jumps, dtype=torch.float64)
-        times = _invert(value, values, sde.t_noisy, start)
-        return torch.cat([times, clean]) if jumps else times
+        inner = time(torch.linspace(first, last, n + 1 - jumps, dtype=torch.float64))
+        return torch.cat([inner, clean]) if jumps else inner
 
-    return place
-
-
-def _invert(falling: Callable[[Tensor], Tensor], values: Tensor, low: float, high: float) -> Tensor:
-    """Bisection to float64 accuracy; between two levels of a chain, the one nearer in value."""
-    below, above = torch.full_like(values, low), torch.full_like(values, high)
-    for _ in range(80):
-        middle = (below + above) / 2
-        larger = falling(middle) > values
-        below, above = torch.where(larger, middle, below), torch.where(larger, above, middle)
-    nearer = (falling(below) - values).abs() < (falling(above) - values).abs()
-    return torch.where(nearer, below, above)
+    return times

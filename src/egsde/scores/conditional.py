@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from egsde.linear.operators import known_pixels
 from egsde.scores.model import ScoreModel, ScoreViews
-from egsde.scores.predictions import X0, Eps, Prediction
+from egsde.scores.predictions import Eps, Prediction
 from egsde.sde import SDE
 from egsde.source import Source
 
@@ -103,7 +103,7 @@ class Given(ScoreViews):
         score = super().score(x, t)
         if self.known is None:
             return score
-        certain = X0().score(self.condition, x, self.sde.alpha(t), self.sde.sigma(t))
+        certain = self.sde.score_of(self.condition, x, t)
         return torch.where(self.known > 0, certain.to(score.dtype), score)
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:

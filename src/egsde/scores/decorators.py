@@ -28,9 +28,8 @@ class Clipped:
             raise ValueError(f"Clipped needs low < high, got {self.low} and {self.high}")
 
     def __call__(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
-        alpha, variance = self.sde.alpha(t), self.sde.sigma(t).square()
-        x0 = (y + variance * self.score(y, t, source)) / alpha
-        return (alpha * x0.clamp(self.low, self.high) - y) / variance
+        x0 = self.sde.denoised(y, t, self.score(y, t, source))
+        return self.sde.score_of(x0.clamp(self.low, self.high), y, t)
 
 
 @dataclass

@@ -35,7 +35,7 @@ class LogSigma:
     factor: float = 1.0
 
     def __call__(self, sde: SDE, t: Tensor) -> Tensor:
-        return self.factor * (sde.sigma(t).log() - sde.alpha(t).log())
+        return -self.factor * sde.log_snr(t)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from egsde.sde.base import SDE, VarianceExploding, VariancePreserving
 from egsde.sde.chains import DDPM, NCSN, Chain
 from egsde.sde.continuous import EDM, VE, VP, CosineVP, SubVP
+from egsde.sde.reverse import Reverse
 from egsde.sde.tables import (
     const_betas,
     cosine_betas,
@@ -18,6 +19,7 @@ __all__ = [
     "DDPM",
     "EDM",
     "NCSN",
+    "Reverse",
     "SDE",
     "VE",
     "VP",

@@ -12,8 +12,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from egsde.sde.reverse import Reverse
-
 
 class SDE:
     """A linear SDE with scalar noise, given by alpha(t) and sigma(t) on t in [0, T]."""
@@ -61,6 +59,33 @@ class SDE:
         variance = self.sigma(t).square() - (a * self.sigma(s)).square()
         return a, variance.clamp(min=0).sqrt()
 
+    def log_snr(self, t: Tensor) -> Tensor:
+        """lambda = log(alpha / sigma), falling; infinite at clean data."""
+        return self.alpha(t).log() - self.sigma(t).log()
+
+    def time(self, log_snr: Tensor) -> Tensor:
+        """`log_snr` backwards, by bisection to the accuracy of its dtype, past T if need be."""
+        low, high = torch.zeros_like(log_snr), torch.full_like(log_snr, self.T)
+        while bool((self.log_snr(high) > log_snr).any()):
+            high = 2 * high
+        for _ in range(80):
+            middle = (low + high) / 2
+            early = self.log_snr(middle) > log_snr
+            low, high = torch.where(early, middle, low), torch.where(early, high, middle)
+        return high
+
+    def is_clean(self, t: Tensor) -> bool:
+        """Whether this one time is clean data, where no score exists and only x_0 is left."""
+        return not float(self.sigma(t)) > 0
+
+    def denoised(self, x: Tensor, t: Tensor, score: Tensor) -> Tensor:
+        """E[x_0 | x_t = x] for the score's value at x (Tweedie): (x + sigma^2 score) / alpha."""
+        return (x + self.sigma(t).square() * score) / self.alpha(t)
+
+    def score_of(self, x0: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        """The score at x of a certain x_0, `denoised` backwards: (alpha x_0 - x) / sigma^2."""
+        return (self.alpha(t) * x0 - x) / self.sigma(t).square()
+
     def perturb(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         """x_t = alpha(t) x_0 + sigma(t) eps, in the dtype of x_0."""
         return (self.alpha(t) * x0 + self.sigma(t) * eps).to(x0.dtype)
@@ -93,10 +118,6 @@ class SDE:
     def network_time(self, t: Tensor) -> Tensor:
         """Time label of a network trained on this process: 999 t (score_sde models/utils.py)."""
         return t * 999
-
-    def reverse(self, score: Callable[[Tensor, Tensor], Tensor]) -> Reverse:
-        """The reverse process of this one under a score function (x, t) -> like x."""
-        return Reverse(self, score)
 
 
 class VariancePreserving(SDE):

@@ -54,6 +54,12 @@ class Chain(SDE):
     def snap(self, t: Tensor) -> Tensor:
         return (t * self.levels).round() / self.levels
 
+    def time(self, log_snr: Tensor) -> Tensor:
+        """The level of nearest log-SNR."""
+        noisy = torch.arange(1, self.levels + 1, dtype=torch.float64) / self.levels
+        table = self.log_snr(noisy).to(log_snr)
+        return noisy.to(log_snr)[(table - log_snr[..., None]).abs().argmin(-1)]
+
     @property
     def t_noisy(self) -> float:
         return 1 / self.levels

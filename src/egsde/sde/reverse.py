@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from egsde.linear.quadratic import NO_SPRING, Spring
-
-if TYPE_CHECKING:
-    from egsde.sde import SDE
+from egsde.sde.base import SDE
 
 
 def _nothing(x: Tensor, t: Tensor) -> Tensor:
@@ -42,7 +39,7 @@ class Reverse:
 
     def x0(self, x: Tensor, t: Tensor) -> Tensor:
         """Denoised image (Tweedie): (x + sigma^2 score) / alpha."""
-        return (x + self.sde.sigma(t).square() * self.score(x, t)) / self.sde.alpha(t)
+        return self.sde.denoised(x, t, self.score(x, t))
 
     def drift(self, x: Tensor, t: Tensor, eta: float = 1.0) -> Tensor:
         """f x - (1 + eta^2) / 2 g^2 score."""

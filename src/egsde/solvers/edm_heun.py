@@ -17,7 +17,6 @@ from egsde.noise import Randn
 from egsde.sde import SDE
 from egsde.sde.reverse import Reverse
 from egsde.solvers.base import Carry, Solver
-from egsde.solvers.exponential.forms import is_chain, is_clean, log_snr, time_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class EDMHeun(Solver):
             object.__setattr__(self, "strong_order", None)
 
     def check(self, sde: SDE) -> None:
-        if self.s_churn > 0 and is_chain(sde):
+        if self.s_churn > 0 and sde.levels is not None:
             raise ValueError(
                 f"EDMHeun with s_churn={self.s_churn} raises the noise between the levels of "
                 f"{sde}; use s_churn=0, or a continuous process, as sde=edm"
@@ -60,11 +59,11 @@ class EDMHeun(Solver):
         x_u = x / sde.alpha(t)
         if self.s_churn > 0 and self.s_tmin <= float(sigma) <= self.s_tmax:
             raised = sigma * (1 + min(self.s_churn / self.steps, math.sqrt(2) - 1))
-            u = _later(sde, t, -raised.log())
+            u = sde.time(-raised.log())  # past T if need be
             x_u = x_u + (raised.square() - sigma.square()).sqrt() * self.s_noise * randn(x)
             sigma = raised
         denoised = reverse.x0(sde.alpha(u) * x_u, u)
-        if is_clean(sde, s):
+        if sde.is_clean(s):
             return sde.alpha(s) * denoised, None
         lower = _ratio(sde, s)
         slope = (x_u - denoised) / sigma
@@ -75,11 +74,3 @@ class EDMHeun(Solver):
 
 def _ratio(sde: SDE, t: Tensor) -> Tensor:
     return sde.sigma(t) / sde.alpha(t)
-
-
-def _later(sde: SDE, t: Tensor, level: Tensor) -> Tensor:
-    """The time after t with this log-SNR, past T if need be."""
-    ahead = sde.T / 1024
-    while log_snr(sde, t + ahead) > level:
-        ahead *= 2
-    return time_of(sde, level, t, t + ahead)

@@ -25,7 +25,7 @@ from egsde.noise import Randn
 from egsde.sde import SDE
 from egsde.sde.reverse import Reverse
 from egsde.solvers.base import Carry, Solver
-from egsde.solvers.exponential.forms import Point, is_clean, log_snr
+from egsde.solvers.exponential.forms import Point
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class GuidedAdams(Solver):
     ) -> tuple[Tensor, Carry]:
         sde, spring = reverse.sde, reverse.spring.at(t)
         guided = reverse.x0(x, t)
-        if is_clean(sde, s):
+        if sde.is_clean(s):
             return (sde.alpha(s) * guided).to(x.dtype), None
         clean, eps = spring.centre(t)
         pull = spring.grad(x, sde.alpha(t) * clean + sde.sigma(t) * eps)
         free = guided + sde.sigma(t).square() / sde.alpha(t) * pull
-        points = [Point(log_snr(sde, t), spring.modes(free))]
+        points = [Point(sde.log_snr(t), spring.modes(free))]
         if carry is not None:
             past, step, predicted = carry
             if self.corrector:
@@ -84,7 +84,7 @@ class Step(NamedTuple):
     @staticmethod
     def between(sde: SDE, rate: Tensor, t: Tensor, s: Tensor) -> Step:
         """Exact where alpha^2 + sigma^2 = 1; elsewhere that sum takes its mean over the step."""
-        first, last = log_snr(sde, t), log_snr(sde, s)
+        first, last = sde.log_snr(t), sde.log_snr(s)
         sums = [sde.alpha(at).square() + sde.sigma(at).square() for at in (t, s)]
         kappa = rate * (sums[0] * sums[1]).sqrt()
 

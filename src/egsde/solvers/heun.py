@@ -13,7 +13,6 @@ from torch import Tensor
 from egsde.noise import Randn
 from egsde.sde.reverse import Reverse
 from egsde.solvers.base import Carry, Solver
-from egsde.solvers.exponential.forms import is_clean
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Heun(Solver):
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
     ) -> tuple[Tensor, Carry]:
-        if is_clean(reverse.sde, s):
+        if reverse.sde.is_clean(s):
             return reverse.sde.alpha(s) * reverse.x0(x, t), None
         slope = reverse.drift(x, t, eta=0)
         ahead = reverse.drift(x + (s - t) * slope, s, eta=0)

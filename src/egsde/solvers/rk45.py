@@ -17,7 +17,6 @@ from egsde.noise import Randn
 from egsde.sde import SDE
 from egsde.sde.reverse import Reverse
 from egsde.solvers.base import Carry, Solver
-from egsde.solvers.exponential.forms import is_chain
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class RK45(Solver):
     strong_order: ClassVar[float | None] = 5.0
 
     def check(self, sde: SDE) -> None:
-        if is_chain(sde):
+        if sde.levels is not None:
             raise ValueError(
                 f"RK45 chooses times between the levels of {sde}; use a continuous process, as "
                 "sde=vp, or a solver of fixed steps, as Heun or DPMSolverPP"

@@ -13,7 +13,6 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from egsde.noise import Randn
@@ -34,8 +33,7 @@ class SRK(Solver):
     strong_order: ClassVar[float | None] = 1.5
 
     def check(self, sde: SDE) -> None:
-        between = torch.tensor(sde.T / math.pi, dtype=torch.float64)
-        if sde.snap(between) != between:
+        if sde.levels is not None:
             raise ValueError(
                 f"SRK evaluates the score between levels, which {sde} does not have; use a "
                 "continuous process (sde=vp, sde=ve) or solvers.HeunSDE, which needs levels only"

@@ -17,6 +17,7 @@ from egsde.methods.diffusion import Translator, networks_of
 from egsde.noise import Noise
 from egsde.sampling.sampler import Sampler
 from egsde.scores.conditional import ConditionalScore
+from egsde.sde.reverse import Reverse
 from egsde.training.in_loop import Detached, GradientMode
 
 Prepare = Callable[[Tensor], Tensor]
@@ -54,7 +55,7 @@ class InLoop:
         times = self.sampler.times(sde, sde.T if self.t_start is None else self.t_start)
         clean = torch.zeros_like(images) if self.t_start is None else images
         start = sde.perturb(clean, times[0], eps)
-        reverse = sde.reverse(score.given(images))
+        reverse = Reverse(sde, score.given(images))
         return self.mode(self.sampler, reverse, start, times, noise)
 
 

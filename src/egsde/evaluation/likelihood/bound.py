@@ -18,6 +18,7 @@ from egsde.noise import Noise, Replay
 from egsde.sampling.grids import Grid, Uniform
 from egsde.scores import Score
 from egsde.sde import SDE
+from egsde.sde.reverse import Reverse
 from egsde.solvers.ancestral import beta
 
 
@@ -74,5 +75,5 @@ class VariationalBound:
         return {"prior": prior_kl(sde, x), "steps": steps, "decoder": -decoded}
 
     def _x0(self, x: Tensor, t: Tensor) -> Tensor:
-        x0 = self.sde.reverse(lambda x, t: self.score(x, t, None)).x0(x, t).double()
+        x0 = Reverse(self.sde, lambda x, t: self.score(x, t, None)).x0(x, t).double()
         return x0.clamp(-1, 1) if self.clip else x0

@@ -49,8 +49,7 @@ class ProbabilityFlow:
     steps = 200  # evaluations to expect, for a progress bar
 
     def __post_init__(self) -> None:
-        between = torch.tensor(self.sde.T / math.e, dtype=torch.float64)
-        if self.sde.snap(between) != between:
+        if self.sde.levels is not None:
             raise ValueError(
                 f"{self.sde} has only levels, no flow between them; use the VariationalBound "
                 "(likelihood=bound), or a score of a continuous process such as sde=vp"

@@ -24,9 +24,6 @@ from egsde.solvers.exponential.forms import (
     Point,
     adams,
     bh2,
-    is_clean,
-    log_snr,
-    time_of,
     weighted,
 )
 from egsde.solvers.exponential.multistep import Ordered
@@ -34,9 +31,9 @@ from egsde.solvers.exponential.multistep import Ordered
 
 def even_log_snr(sde: SDE, t: Tensor, s: Tensor, stages: int) -> list[Tensor]:
     """Times that cut [t, s] into equal parts of log-SNR: the paper's r."""
-    first, last = log_snr(sde, t), log_snr(sde, s)
+    first, last = sde.log_snr(t), sde.log_snr(s)
     levels = [first + (last - first) * k / stages for k in range(1, stages)]
-    return [time_of(sde, level, t, s) for level in levels]
+    return [sde.time(level) for level in levels]
 
 
 def even_time(sde: SDE, t: Tensor, s: Tensor, stages: int) -> list[Tensor]:
@@ -60,14 +57,14 @@ class DPMSolverPPSingle(Ordered):
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
     ) -> tuple[Tensor, Carry]:
         sde = reverse.sde
-        points = [Point(log_snr(sde, t), self.form.value(reverse, x, t))]
-        if is_clean(sde, s):
+        points = [Point(sde.log_snr(t), self.form.value(reverse, x, t))]
+        if sde.is_clean(s):
             return self.form.clean(sde, x, t, s, points[0].value), None
         inner = self._inner(sde, t, s)
         moments = bh2 if len(inner) == 1 else adams
         for u in inner:
             x_u = self._reach(sde, x, t, u, points, moments)
-            points.append(Point(log_snr(sde, u), self.form.value(reverse, x_u, u)))
+            points.append(Point(sde.log_snr(u), self.form.value(reverse, x_u, u)))
         return self._reach(sde, x, t, s, points, moments), None
 
     def _inner(self, sde: SDE, t: Tensor, s: Tensor) -> list[Tensor]:

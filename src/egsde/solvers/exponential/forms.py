@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
-from scipy.optimize import brentq
 from torch import Tensor
 
 from egsde.sde import SDE
@@ -50,33 +49,6 @@ class Form(Protocol):
     def clean(self, sde: SDE, x: Tensor, t: Tensor, s: Tensor, value: Tensor) -> Tensor: ...
 
 
-def log_snr(sde: SDE, t: Tensor) -> Tensor:
-    """lambda = log(alpha / sigma); infinite at clean data."""
-    return sde.alpha(t).log() - sde.sigma(t).log()
-
-
-def is_clean(sde: SDE, s: Tensor) -> bool:
-    """Whether a step into s ends in clean data, where lambda is infinite and only x0 is left."""
-    return not float(sde.sigma(s)) > 0
-
-
-def is_chain(sde: SDE) -> bool:
-    """Whether the process has only some times, so that nothing lies between two of its levels."""
-    between = torch.tensor(sde.T * (math.sqrt(5) - 1) / 2, dtype=torch.float64)
-    return not torch.equal(sde.snap(between), between)
-
-
-def time_of(sde: SDE, level: Tensor, t: Tensor, s: Tensor) -> Tensor:
-    """The time between t and s whose log-SNR is `level`, to float64 accuracy; a chain's level."""
-
-    def gap(time: float) -> float:
-        asked = sde.snap(torch.tensor(time, dtype=torch.float64))
-        return float(log_snr(sde, asked) - level)
-
-    found = brentq(gap, float(t), float(s), xtol=1e-15 * sde.t_noisy, rtol=1e-15)
-    return sde.snap(torch.tensor(found, dtype=torch.float64))
-
-
 @dataclass(frozen=True)
 class Data:
     """Denoised images. tau: amount of noise; 0 the probability-flow ODE, 1 the reverse SDE."""
@@ -87,7 +59,7 @@ class Data:
         return reverse.x0(x, t)
 
     def coefficients(self, sde: SDE, t: Tensor, s: Tensor) -> Coefficients:
-        h, more = log_snr(sde, s) - log_snr(sde, t), self.tau**2
+        h, more = sde.log_snr(s) - sde.log_snr(t), self.tau**2
         scale = sde.sigma(s) / sde.sigma(t) * (-more * h).exp()
         std = sde.sigma(s) * (-torch.expm1(-2 * more * h)).clamp(min=0).sqrt()
         return Coefficients(scale, sde.alpha(s), h, (1 + more) * h, std)
@@ -104,7 +76,7 @@ class Eps:
         return reverse.eps(x, t)
 
     def coefficients(self, sde: SDE, t: Tensor, s: Tensor) -> Coefficients:
-        h = log_snr(sde, s) - log_snr(sde, t)
+        h = sde.log_snr(s) - sde.log_snr(t)
         quiet = torch.zeros_like(h)
         return Coefficients(sde.alpha(s) / sde.alpha(t), sde.sigma(s), h, -h, quiet)
 

@@ -21,8 +21,6 @@ from egsde.solvers.exponential.forms import (
     Moments,
     Point,
     adams,
-    is_clean,
-    log_snr,
     weighted,
 )
 
@@ -102,11 +100,11 @@ class Multistep(Ordered):
     ) -> tuple[Tensor, Carry]:
         sde, form, limit = reverse.sde, self.form(s), self.limit(s)
         points, leap = carry or ((), None)
-        here = Point(log_snr(sde, t), form.value(reverse, x, t))
+        here = Point(sde.log_snr(t), form.value(reverse, x, t))
         points = (here, *points)[: max(self.order, self.corrected())]
         if leap is not None:
             x = x + leap.correction(here, self.moments)
-        if is_clean(sde, s):
+        if sde.is_clean(s):
             return form.clean(sde, x, t, s, here.value), (points, None)
 
         step = form.coefficients(sde, t, s)

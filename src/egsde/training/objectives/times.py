@@ -56,21 +56,12 @@ class LogNormal:
     def __call__(self, sde: SDE, u: Tensor) -> tuple[Tensor, Tensor]:
         low = max(sde.t_train, sde.t_noisy if sde.t_min == 0 else 0.0)
         ends = torch.tensor([low, sde.T], dtype=torch.float64)
-        first, last = torch.special.ndtr((_log_noise(sde, ends) - self.mean) / self.std).tolist()
+        first, last = torch.special.ndtr((-sde.log_snr(ends) - self.mean) / self.std).tolist()
         noise = self.mean + self.std * torch.special.ndtri(first + (last - first) * u)
-        below, above = torch.full_like(u, low), torch.full_like(u, sde.T)
-        for _ in range(50):  # bisection to float64 accuracy
-            middle = (below + above) / 2
-            less = _log_noise(sde, sde.snap(middle)) < noise
-            below, above = torch.where(less, middle, below), torch.where(less, above, middle)
-        return sde.snap((below + above) / 2), torch.ones_like(u)
+        return sde.time(-noise), torch.ones_like(u)
 
     def observe(self, u: Tensor, losses: Tensor) -> None:
         pass
-
-
-def _log_noise(sde: SDE, t: Tensor) -> Tensor:
-    return sde.sigma(t).log() - sde.alpha(t).log()
 
 
 @dataclass(frozen=True)
