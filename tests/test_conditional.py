@@ -153,4 +153,4 @@ def test_translation_from_the_command_line(run, tmp_path):
 def test_the_sampler_may_be_another():
     chosen = [composed("sample", "o", "translator=paired", *more).sampler.solver._target_
               for more in ((), ("sampler=euler_maruyama",))]  # fmt: skip
-    assert chosen == ["egsde.solvers.DPMSolverPP", "egsde.solvers.EulerMaruyama"]
+    assert chosen == ["egsde.solvers.DPMSolverPP2M", "egsde.solvers.EulerMaruyama"]

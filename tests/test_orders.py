@@ -34,6 +34,7 @@ from egsde.solvers.exponential.dpm_solver_single import (
     DPMSolverSingle,
     even_time,
 )
+from egsde.solvers.exponential.dpmpp_2m import DPMSolverPP2M
 from egsde.solvers.exponential.forms import adams, bh1
 from egsde.solvers.exponential.sa_solver import SASolver
 from egsde.solvers.exponential.sde_dpm_solver_pp import SDEDPMSolverPP
@@ -58,6 +59,7 @@ ODE: dict[str, Solver] = {
     "dpm 3": DPMSolver(order=3),
     "dpm++ 1": DPMSolverPP(order=1),
     "dpm++ 2": DPMSolverPP(order=2),
+    "dpm++ 2m": DPMSolverPP2M(),
     "dpm++ 3": DPMSolverPP(order=3),
     "dpm++ 2 adams": DPMSolverPP(order=2, moments=adams),
     "dpm++ 3 adams": DPMSolverPP(order=3, moments=adams),

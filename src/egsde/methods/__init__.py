@@ -6,7 +6,7 @@ from egsde.methods.cycle_diffusion import CycleDiffusion, IntoClean, Replayed, c
 from egsde.methods.ddib import Encode, NoNoise, TwoWay, ddib
 from egsde.methods.diffusion import Diffusion, OnePass, Translator, networks_of, noised, prior
 from egsde.methods.dps import dps
-from egsde.methods.egsde import egsde, egsde_fast, sdedit
+from egsde.methods.egsde import algorithm_1, egsde, egsde_fast, sdedit
 from egsde.methods.guidance import classifier_guidance, generate
 from egsde.methods.ilvr import ilvr
 from egsde.methods.paired import paired
@@ -34,6 +34,7 @@ __all__ = [
     "Stage",
     "Translator",
     "TwoWay",
+    "algorithm_1",
     "ccdf",
     "classifier_guidance",
     "colourise",

@@ -5,14 +5,46 @@ Without energy it is SDEdit (Meng 2022, arXiv 2108.01073).
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
+
 from egsde.constraints import KeepKnown, Reference, new_time
 from egsde.energies import Energy
 from egsde.methods.diffusion import Diffusion
+from egsde.noise import Noise
 from egsde.sampling.grids import LogSNR
 from egsde.sampling.sampler import Sampler
 from egsde.scores.model import Score
 from egsde.sde import SDE
 from egsde.solvers import GuidedAdams
+from egsde.source import Source
+
+
+def algorithm_1(
+    sde: SDE,
+    score: Score,
+    energy: Energy,
+    x0: Tensor,
+    noise: Noise,
+    t_start: float = 0.5,
+    steps: int = 500,
+) -> Tensor:
+    """The paper's Algorithm 1, line by line, to be read: y from the source x0, both (B, C, H, W).
+
+    `egsde` with EulerMaruyama, a Uniform grid and source_noise="fresh" is the same.
+    """
+    noise = noise.child(0)  # the streams of a first repeat
+    source = Source(x0, sde, noise, "fresh")
+    times = torch.linspace(t_start, sde.t_min, steps + 1, dtype=torch.float64)
+    y = source.start(times[0])  # y ~ q(x_M | x_0)
+    for i, (t, s) in enumerate(zip(times[:-1], times[1:], strict=True)):
+        source.begin(i, t)  # x ~ q(x_t | x_0), anew
+        guided = score(y, t, source) - energy.grad(y, t, source)  # s(y, t) - grad_y E(y, x, t)
+        f, g, h = sde.drift(t), sde.diffusion(t), t - s
+        y = y - (f * y - g.square() * guided) * h
+        if not sde.is_clean(s):  # z = 0 at the last step
+            y = y + g * h.sqrt() * noise.stream(f"step/{i}")(y)
+    return y
 
 
 def egsde(

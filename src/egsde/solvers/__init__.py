@@ -8,6 +8,7 @@ from egsde.solvers.edm_heun import EDMHeun
 from egsde.solvers.euler_maruyama import EulerMaruyama
 from egsde.solvers.exponential.dpm_solver import DPMSolver, DPMSolverPP
 from egsde.solvers.exponential.dpm_solver_single import DPMSolverPPSingle, DPMSolverSingle
+from egsde.solvers.exponential.dpmpp_2m import DPMSolverPP2M
 from egsde.solvers.exponential.sa_solver import SASolver
 from egsde.solvers.exponential.sde_dpm_solver_pp import SDEDPMSolverPP
 from egsde.solvers.exponential.unipc import UniPC
@@ -28,6 +29,7 @@ __all__ = [
     "DDIM",
     "DPMSolver",
     "DPMSolverPP",
+    "DPMSolverPP2M",
     "DPMSolverPPSingle",
     "DPMSolverSingle",
     "EDMHeun",
