@@ -22,6 +22,7 @@ from egsde.data.shards import shard
 from egsde.methods.diffusion import networks_of
 from egsde.networks import sha256_of
 from egsde.noise import Noise
+from egsde.programs.agreement import check_networks
 from egsde.programs.callbacks.progress import images_bar, step_by_step
 from egsde.programs.callbacks.translate import all_gather
 from egsde.programs.records import claim, write_json
@@ -120,6 +121,8 @@ def evaluate(cfg: DictConfig) -> float | None:
         limit=cfg.limit,
         seed=cfg.seed,
     )
+    measured = module.data.source if cfg.domain == "source" else ""
+    check_networks(module.networks.values(), module.data, check=cfg.check, also=measured)
     loggers = [instantiate(node) for node in cfg.logger.values()]
     with closing(loggers):
         trainer: Trainer = instantiate(

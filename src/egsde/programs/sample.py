@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from egsde.data import output_name
 from egsde.methods.diffusion import Translator, networks_of
 from egsde.networks import sha256_of
+from egsde.programs.agreement import check_networks
 from egsde.programs.callbacks import Report, Translate
 from egsde.programs.records import claim, foreign, recipe, refuse_other_images, write_json
 from egsde.programs.run import closing, prepare, versions
@@ -62,6 +63,7 @@ def sample(cfg: DictConfig) -> float | None:
     data = instantiate(cfg.data)
     translator = build_translator(cfg)
     module = Translation(translator, data)
+    check_networks(module.networks.values(), data, check=cfg.check)
     record = {
         "program": "sample.py",
         "config": config,

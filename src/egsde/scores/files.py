@@ -49,13 +49,25 @@ def _preserves_variance(sde: SDE) -> bool:
 
 
 def _open(
-    path: Path, kind: str, sde: SDE, use: str, allow: Allow, part: str = ""
+    path: Path,
+    kind: str,
+    sde: SDE,
+    use: str,
+    allow: Allow,
+    part: str = "",
+    *,
+    option: str = "score.weights",
+    side: str = "target",
 ) -> tuple[nn.Module, Any]:
-    """The network and its prediction, if any; part: of a file with several networks, with a dot."""
+    """The network and its prediction, if any; part: of a file with several networks, with a dot.
+
+    The network's `record` is what the file says of it, with the option that named the file and the
+    side whose images it makes: a run asks whether they agree.
+    """
     config = read_config(path)
     if config["kind"] != kind:
-        option = OPTIONS.get(config["kind"], "another option")
-        raise ValueError(f"{path} holds a {config['kind']}, not a {kind}; it goes with {option}")
+        other = OPTIONS.get(config["kind"], "another option")
+        raise ValueError(f"{path} holds a {config['kind']}, not a {kind}; it goes with {other}")
     shapes = read_shapes(path, use, part)
     try:
         trained = blueprints.part(config["sde"], "sde", allow)
@@ -72,6 +84,7 @@ def _open(
             "choose the sde= it was trained with"
         )
     network.load_state_dict(read_weights(path, use, part))
+    network.record = config | {"file": str(path), "option": option, "side": side}
     return network.eval().requires_grad_(False), prediction
 
 
@@ -118,7 +131,8 @@ def load_cycle(
     if makes not in ("x", "y"):
         raise ValueError(f"score.makes={makes!r} is unknown; use y (the target) or x (the source)")
     path = find(weights, "score.weights")
-    network, prediction = _open(path, "cycle", sde, use, allow, f"{makes}.")
+    side = "target" if makes == "y" else "source"
+    network, prediction = _open(path, "cycle", sde, use, allow, f"{makes}.", side=side)
     return ConditionalScore(network, sde, prediction, autocast=autocast)
 
 
@@ -137,7 +151,11 @@ def load_source_score(
             "out=source` for the demo's, and add source_score.weights=source/weights.safetensors; "
             "score@source_score=demo tries the program out with the target's score on both sides"
         )
-    return load_score(find(weights, "source_score.weights"), sde, use, autocast, allow)
+    option = "source_score.weights"
+    network, prediction = _open(
+        find(weights, option), "score", sde, use, allow, option=option, side="source"
+    )
+    return ScoreModel(network, sde, prediction, autocast=autocast)
 
 
 def load_extractor(
@@ -148,8 +166,9 @@ def load_extractor(
     allow: Allow = (),
 ) -> Extractor:
     """The domain classifier in a file of `train.py model=classifier`."""
-    path = find(weights, "extractor.weights")
-    return Extractor(_open(path, "classifier", sde, use, allow)[0], sde, autocast=autocast)
+    option = "extractor.weights"
+    network, _ = _open(find(weights, option), "classifier", sde, use, allow, option=option)
+    return Extractor(network, sde, autocast=autocast)
 
 
 def _refuse_ours(path: Path, option: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,15 @@ class Export(Callback):
             return
         modules: Any = module
         everything = {"averaged": modules.ema.net, "raw": modules.network}
-        trained = {key: self.config[key] for key in RECORDED} | {"steps": trainer.global_step}
+        trained = {key: self.config[key] for key in RECORDED} | {
+            "steps": trainer.global_step,
+            "validation": validation(trainer),
+        }
         networks = {name: everything[name] for name in self.use}
         save_weights(self.out / "weights.safetensors", networks, trained, self.half, self.allow)
+
+
+def validation(trainer: Trainer) -> dict[str, float]:
+    """The last validation's numbers: what a run asks of a classifier's file."""
+    measured = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+    return {k: v for k, v in measured.items() if math.isfinite(v)}

@@ -1,0 +1,91 @@
+"""Networks belong to the run's images: domains, their order, size and channels, as files record.
+
+What a file does not record (an official checkpoint, one without its data) is not asked of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+from unicodedata import normalize
+
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import nn
+
+from egsde.data import UnpairedData
+
+MARGIN = 0.15  # of what lies between chance and certainty: a classifier below it is near chance
+Asked = tuple[str, Any, Any]  # what, in the file, in the run
+
+
+def check_networks(
+    networks: Iterable[nn.Module], data: UnpairedData, *, check: bool = True, also: str = ""
+) -> None:
+    """ValueError with both values where a network's file disagrees with the run.
+
+    check=False lets it pass. also: a domain that a score of the target may be of instead. A
+    classifier that hardly tells the domains apart is warned of.
+    """
+    seen: set[int] = set()
+    for net in (part for network in networks for part in network.modules()):
+        record = getattr(net, "record", None)
+        if record is None or id(net) in seen:
+            continue
+        seen.add(id(net))
+        wrong = [asked for asked in disagreements(record, data, also) if asked[1] != asked[2]]
+        if wrong and check:
+            shown = "; ".join(f"{what}: {a} in the file, {b} in this run" for what, a, b in wrong)
+            raise ValueError(
+                f"{record['file']}, a {record['kind']}, was not trained for these ({shown}); "
+                f"give the file of a training on them ({record['option']}=...), or check=false to "
+                "use it all the same"
+            )
+        if record["kind"] == "classifier":
+            _warn_of_chance(record)
+
+
+def disagreements(record: Mapping[str, Any], data: UnpairedData, also: str) -> Iterator[Asked]:
+    """What the file says beside what the run says, agreeing or not."""
+    saved = record.get("data") or {}
+    if not saved:
+        return
+    was = [short(saved.get(key)) for key in ("source", "target")]
+    now = [short(data.source), short(data.target)]
+    restored = data.degradation is not None or saved.get("degradation") is not None
+    if record["kind"] == "classifier":
+        extra = [short(name) for name in saved.get("extra") or ()]
+        mine = [short(name) for name in data.extra]
+        yield "domains", [was[0], *extra, was[1]], [now[0], *(mine or extra), now[1]]
+    elif record["kind"] == "score" or restored:
+        here = now[0] if record["side"] == "source" else now[1]
+        yield "domain", was[1], was[1] if also and was[1] == short(also) else here
+    else:
+        turned = was[::-1] if record["side"] == "source" else was
+        yield "source and target", turned, now
+    yield "data.size", saved.get("size"), data.size
+    channels = (record.get("network") or {}).get("in_channels")
+    if channels is not None and record["kind"] == "score":
+        yield "channels", channels, 3 if data.store.drawable else 2
+
+
+def short(domain: object) -> str:
+    """A domain's own name, wherever its folder or zip lies."""
+    path = PurePosixPath(normalize("NFC", str(domain)))
+    return path.stem if path.suffix.lower() == ".zip" else path.name
+
+
+def _warn_of_chance(record: Mapping[str, Any]) -> None:
+    bins = re.compile(r"val/accuracy/t[\d.]+-0\.[1-5]$")  # where the noise is not yet all there is
+    found = [float(v) for k, v in (record.get("validation") or {}).items() if bins.match(k)]
+    if not found:
+        return
+    chance = 1 / (2 + len((record.get("data") or {}).get("extra") or ()))
+    accuracy = sum(found) / len(found)
+    if accuracy < chance + MARGIN * (1 - chance):
+        rank_zero_warn(
+            f"{record['file']} hardly tells the domains apart: its accuracy on the validation "
+            f"images is {accuracy:.0%} in the less noisy half of the times, and {chance:.0%} is "
+            "chance; its features guide to nothing. Train it longer"
+        )
