@@ -87,8 +87,9 @@ def test_wrong_networks_are_refused_with_both_values(tmp_path, kind, saved, mess
 def test_the_other_half_of_a_cycle_makes_the_source(tmp_path):
     path = file(tmp_path, "cycle", SCORE)
     check_networks([load_cycle(path, DDPM(), makes="x")], run_data("dogs", "cats"))
+    check_networks([load_cycle(path, DDPM(), makes="x")], run_data("cats", "dogs"))
     with pytest.raises(ValueError, match="source and target"):
-        check_networks([load_cycle(path, DDPM(), makes="x")], run_data("cats", "dogs"))
+        check_networks([load_cycle(path, DDPM(), makes="x")], run_data("dogs", "foxes"))
 
 
 @pytest.mark.parametrize(("extra", "right"), [("[wild]", True), ("[wolf]", False), ("[]", True)])

@@ -62,7 +62,9 @@ def disagreements(record: Mapping[str, Any], data: UnpairedData, also: str) -> I
         here = now[0] if record["side"] == "source" else now[1]
         yield "domain", was[1], was[1] if also and was[1] == short(also) else here
     else:
-        turned = was[::-1] if record["side"] == "source" else was
+        # The half that makes the source serves both ways: beside the other half, and alone, with
+        # the domains exchanged.
+        turned = was[::-1] if record["side"] == "source" and was != now else was
         yield "source and target", turned, now
     yield "data.size", saved.get("size"), data.size
     channels = (record.get("network") or {}).get("in_channels")
