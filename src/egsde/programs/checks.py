@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, open_dict
 
+from egsde.programs.line import one_of
 from egsde.programs.values import check_values, referred
 
 SPLITS = ("train", "val", "test", "all")
@@ -54,24 +54,14 @@ def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
         _precision(program, cfg)
 
 
-def one_of(key: str, value: Any, known: Sequence[str]) -> None:
-    """ValueError that says what was meant, or all that there is."""
-    if value in known:
-        return
-    near = difflib.get_close_matches(str(value), known, n=1)
-    hint = f"did you mean {key}={near[0]}?" if near else f"there is {', '.join(known)}"
-    raise ValueError(f"{key}={value} is unknown; {hint}")
-
-
 def _device(trainer: DictConfig) -> None:
     asked = str(trainer.get("accelerator", "auto"))
     if asked in ("gpu", "cuda") and not torch.cuda.is_available():
         if asked == "gpu" and torch.backends.mps.is_available():
             return
-        built = "sees none" if torch.version.cuda else "was built for CPUs only"
         raise ValueError(
-            f"trainer.accelerator={asked}, but PyTorch {torch.__version__} {built}; use "
-            "trainer=default, which takes what is there, or install PyTorch for your GPU"
+            f"trainer.accelerator={asked}, but PyTorch sees no GPU; use trainer=default, which "
+            "takes what is there, or install a PyTorch that is built for your GPU"
         )
 
 

@@ -6,6 +6,7 @@ What can only be a text is quoted here; for what may be either, the answer shows
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +56,17 @@ def _argument(program: str, arguments: Sequence[str], i: int) -> str:
         )
     if not overrides(text):
         raise ValueError(f"{text} is no setting; write KEY=VALUE, --help lists them")
-    return _override(program, plain(text))
+    owned = any(a in ("--config-dir", "-cd") or "searchpath" in a for a in arguments)
+    return _override(program, plain(text), owned)
+
+
+def one_of(key: str, value: str, known: Sequence[str]) -> None:
+    """ValueError that says what was meant, or all that there is."""
+    if value in known:
+        return
+    near = difflib.get_close_matches(value, known, n=1)
+    hint = f"did you mean {key}={near[0]}?" if near else f"there is {', '.join(known)}"
+    raise ValueError(f"{key}={value} is unknown; {hint}")
 
 
 def plain(argument: str) -> str:
@@ -66,8 +77,11 @@ def plain(argument: str) -> str:
     return argument.replace(name[1], ALIASES[name[1]], 1)
 
 
-def _override(program: str, text: str) -> str:
-    """One override, its value quoted where it can only be a text."""
+def _override(program: str, text: str, owned: bool) -> str:
+    """One override, its value quoted where it can only be a text.
+
+    owned: the command line adds files of the user's own, so names of options are not all known.
+    """
     key, equals, value = text.partition("=")
     if value.startswith("~/"):
         value = str(Path.home() / value[2:])
@@ -78,6 +92,8 @@ def _override(program: str, text: str) -> str:
         raise ValueError(
             f"{text}: a group takes the name of one of its files, {', '.join(named)}; {hint}"
         )
+    if group == "experiment" and value.isidentifier() and not owned:
+        one_of(key, value, options(group, program))
     if key == "out" and value and not STRUCTURE.search(value):
         return f"{key}={_quoted(value)}"
     given = f"{key}{equals}{value}"

@@ -42,6 +42,7 @@ def readable(error: BaseException, program: str = "train") -> str | None:
 def _composing(error: BaseException) -> str:
     """Hydra's own words, with their cause and without where it has looked."""
     text = str(error).split("\nConfig search path:")[0].rstrip()
+    text = text.removeprefix("ValueError raised while resolving interpolation: ")
     if "hydra/sweeper/optuna" in text:
         return SWEEPER
     cause = error.__cause__

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError
+from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError
 
 PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 # The least value of what counts, by the last part of its key.
@@ -82,13 +82,20 @@ def _value(
     try:
         value = node[name]
     except InterpolationResolutionError as error:
+        if not isinstance(error, InterpolationKeyError):
+            return  # a value that it is made of is wrong, and has an answer of its own
         raise ValueError(
             f"{place} reads {origin}, and there is none: it was taken away (~{origin}). Leave it, "
             "or choose parts that do not read it, such as energy=none"
         ) from error
     if isinstance(value, (DictConfig, ListConfig)):
-        if fits(value, wanted) is False:
-            raise ValueError(_told(origin, "a part or a list", wanted, place))
+        if not fits(value, wanted):
+            if isinstance(value, DictConfig):
+                raise ValueError(
+                    f"{origin} has no _target_, but {_words(wanted)} is wanted by {place}; was it "
+                    f"taken away by ~{origin}?"
+                )
+            raise ValueError(_told(origin, OmegaConf.to_container(value), wanted, place))
         if reference is None:
             _inside(cfg, value, wanted, place, written)
     elif not fits(value, wanted):
@@ -124,10 +131,15 @@ def _options(wanted: Any) -> tuple[Any, ...]:
 
 
 def _holds(value: Any, wanted: Any) -> bool:
+    return _admits(wanted, dict if isinstance(value, DictConfig) else list)
+
+
+def _admits(wanted: Any, container: type) -> bool:
     kind = get_origin(wanted) or wanted
-    if not inspect.isclass(kind):
+    try:
+        return kind is not object and issubclass(container, kind)
+    except TypeError:  # no class, or a protocol of methods
         return False
-    return issubclass(dict if isinstance(value, DictConfig) else list, kind)
 
 
 def fits(value: Any, wanted: Any) -> bool:
@@ -141,7 +153,7 @@ def fits(value: Any, wanted: Any) -> bool:
     if isinstance(value, DictConfig) and "_target_" in value:
         return wanted not in PLAIN and wanted is not type(None)
     if isinstance(value, (DictConfig, ListConfig)):
-        return _holds(value, wanted) or not (wanted in PLAIN or wanted in (None, type(None)))
+        return _holds(value, wanted)
     if value is None:
         return wanted in (None, type(None))
     if wanted is float:
@@ -155,8 +167,8 @@ def fits(value: Any, wanted: Any) -> bool:
 
 def _told(key: str, value: Any, wanted: Any, reader: str) -> str:
     shown = "null" if value is None else str(value).lower() if value in (True, False) else value
-    kinds = list(dict.fromkeys(map(_word, _options(wanted))))
-    text = f"{key}={shown}, but {' or '.join(kinds)} is wanted"
+    kinds = _words(wanted)
+    text = f"{key}={shown}, but {kinds} is wanted"
     if reader != key:
         text += f" by {reader}"
     if isinstance(value, float) and float(value).is_integer() and "a whole number" in kinds:
@@ -166,6 +178,10 @@ def _told(key: str, value: Any, wanted: Any, reader: str) -> str:
     return text
 
 
+def _words(wanted: Any) -> str:
+    return " or ".join(dict.fromkeys(map(_word, _options(wanted))))
+
+
 def _word(wanted: Any) -> str:
     if wanted in PLAIN:
         return PLAIN[wanted]
@@ -173,10 +189,9 @@ def _word(wanted: Any) -> str:
         return "null"
     if get_origin(wanted) is Literal:
         return "one of " + ", ".join(map(str, get_args(wanted)))
-    kind = get_origin(wanted) or wanted
-    if inspect.isclass(kind) and issubclass(list, kind) and kind is not object:
+    if _admits(wanted, list):
         return "a list such as [a,b]"
-    if inspect.isclass(kind) and issubclass(dict, kind):
+    if _admits(wanted, dict):
         return "names with values such as {a: 1}"
     return "a part"
 
@@ -210,7 +225,7 @@ def _located(target: str) -> Any:
     try:
         inside = import_module(module)
     except ModuleNotFoundError as error:
-        if not module or not f"{module}.".startswith(f"{error.name}."):
+        if "." not in module or not f"{module}.".startswith(f"{error.name}."):
             raise
         inside = _located(module)
     return getattr(inside, names)

@@ -15,14 +15,20 @@ from egsde.programs.settings import CONF
 def eighth(size: int) -> int:
     """The low pass that leaves 8x8 cells, as the paper's 32 does at 256 px: of the numbers that
     divide the size, the nearest to an eighth of it."""
-    side = int(size)
+    side = _whole(size)
     return min((n for n in range(1, side + 1) if side % n == 0), key=lambda n: abs(8 * n - side))
 
 
 def by_size(size: int, small: Any, large: Any) -> Any:
     """`small` below 128 px, `large` from there."""
-    chosen = small if int(size) < 128 else large
+    chosen = small if _whole(size) < 128 else large
     return OmegaConf.create(chosen) if isinstance(chosen, list) else chosen
+
+
+def _whole(size: Any) -> int:
+    if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+        return size
+    raise ValueError(f"data.size={size}, but a whole number above 0 is wanted")
 
 
 OmegaConf.register_new_resolver("conf", lambda: str(CONF), replace=True)
