@@ -62,6 +62,26 @@ def test_rk45_follows_the_flow_image_by_image(start):
     assert (back - x).abs().max() < 1e-3
 
 
+@pytest.mark.parametrize("sde", [VP(), VE(), EDM()], ids=repr)
+def test_rk45_asks_the_score_no_more_often_for_a_batch(sde):
+    """Images meet at shared times; at times of their own, 16 would ask 16 times as often."""
+    calls, exact = [], Mixture().score(sde)
+
+    def score(y, t):
+        calls[-1] += 1
+        return exact(y, t)
+
+    x = Noise(0, [str(i) for i in range(16)]).stream("x")(torch.zeros(16, 3, 4, 4).double())
+    ends = []
+    for rows in (slice(0, 1), slice(0, 16)):
+        calls.append(0)
+        start = sde.sigma(f64(sde.T)) * x[rows]
+        y, _ = RK45().step(Reverse(sde, score), start, f64(sde.T), f64(sde.t_min), torch.zeros_like)
+        ends.append(y[0])
+    assert torch.equal(*ends) and calls[0] < 220
+    assert calls[1] < 1.5 * calls[0]
+
+
 @pytest.mark.parametrize("sde", [DDPM(), NCSN()], ids=repr)
 def test_chains_are_refused_with_the_reason(sde):
     for solver in (RK45(), EDMHeun(s_churn=40)):

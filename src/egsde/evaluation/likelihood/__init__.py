@@ -3,7 +3,6 @@
 from egsde.evaluation.likelihood.bound import VariationalBound
 from egsde.evaluation.likelihood.divergence import Basis, Hutchinson, with_divergence
 from egsde.evaluation.likelihood.flow import LogProb, ProbabilityFlow, dequantised
-from egsde.evaluation.likelihood.runge_kutta import integrate
 from egsde.evaluation.likelihood.terms import (
     Decoder,
     Density,
@@ -27,7 +26,6 @@ __all__ = [
     "bits_per_dim",
     "dequantised",
     "gaussian_kl",
-    "integrate",
     "posterior",
     "prior_kl",
     "step_kl",

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from egsde.evaluation.likelihood.divergence import Hutchinson, Probes, with_divergence
-from egsde.evaluation.likelihood.runge_kutta import integrate
 from egsde.evaluation.likelihood.terms import bits_per_dim
 from egsde.noise import Noise, Randn, Replay
 from egsde.scores import Score
 from egsde.sde import SDE
+from egsde.solvers.dormand_prince import integrate
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,13 @@ class ProbabilityFlow:
         self, x: Tensor, t: Tensor, probes: Tensor, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
         """b(x, t) and its divergence; the network sees the images' own dtype."""
-        t = t.view(-1, 1, 1, 1)
 
         def score(image: Tensor) -> Tensor:
             return self.score(image.to(dtype), t, None).to(image)
 
         value, divergence = with_divergence(score, x, probes)
         f, half = self.sde.drift(t), 0.5 * self.sde.diffusion(t).square()
-        return f * x - half * value, f.flatten() * x[0].numel() - half.flatten() * divergence
+        return f * x - half * value, f * x[0].numel() - half * divergence
 
     def _prior(self, x: Tensor) -> Tensor:
         sigma = float(self.sde.sigma(torch.tensor(self.sde.T, dtype=torch.float64)))
