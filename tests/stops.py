@@ -30,3 +30,34 @@ class Terminate(Crash):
 
     def stop(self) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Interrupt(Crash):
+    """Sends SIGINT to its own process, as Ctrl-C does."""
+
+    def stop(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+class InValidation(Terminate):
+    """Sends SIGTERM in the middle of the validation after so many steps."""
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        pass
+
+    def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == self.steps:
+            self.stop()
+
+
+class Poison(Crash):
+    """Makes a weight NaN after so many steps, as an overflow would."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step == self.steps:
+            next(module.network.parameters()).data.fill_(float("nan"))

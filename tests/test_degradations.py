@@ -224,9 +224,8 @@ def test_one_domain_is_enough_to_restore():
 
 def test_batches_are_degraded_image_by_image():
     images = pictures(4)
-    together = degrade_all(FOUR, images, seeded(5))
-    generator = seeded(5)
-    alone = [FOUR(image, generator) for image in images]
+    together = degrade_all(FOUR, images, map(seeded, range(4)))
+    alone = [FOUR(image, seeded(k)) for k, image in enumerate(images)]
     assert torch.equal(together.condition, torch.stack([d.condition for d in alone]))
     assert torch.equal(together.known, torch.stack([d.known for d in alone]))
 

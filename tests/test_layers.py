@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 FLOORS = [  # bottom first
-    {"_torchvision", "old_names"},
+    {"_torchvision", "disk", "old_names"},
     {"noise", "linear", "networks"},
     {"sde"},
     {"source", "solvers"},

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from runs import rows, trained
 
@@ -33,45 +37,164 @@ def same(a, b) -> bool:
     return a == b
 
 
-def losses(out) -> dict[float, tuple]:
-    return {row["step"]: (row["train/loss"], row["train/lr"]) for row in rows(out)}
+def logged(out) -> list[dict[str, float]]:
+    """All rows and numbers but the speed."""
+    return [{k: v for k, v in row.items() if "per_second" not in k} for row in rows(out)]
 
 
-def interrupt(kind: str, out) -> None:
-    stop = [f"+callbacks.stop._target_=stops.{kind}", "+callbacks.stop.steps=4"]
-    if kind == "Crash":  # goes on from the last regular checkpoint, step 3
-        with pytest.raises(RuntimeError, match="crashed"):
-            trained(out, *QUICK, CONSTANT, *stop)
-        assert checkpoint(out)["global_step"] == 3
-    elif kind == "Terminate":
-        with pytest.raises(SystemExit) as stopped:
-            trained(out, *QUICK, CONSTANT, *stop)
-        assert stopped.value.code == 143
-        assert checkpoint(out)["global_step"] == 4
-    else:
-        trained(out, *QUICK, CONSTANT, "trainer.max_steps=4")
-
-
-@pytest.mark.parametrize(
-    "kind", ["Crash", "Terminate", pytest.param("ended", marks=pytest.mark.slow)]
-)
-def test_the_resumed_run_equals_the_straight_one(kind, straight, tmp_path, capsys):
-    interrupt(kind, tmp_path)
-    trained(tmp_path, *QUICK, CONSTANT)
-    assert "going on from step" in capsys.readouterr().out
-    ours, theirs = checkpoint(tmp_path), checkpoint(straight)
+def is_the_straight_one(out, straight) -> None:
+    """Weights, optimiser, and every number of every row; nothing half-written."""
+    ours, theirs = checkpoint(out), checkpoint(straight)
     assert ours["global_step"] == theirs["global_step"] == 6
     for part in ("state_dict", "optimizer_states", "lr_schedulers"):
         assert same(ours[part], theirs[part]), part
-    averaged = [k for k in ours["state_dict"] if k.startswith("ema.net.")]
-    raw = ours["state_dict"]["network." + averaged[0].removeprefix("ema.net.")]
-    assert averaged and not torch.equal(ours["state_dict"][averaged[0]], raw)
-    assert losses(tmp_path) == losses(straight)  # every row once: data, noise and losses
-    assert [row["step"] for row in rows(tmp_path)] == list(range(6))
+    assert logged(out) == logged(straight)
+    assert [row["step"] for row in rows(out)] == list(range(6))
+    files = [{p.name for p in folder.rglob("*")} for folder in (out, straight)]
+    assert files[0] == files[1] and not any(name.endswith(".tmp") for name in files[0])
 
 
-def test_another_model_is_refused_and_another_length_is_not(straight):
-    with pytest.raises(ValueError, match="trained with another sde"):
+def stop(kind: str, steps: int) -> list[str]:
+    return [f"+callbacks.stop._target_=stops.{kind}", f"+callbacks.stop.steps={steps}"]
+
+
+def test_a_crashed_run_goes_on_from_its_last_checkpoint(straight, tmp_path, capsys):
+    with pytest.raises(RuntimeError, match="crashed"):
+        trained(tmp_path, *QUICK, CONSTANT, *stop("Crash", 5))
+    assert checkpoint(tmp_path)["global_step"] == 3
+    trained(tmp_path, *QUICK, CONSTANT)
+    assert "going on from step 3" in capsys.readouterr().out
+    is_the_straight_one(tmp_path, straight)
+
+
+# A pass over the images takes 3 steps, and so does the way to a validation.
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps"),
+    [
+        ("Terminate", 3),
+        ("Interrupt", 4),
+        *(pytest.param("Terminate", k, marks=SLOW) for k in (1, 2, 4, 5, 6)),
+        pytest.param("InValidation", 3, marks=SLOW),
+    ],
+)
+def test_a_signal_stops_between_two_steps(kind, steps, straight, tmp_path, capsys):
+    code = 130 if kind == "Interrupt" else 143
+    if steps == 6:  # the last step: nothing is left to stop
+        trained(tmp_path, *QUICK, CONSTANT, *stop(kind, steps))
+    else:
+        with pytest.raises(SystemExit) as stopped:
+            trained(tmp_path, *QUICK, CONSTANT, *stop(kind, steps))
+        assert stopped.value.code == code
+        told = capsys.readouterr().out.splitlines()[-2:]
+        assert f"step {steps} is the last saved" in told[0] and told[1].startswith("to go on: ")
+        assert f"out={tmp_path}" in told[1]
+        assert checkpoint(tmp_path)["global_step"] == steps
+        assert not (tmp_path / "weights.safetensors").exists()
+    trained(tmp_path, *QUICK, CONSTANT)
+    is_the_straight_one(tmp_path, straight)
+
+
+@pytest.mark.slow
+def test_a_run_of_fewer_steps_goes_on_to_more(straight, tmp_path):
+    trained(tmp_path, *QUICK, CONSTANT, "trainer.max_steps=4")
+    trained(tmp_path, *QUICK, CONSTANT)
+    is_the_straight_one(tmp_path, straight)
+
+
+@pytest.mark.slow
+def test_accumulated_batches_count_right_on_small_sets(tmp_path):
+    """A pass takes 3 batches, a step 4: nothing ends in between."""
+    together = ("+trainer.accumulate_grad_batches=4", "trainer.max_steps=2", *QUICK, CONSTANT,
+                "trainer.val_check_interval=8")  # fmt: skip
+    trained(tmp_path / "once", *together)
+    with pytest.raises(SystemExit):
+        trained(tmp_path / "twice", *together, *stop("Terminate", 1))
+    saved = checkpoint(tmp_path / "twice")
+    assert saved["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["processed"] == 4
+    trained(tmp_path / "twice", *together)
+    ours, theirs = checkpoint(tmp_path / "twice"), checkpoint(tmp_path / "once")
+    assert same(ours["state_dict"], theirs["state_dict"])
+
+
+def test_what_another_run_left_is_refused_by_its_values(straight):
+    with pytest.raises(ValueError, match=r"sde\._target_ was egsde.sde\S*DDPM, is egsde.sde\S*VP"):
         trained(straight, *QUICK, CONSTANT, "sde=vp")
-    with pytest.raises(ValueError, match="trained with another data"):
+    with pytest.raises(ValueError, match="data.batch_size was 4, is 5"):
         trained(straight, *QUICK, CONSTANT, "data.batch_size=5")
+    with pytest.raises(ValueError, match="steps.*trainer.max_epochs"):
+        trained(straight, *QUICK, CONSTANT, "+trainer.max_epochs=2")
+
+
+def damage(path, how: str) -> None:
+    whole = path.read_bytes()
+    path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "other": b"abc" * 99}[how])
+
+
+@pytest.mark.parametrize("how", ["cut", *(pytest.param(k, marks=SLOW) for k in ("empty", "other"))])
+def test_of_a_damaged_checkpoint_the_one_before_is_taken(how, straight, tmp_path, capsys):
+    shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "weights.safetensors").unlink()
+    damage(tmp_path / "checkpoints" / "last.ckpt", how)
+    with pytest.warns(UserWarning, match="last.ckpt is damaged.*the one before is taken"):
+        trained(tmp_path, *QUICK, CONSTANT)
+    assert "going on from step 3" in capsys.readouterr().out
+    is_the_straight_one(tmp_path, straight)
+    for name in ("last.ckpt", "previous.ckpt"):
+        damage(tmp_path / "checkpoints" / name, how)
+    with pytest.raises(ValueError, match="last.ckpt is damaged.*previous.ckpt is damaged"):
+        trained(tmp_path, *QUICK, CONSTANT)
+
+
+@pytest.mark.parametrize("left", ["nothing", "half"])
+def test_a_run_that_was_stopped_before_its_export_exports(left, straight, tmp_path, capsys):
+    shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
+    weights = tmp_path / "weights.safetensors"
+    before = weights.read_bytes()
+    damage(weights, "cut") if left == "half" else weights.unlink()
+    trained(tmp_path, *QUICK, CONSTANT)
+    assert len(weights.read_bytes()) == len(before)
+    assert same(load_file(weights), load_file(straight / "weights.safetensors"))
+    assert "checkpoints, weights.safetensors, metrics.csv in" in capsys.readouterr().out
+
+
+def test_without_logger_and_export_a_run_trains_and_says_what_there_is(tmp_path, capsys):
+    trained(tmp_path, *QUICK, CONSTANT, "logger=none", "callbacks.export=null",
+            "trainer.max_steps=2")  # fmt: skip
+    assert f"step 2: checkpoints in {tmp_path}" in capsys.readouterr().out
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoints", "config.yaml"]
+
+
+def test_weights_that_are_not_finite_stop_the_run(tmp_path):
+    with pytest.raises(ValueError, match="step 4: the loss or its gradient is not finite"):
+        trained(tmp_path, *QUICK, CONSTANT, *stop("Poison", 4))
+    assert not (tmp_path / "weights.safetensors").exists()
+    saved = checkpoint(tmp_path)
+    assert saved["global_step"] == 3
+    state = saved["state_dict"].values()
+    assert all(value.isfinite().all() for value in state)
+
+
+def test_a_save_that_fails_is_told_and_does_not_harm_the_one_before(tmp_path, monkeypatch):
+    saves, write = [], torch.save
+    run = (*QUICK, CONSTANT, "trainer.max_steps=5", "trainer.val_check_interval=2")
+
+    def full(checkpoint, path):
+        saves.append(path)
+        if len(saves) in (2, 3):
+            Path(path).write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        write(checkpoint, path)
+
+    monkeypatch.setattr(torch, "save", full)
+    with (
+        pytest.warns(UserWarning, match="step 4 was not saved.*step 2 is the last saved"),
+        pytest.raises(OSError, match="step 5 could not be saved.*step 2 is the last saved"),
+    ):
+        trained(tmp_path, *run)
+    assert checkpoint(tmp_path)["global_step"] == 2
+    assert not (tmp_path / "weights.safetensors").exists()
+    trained(tmp_path, *run)
+    assert checkpoint(tmp_path)["global_step"] == 5

@@ -33,8 +33,8 @@ class UnpairedData(LightningDataModule):
     are images of the target, degraded, with the clean ones as their truth.
     `single`: what is translated is one image file, given as the source (or, with a degradation,
     as the target); it is in every split.
-    Training order and flips depend on (seed, epoch, batch, rank) only. Use it with
-    Trainer(use_distributed_sampler=False): it deals the images out itself and never pads.
+    Training batches never end; their order and flips depend on (seed, batch, rank) only. Use it
+    with Trainer(use_distributed_sampler=False): it deals the images out itself and never pads.
     """
 
     def __init__(
@@ -131,6 +131,11 @@ class UnpairedData(LightningDataModule):
         trainer = self.trainer
         return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
 
+    def batches_trained(self) -> int:
+        """How many batches the trainer has made steps of: where its data goes on."""
+        trainer: Any = self.trainer
+        return 0 if trainer is None else trainer.global_step * trainer.accumulate_grad_batches
+
     def loader_options(self) -> dict[str, Any]:
         return {
             "num_workers": self.num_workers,
@@ -144,8 +149,9 @@ class UnpairedData(LightningDataModule):
         rank, world = self.rank_and_world()
         counts = view.counts(self.batch_size)
         batches = Batches(
-            view.sizes, counts, seed=self.seed, rank=rank, world=world, flip=self.flip
-        )
+            view.sizes, counts, seed=self.seed, rank=rank, world=world, flip=self.flip,
+            start=self.batches_trained,
+        )  # fmt: skip
         return ResumableLoader(
             view,  # type: ignore[arg-type]
             batch_sampler=batches,

@@ -7,7 +7,8 @@ often, and a resumed run draws what an uninterrupted one would.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 
 import numpy as np
 from torch.utils.data import DataLoader, Sampler
@@ -48,9 +49,11 @@ class Stream:
 
 
 class Batches(Sampler[list[Draw]]):
-    """Batch sampler over several domains; one epoch sees the largest domain about once.
+    """Batch sampler over several domains: an endless stream, so that nothing ends with an epoch.
 
-    sizes: images of each domain; counts: how many of each come in one rank's batch.
+    sizes: images of each domain; counts: how many of each come in one rank's batch; start: the
+    batch to begin with, asked when the iteration begins. `turn` batches see the largest domain
+    about once.
     """
 
     def __init__(
@@ -62,52 +65,36 @@ class Batches(Sampler[list[Draw]]):
         rank: int = 0,
         world: int = 1,
         flip: bool = False,
+        start: Callable[[], int] = int,
     ) -> None:
         self.streams = [Stream(k, n, seed, flip) for k, n in enumerate(sizes)]
-        self.counts, self.rank, self.world = list(counts), rank, world
+        self.counts, self.rank, self.world, self.start = list(counts), rank, world, start
         pairs = zip(sizes, counts, strict=True)
-        self.length = max(-(-n // (count * world)) for n, count in pairs)
-        self.epoch = self.start = 0
-        self.sampler = self  # where Lightning looks for set_epoch
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.length
+        self.turn = max(-(-n // (share * world)) for n, share in pairs)
 
     def batch(self, step: int) -> list[Draw]:
         """This rank's draws at a global step, domain after domain."""
         return [
-            stream.at((step * self.world + self.rank) * count + place)
-            for stream, count in zip(self.streams, self.counts, strict=True)
-            for place in range(count)
+            stream.at((step * self.world + self.rank) * share + place)
+            for stream, share in zip(self.streams, self.counts, strict=True)
+            for place in range(share)
         ]
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        start, self.start = self.start, 0
-        for place in range(start, self.length):
-            yield self.batch(self.epoch * self.length + place)
+        return map(self.batch, count(self.start()))
 
 
 class ResumableLoader(DataLoader):
-    """DataLoader over Batches that Lightning can save and resume in the middle of an epoch."""
+    """An endless DataLoader over Batches, which know themselves where to begin.
 
-    seen = (0, 0)  # epoch and number of batches given out in it
-    resumed: tuple[int, int] | None = None
+    What a training loop asks of a loader that can be resumed: there is nothing to keep.
+    """
 
     def __iter__(self) -> Iterator:  # type: ignore[override]
-        # A generator, so that nothing is drawn before Lightning has called set_epoch.
-        batches: Batches = self.batch_sampler  # type: ignore[assignment]
-        epoch, (saved, done) = batches.epoch, self.resumed or (-1, 0)
-        self.resumed = None
-        batches.start = start = done if saved == epoch else 0
-        for place, batch in enumerate(super().__iter__(), start + 1):
-            self.seen = epoch, place
-            yield batch
+        yield from super().__iter__()  # a generator: begins with the first batch asked for
 
     def state_dict(self) -> dict[str, int]:
-        return {"epoch": self.seen[0], "done": self.seen[1]}
+        return {}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        self.seen = self.resumed = state["epoch"], state["done"]
+        pass

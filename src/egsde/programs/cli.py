@@ -26,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import egsde
+from egsde.disk import remove_empty
 from egsde.programs.line import overrides, read
 from egsde.programs.manual import manual
 from egsde.programs.messages import readable
@@ -96,6 +97,7 @@ def _run(name: str, arguments: list[str]) -> None:
             with _set(FULL, full):
                 value = getattr(import_module(PROGRAMS[name]), name)(cfg)
         except Exception as error:
+            remove_empty(Path(cfg.out))
             if full == "1":
                 raise
             _tell(name, error)

@@ -25,6 +25,7 @@ from egsde.noise import Noise
 from egsde.programs.agreement import check_networks
 from egsde.programs.callbacks.progress import images_bar, step_by_step
 from egsde.programs.callbacks.translate import all_gather
+from egsde.programs.lock import held
 from egsde.programs.records import claim, write_json
 from egsde.programs.run import closing, prepare, versions
 
@@ -111,7 +112,14 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
 def evaluate(cfg: DictConfig) -> float | None:
     """Bits per dimension of `cfg.split` of one domain; returns `cfg.objective`, for sweeps."""
     out, config = prepare(cfg, "evaluate")
-    claim(out, "evaluate.py")
+    with held(out):
+        claim(out, "evaluate.py")
+        means = _measured(cfg, out, config)
+    value = means.get(cfg.objective)
+    return None if value is None else float(value)
+
+
+def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, float]:
     seed_everything(cfg.seed, workers=True, verbose=False)
     module = Evaluation(
         instantiate(cfg.likelihood),
@@ -148,8 +156,7 @@ def evaluate(cfg: DictConfig) -> float | None:
                 logger.log_hyperparams(config)
                 logger.log_metrics(means, step=0)
             write(out, module.rows, means, module.seconds)
-    value = means.get(cfg.objective)
-    return None if value is None else float(value)
+    return means
 
 
 def write(out: Path, rows: list[dict[str, Any]], means: dict[str, float], seconds: float) -> None:

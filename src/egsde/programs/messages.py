@@ -18,8 +18,7 @@ MEMORY = (
 )
 BATCH = {"train": "data.batch_size", "sample": "data.eval_batch_size",
          "evaluate": "data.eval_batch_size"}  # fmt: skip
-OURS = ("ValueError", "FileNotFoundError", "NotADirectoryError", "IsADirectoryError",
-        "PermissionError", "MisconfigurationException")  # fmt: skip
+OURS = ("ValueError", "OSError", "MisconfigurationException")
 
 
 def readable(error: BaseException, program: str = "train") -> str | None:

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from egsde.disk import whole
 from egsde.old_names import current
 
 # What may differ between a translation run and its continuation: it changes no image.
@@ -114,10 +115,9 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Whole or not at all; numbers that JSON does not have (NaN, infinity) become null."""
-    temporary = path.with_suffix(".tmp")
     text = json.dumps(finite(content), indent=2, allow_nan=False)
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with whole(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def finite(value: Any) -> Any:

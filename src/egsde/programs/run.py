@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import platform
 import re
+import shlex
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger, WandbLogger
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 import egsde
+from egsde.disk import whole
+from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.checks import check
 
 # Lightning's remarks on what is meant to be so, and PyTorch's on Lightning's own code.
@@ -58,9 +64,7 @@ def prepare(cfg: DictConfig, program: str) -> tuple[Path, dict[str, Any]]:
                 "a sweep cannot start several processes a job from its own process; add "
                 "hydra/launcher=subprocess, which runs each job as a process of its own"
             )
-    out = Path(cfg.out)
-    out.mkdir(parents=True, exist_ok=True)
-    return out, OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
+    return Path(cfg.out), OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
 
 
 def quiet() -> None:
@@ -80,7 +84,49 @@ def _several(trainer: DictConfig) -> bool:
 
 def save_yaml(path: Path, config: dict[str, Any]) -> None:
     """Write a plain configuration, readable by Hydra and by people."""
-    path.write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
+    with whole(path) as temporary:
+        temporary.write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
+
+
+def given() -> list[str]:
+    """The keys that the command line sets."""
+    task = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
+    return [re.split(r"[=@]", override.lstrip("+~"))[0].replace("/", ".") for override in task]
+
+
+def again(out: Path) -> str:
+    """The command line that goes on with a run."""
+    program = Path(sys.argv[0])
+    start = ["python", sys.argv[0]] if program.suffix == ".py" else [program.name]
+    ours = ("hydra.run.dir=", "hydra.job.name=train_ddp_process", "hydra.output_subdir=")
+    words = [word for word in sys.argv[1:] if not word.startswith(ours)]
+    named = any(word.startswith("out=") for word in words)
+    return shlex.join([*start, *words, *([] if named else [f"out={out}"])])
+
+
+def stopped(out: Path, error: Stopped, standing: str, trainer: Trainer) -> NoReturn:
+    """Say in two lines where a run stands and how it goes on; leave with the signal's code."""
+    procs = getattr(trainer.strategy.launcher, "procs", [])
+    for process in procs:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(60)
+    if trainer.is_global_zero:
+        print(f"{error}: {standing}, in {out}", flush=True)
+        print(f"to go on: {again(out)}", flush=True)
+        raise SystemExit(error.code)
+    raise SystemExit(0)  # of several processes the first one tells
+
+
+def of_a_lost_process(trainer: Trainer) -> str | None:
+    """Which of the processes that this one has started has died, if one has."""
+    procs = getattr(trainer.strategy.launcher, "procs", [])
+    for rank, process in enumerate(procs, 1):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = process.wait(2)
+            if code:
+                how = f"signal {-code}" if code < 0 else f"exit code {code}"
+                return f"process {rank} of {trainer.world_size} has ended with {how}"
+    return None
 
 
 def versions() -> dict[str, str]:
@@ -89,7 +135,7 @@ def versions() -> dict[str, str]:
     return ours | {name: version(name) for name in PACKAGES}
 
 
-@contextmanager
+@contextlib.contextmanager
 def closing(loggers: Sequence[Logger]) -> Iterator[None]:
     """Finish W&B runs and free memory whatever happens: the next job of a sweep starts clean."""
     failed = True

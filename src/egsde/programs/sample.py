@@ -21,8 +21,10 @@ from egsde.methods.diffusion import Translator, networks_of
 from egsde.networks import sha256_of
 from egsde.programs.agreement import check_networks
 from egsde.programs.callbacks import Report, Translate
+from egsde.programs.callbacks.interrupts import Stopped
+from egsde.programs.lock import held
 from egsde.programs.records import claim, foreign, recipe, refuse_other_images, write_json
-from egsde.programs.run import closing, prepare, versions
+from egsde.programs.run import again, closing, of_a_lost_process, prepare, stopped, versions
 from egsde.programs.settings import options
 from egsde.programs.values import referred
 
@@ -59,6 +61,14 @@ def sample(cfg: DictConfig) -> float | None:
     out, config = prepare(cfg, "sample")
     if told := _own_settings(cfg):
         rank_zero_only(print)(told)
+    with held(out):
+        report = _translated(cfg, out, config)
+    value = report.metrics.get(cfg.objective)
+    return None if value is None else float(value)
+
+
+def _translated(cfg: DictConfig, out: Path, config: dict[str, Any]) -> Report:
+    claim(out, "sample.py")
     seed_everything(cfg.seed, workers=True, verbose=False)
     data = instantiate(cfg.data)
     translator = build_translator(cfg)
@@ -70,7 +80,6 @@ def sample(cfg: DictConfig) -> float | None:
         "versions": versions(),
         "weights": {name: sha256_of(net) for name, net in module.networks.items()},
     }
-    claim(out, "sample.py")
     refuse_other_images(out, record)
     if data.single:
         rank_zero_only(print)("one image: nothing to compare with, so metrics are left out")
@@ -93,12 +102,21 @@ def sample(cfg: DictConfig) -> float | None:
             name_foreign(out / "images", data.translatable(cfg.split).ids)
             for logger in loggers:
                 logger.log_hyperparams(config)
-        trainer.test(module, verbose=False)
+        try:
+            trainer.test(module, verbose=False)
+        except Stopped as error:
+            there = len(list((out / "images").rglob("*.png")))
+            stopped(out, error, f"{there} images are there", trainer)
+        except RuntimeError as error:
+            if (lost := of_a_lost_process(trainer)) is None:
+                raise
+            raise ValueError(
+                f"{lost}; what was translated is kept. It goes on with: {again(out)}"
+            ) from error
         assert callback.report is not None
         if trainer.is_global_zero:
             _write(out, callback.report)
-    value = callback.report.metrics.get(cfg.objective)
-    return None if value is None else float(value)
+    return callback.report
 
 
 def build_translator(cfg: DictConfig) -> Translator:

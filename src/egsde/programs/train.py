@@ -6,24 +6,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from hydra.utils import instantiate
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.utilities.exceptions import SIGTERMException
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from omegaconf import DictConfig
 
 from egsde.networks import ADMEncoder, start_from_imagenet, widened
 from egsde.old_names import current
+from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, TwoFiles, read
+from egsde.programs.callbacks.interrupts import Stopped
+from egsde.programs.lock import held
 from egsde.programs.records import claim
-from egsde.programs.run import closing, prepare, save_yaml
+from egsde.programs.resumed import differences
+from egsde.programs.run import again, closing, given, of_a_lost_process, prepare, save_yaml, stopped
 from egsde.scores.blueprints import described
 from egsde.scores.container import find, is_ours, read_weights
 from egsde.scores.files import read_checkpoint
 
-# What a resumed run must share with the run before, and what of the data may differ.
+# What a resumed run must share with the run before, and what of it may differ.
 KEPT = ("kind", "network", "sde", "prediction", "module", "data", "seed")
-FREE_DATA = ("root", "store", "num_workers", "eval_batch_size", "cache_mib", "limit", "mask")
+FREE = ("root", "store", "num_workers", "eval_batch_size", "cache_mib", "limit", "mask", "low")
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -33,20 +35,41 @@ def train(cfg: DictConfig) -> float | None:
     """
     out, config = prepare(cfg, "train")
     described(config, cfg.allow)  # now, not when the weights are written
-    claim(out, "train.py")
-    checkpoint = _checkpoint_to_resume(cfg.resume, out, config)
-    seed_everything(cfg.seed, workers=True, verbose=False)
-    data = instantiate(cfg.data)
-    module = instantiate(cfg.module)
-    module.seed = cfg.seed
-    if cfg.init_weights is not None:
-        _initialise(module, cfg.init_weights)
+    with held(out):
+        claim(out, "train.py")
+        checkpoint = _checkpoint_to_resume(cfg.resume, out, config)
+        _check_length(cfg.trainer)
+        seed_everything(cfg.seed, workers=True, verbose=False)
+        data = instantiate(cfg.data)
+        for split in ("train", "val"):
+            data.viewed(split)
+        module = instantiate(cfg.module)
+        module.seed, module.config = cfg.seed, config
+        if cfg.init_weights is not None:
+            _initialise(module, cfg.init_weights)
+        trainer = _fit(cfg, out, config, module, data, checkpoint)
+    value = trainer.callback_metrics.get(cfg.objective, module.validated.get(cfg.objective))
+    return None if value is None else float(value)
+
+
+def _fit(
+    cfg: DictConfig, out: Path, config: dict[str, Any], module: Any, data: Any,
+    checkpoint: Path | None,
+) -> Trainer:  # fmt: skip
     loggers = [instantiate(node) for node in cfg.logger.values()]
     callbacks = {k: instantiate(node) for k, node in cfg.callbacks.items() if node is not None}
-    callbacks["export"].config, callbacks["export"].allow = config, cfg.allow
+    saver, export = callbacks.get("checkpoint"), callbacks.get("export")
+    if export is not None:
+        export.allow = cfg.allow
+    standing = saver.standing if saver is not None else lambda: "nothing is saved"
     with closing(loggers):
         trainer: Trainer = instantiate(
-            cfg.trainer, logger=loggers, callbacks=list(callbacks.values()), default_root_dir=out
+            cfg.trainer,
+            logger=loggers,
+            callbacks=list(callbacks.values()),
+            plugins=[TwoFiles()],
+            default_root_dir=out,
+            enable_checkpointing=False,
         )
         if trainer.is_global_zero:
             save_yaml(out / "config.yaml", config)
@@ -54,41 +77,70 @@ def train(cfg: DictConfig) -> float | None:
                 logger.log_hyperparams(config)
         try:
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-        except SIGTERMException:
-            rank_zero_only(print)(f"stopped at step {trainer.global_step}; out={out} goes on")
-            raise SystemExit(143) from None  # as the shell says it; Lightning's own code is 0
-        rank_zero_only(print)(f"checkpoints, weights.safetensors and metrics.csv in {out}")
-        value = trainer.callback_metrics.get(cfg.objective)
-    return None if value is None else float(value)
+        except Stopped as error:
+            stopped(out, error, standing(), trainer)
+        except RuntimeError as error:
+            if (lost := of_a_lost_process(trainer)) is None:
+                raise
+            raise ValueError(
+                f"{lost}, so training has ended; {standing()}. It goes on with: {again(out)}"
+            ) from error
+        if export is not None:  # a run that was stopped between its last step and its export
+            export.save(trainer, module)
+        left = [
+            name
+            for name in ("checkpoints", "weights.safetensors", "metrics.csv")
+            if (out / name).exists()
+        ]
+        rank_zero_only(print)(f"step {trainer.global_step}: {', '.join(left)} in {out}")
+    return trainer
+
+
+def _check_length(trainer: DictConfig) -> None:
+    if trainer.get("max_epochs") is not None or trainer.max_steps < 1:
+        raise ValueError(
+            "training is counted in steps, its batches never end: give trainer.max_steps, 1 or "
+            f"more (got {trainer.max_steps}), and no trainer.max_epochs"
+        )
 
 
 def _checkpoint_to_resume(resume: str | None, out: Path, config: dict[str, Any]) -> Path | None:
-    """The checkpoint to go on from, checked to be of the same model and data."""
+    """The checkpoint to go on from, checked to be whole and of the same model and data."""
     if resume is None:
         return None
-    path = out / "checkpoints" / "last.ckpt" if resume == "auto" else Path(resume)
-    if not path.is_file():
+    folder = out / "checkpoints"
+    paths = [folder / LAST, folder / PREVIOUS] if resume == "auto" else [Path(resume)]
+    found = [path for path in paths if path.is_file()]
+    if not found:
         if resume == "auto":
             return None
         raise FileNotFoundError(
-            f"no checkpoint at {path.absolute()}; give one that exists: resume=PATH"
+            f"no checkpoint at {paths[0].absolute()}; give one that exists: resume=PATH"
         )
-    saved = torch.load(path, map_location="cpu", weights_only=True)
-    before = current(saved["config"])
-    changed = [key for key in KEPT if _kept(before, key) != _kept(config, key)]
-    if changed:
+    damaged: list[str] = []
+    for path in found:
+        try:
+            saved = read(path)
+        except ValueError as error:
+            damaged.append(str(error))
+            continue
+        _refuse_another_run(path, current(saved["config"]), config)
+        if damaged:
+            rank_zero_warn(f"{damaged[0]}; the one before is taken")
+        rank_zero_only(print)(f"going on from step {saved['global_step']} of {path}", flush=True)
+        return path
+    raise ValueError(
+        f"{'; '.join(damaged)}: give another resume=PATH, or resume=null to start anew"
+    )
+
+
+def _refuse_another_run(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    old, new = ({key: config.get(key) for key in KEPT} for config in (before, now))
+    if changed := differences(old, new, free=[f"data.{key}" for key in FREE], given=given()):
         raise ValueError(
-            f"{path} was trained with another {', '.join(changed)}; use another out= folder, the "
+            f"{path} is of another run: {'; '.join(changed[:5])}. Use another out= folder, the "
             "settings of its config.yaml, or resume=null to start anew"
         )
-    rank_zero_only(print)(f"going on from step {saved['global_step']} of {path}", flush=True)
-    return path
-
-
-def _kept(config: dict[str, Any], key: str) -> Any:
-    if key == "data":
-        return {k: v for k, v in config[key].items() if k not in FREE_DATA and v is not None}
-    return config.get(key)
 
 
 def _initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from egsde.disk import whole
 from egsde.scores import blueprints
 from egsde.scores.blueprints import Allow
 
@@ -55,10 +56,9 @@ def save_weights(
         for name, value in network.state_dict().items():
             stored = value.half() if half and value.is_floating_point() else value
             tensors[f"{prefix}.{name}"] = stored.detach().cpu().contiguous().clone()
-    temporary = path.with_suffix(".tmp")
     text = json.dumps(blueprints.described(config, allow), sort_keys=True)
-    save_file(tensors, temporary, metadata={"egsde": text})
-    temporary.replace(path)
+    with whole(path) as temporary:
+        save_file(tensors, temporary, metadata={"egsde": text})
 
 
 @contextmanager

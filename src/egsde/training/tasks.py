@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from egsde.data.degradations import Degradation, degrade_all
+from egsde.training.draws import Draws, Unkeyed
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Paired:
 class Degrade:
     """The batch's "image" from what a degradation leaves of it; ValueError for a batch without.
 
-    Draws come from a generator seeded by the global one, which training seeds at every step.
+    Each image has a generator of its own, by the batch's "draws".
     """
 
     degradation: Degradation
@@ -53,6 +53,7 @@ class Degrade:
                 f"restoration learns from images, but the batch has {', '.join(sorted(batch))}; "
                 "use data.view=target"
             )
-        generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-        degraded = degrade_all(self.degradation, batch["image"], generator)
+        images = batch["image"]
+        draws: Draws = batch.get("draws", Unkeyed())
+        degraded = degrade_all(self.degradation, images, draws.generators(len(images)))
         return Pair(degraded.condition, batch["image"], degraded.known)

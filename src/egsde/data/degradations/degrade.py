@@ -7,7 +7,7 @@ Tasks and ranges are Palette's (Saharia 2022, arXiv 2111.05826), `Shrink` is SR3
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,8 +132,11 @@ class OneOf:
         return self.tasks[names[chosen]](image, generator)
 
 
-def degrade_all(degradation: Degradation, images: Tensor, generator: torch.Generator) -> Degraded:
-    """Each image of a batch (B, 3, H, W) in turn: conditions like it, known (B, 1, H, W)."""
-    done = [degradation(image, generator) for image in images.cpu()]
+def degrade_all(
+    degradation: Degradation, images: Tensor, generators: Iterable[torch.Generator]
+) -> Degraded:
+    """Each image of a batch (B, 3, H, W), with its own generator: conditions like it, known
+    (B, 1, H, W)."""
+    done = [degradation(*each) for each in zip(images.cpu(), generators, strict=True)]
     condition = torch.stack([one.condition for one in done]).to(images)
     return Degraded(condition, torch.stack([one.known for one in done]).to(images))

@@ -1,9 +1,10 @@
 """What happens around training: logging, export, translation with its measures."""
 
+from egsde.programs.callbacks.checkpoints import Checkpoints
 from egsde.programs.callbacks.csv import CSV
 from egsde.programs.callbacks.export import Export
 from egsde.programs.callbacks.steps import Steps
 from egsde.programs.callbacks.throughput import Throughput
 from egsde.programs.callbacks.translate import Report, Translate
 
-__all__ = ["CSV", "Export", "Report", "Steps", "Throughput", "Translate"]
+__all__ = ["CSV", "Checkpoints", "Export", "Report", "Steps", "Throughput", "Translate"]

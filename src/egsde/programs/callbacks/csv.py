@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import time
+import warnings
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from egsde.disk import whole
 
 
 class CSV(Logger):
@@ -46,24 +49,35 @@ class CSV(Logger):
     def _keep_rows_before(self, step: int) -> None:
         self.started = True
         if step and self.path.exists():
-            with self.path.open(newline="") as file:
-                old = [{k: v for k, v in row.items() if v != ""} for row in csv.DictReader(file)]
-            self.rows = {int(row["step"]): row for row in old if int(row["step"]) < step}
+            self.rows = {k: row for k, row in rows_of(self.path).items() if k < step}
 
     @rank_zero_only
     def save(self) -> None:
         if not self.rows:
             return
         columns = sorted({name for row in self.rows.values() for name in row} - {"step"})
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(".tmp")
-        with temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, ["step", *columns])
-            writer.writeheader()
-            writer.writerows(self.rows[step] for step in sorted(self.rows))
-        temporary.replace(self.path)
         self.saved = time.monotonic()
+        try:
+            with whole(self.path) as temporary, temporary.open("w", newline="") as file:
+                writer = csv.DictWriter(file, ["step", *columns])
+                writer.writeheader()
+                writer.writerows(self.rows[step] for step in sorted(self.rows))
+        except OSError as error:  # the numbers stay here; a later save may have room
+            warnings.warn(f"{self.path} could not be written ({error})", stacklevel=2)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         self.save()
+
+
+def rows_of(path: Path) -> dict[int, dict[str, Any]]:
+    """The rows of a `metrics.csv` by step, without its empty cells. What is cut or no number is
+    left out: a row that does not end is not read, since its last number may be half of one."""
+    text = path.read_bytes().decode(errors="replace")
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    rows: dict[int, dict[str, Any]] = {}
+    for row in csv.DictReader(lines):
+        cells = {k: v for k, v in row.items() if v not in ("", None)}
+        if None not in row and None not in row.values() and cells.get("step", "").isdigit():
+            rows[int(cells["step"])] = cells
+    return rows

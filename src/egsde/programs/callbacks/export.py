@@ -1,4 +1,4 @@
-"""What training leaves: `weights.safetensors`, checkpoints with the configuration inside."""
+"""What training leaves: `weights.safetensors`, the networks with their configuration inside."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from egsde.scores.container import save_weights
+from egsde.scores.container import read_config, save_weights
 
 RECORDED = ("kind", "network", "sde", "prediction", "data", "seed")
 
@@ -21,49 +21,28 @@ class Export(Callback):
     def __init__(
         self, out: str | Path, half: bool = False, use: Sequence[str] = ("averaged", "raw")
     ) -> None:
-        self.out, self.half, self.use = Path(out), half, use
-        self.config: dict[str, Any] = {}  # plain and resolved; set by the entry point
-        self.allow: Sequence[str] = ()  # so, too
-
-    def on_save_checkpoint(
-        self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        checkpoint["config"] = self.config
-
-    def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        # Here and not at the end, when Lightning has already gone over to the next epoch: a run
-        # that is resumed with more steps then sees the images that it would have seen.
-        if trainer.global_step == trainer.max_steps:
-            self._save_checkpoint(trainer)
-
-    def on_exception(
-        self, trainer: Trainer, module: LightningModule, exception: BaseException
-    ) -> None:
-        # Lightning raises it between two steps, so the state is whole; another error may not be.
-        if isinstance(exception, SIGTERMException):
-            self._save_checkpoint(trainer)
-
-    def _save_checkpoint(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.out / "checkpoints" / "last.ckpt")
+        self.path, self.half, self.use = Path(out) / "weights.safetensors", half, use
+        self.allow: Sequence[str] = ()  # set by the entry point
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        if trainer.global_step != trainer.max_steps:
-            self._save_checkpoint(trainer)
-        if not trainer.is_global_zero:
+        self.save(trainer, module)
+
+    @rank_zero_only
+    def save(self, trainer: Trainer, module: Any) -> None:
+        """Write the file where it is missing or of another step; OSError where that fails."""
+        if self.steps() == trainer.global_step:
             return
-        modules: Any = module
-        everything = {"averaged": modules.ema.net, "raw": modules.network}
-        trained = {key: self.config[key] for key in RECORDED} | {
+        everything = {"averaged": module.ema.net, "raw": module.network}
+        trained = {key: module.config[key] for key in RECORDED} | {
             "steps": trainer.global_step,
-            "validation": validation(trainer),
+            "validation": {k: v for k, v in module.validated.items() if math.isfinite(v)},
         }
         networks = {name: everything[name] for name in self.use}
-        save_weights(self.out / "weights.safetensors", networks, trained, self.half, self.allow)
+        save_weights(self.path, networks, trained, self.half, self.allow)
 
-
-def validation(trainer: Trainer) -> dict[str, float]:
-    """The last validation's numbers: what a run asks of a classifier's file."""
-    measured = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
-    return {k: v for k, v in measured.items() if math.isfinite(v)}
+    def steps(self) -> int | None:
+        """How many steps the weights in the file have seen; None where there is no whole file."""
+        try:
+            return int(read_config(self.path)["steps"])
+        except Exception:  # absent, cut or of another program
+            return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from egsde.data import output_name
+from egsde.disk import whole
 
 
 def to_uint8(image: Tensor) -> Tensor:
@@ -24,14 +24,12 @@ def to_uint8(image: Tensor) -> Tensor:
 
 def save_png(image: Tensor, path: Path, text: Mapping[str, str]) -> None:
     """Write uint8 (3, H, W) so that the file is either complete or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     kept = PngInfo()
     for key, value in text.items():
         kept.add_text(key, value)
     pixels = image.permute(1, 2, 0).contiguous().numpy()
-    Image.fromarray(pixels).save(temporary, format="PNG", pnginfo=kept)
-    temporary.replace(path)
+    with whole(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG", pnginfo=kept)
 
 
 def load_png(path: Path) -> tuple[Tensor, dict[str, Any]] | None:

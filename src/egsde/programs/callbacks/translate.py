@@ -23,6 +23,7 @@ from egsde.evaluation.metrics import Suite
 from egsde.evaluation.reports import draw_grid
 from egsde.methods.diffusion import Translator, networks_of
 from egsde.noise import Noise
+from egsde.programs.callbacks.interrupts import Interrupts
 from egsde.programs.callbacks.made import Made
 from egsde.programs.callbacks.pictures import log_image, log_table, to_uint8
 from egsde.programs.callbacks.progress import Advance, images_bar, step_by_step
@@ -73,6 +74,18 @@ class Translate(Callback):
         self.metrics, self.previews, self.columns = metrics, previews, columns
         self.recipe = recipe
         self.report: Report | None = None
+        self.interrupts = Interrupts()
+
+    def on_test_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.interrupts.begin(trainer)
+
+    def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self.interrupts.end()
+
+    def on_exception(
+        self, trainer: Trainer, module: LightningModule, exception: BaseException
+    ) -> None:
+        self.interrupts.end()
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
@@ -80,7 +93,7 @@ class Translate(Callback):
             return
         translator = self.previews(score=module.averaged)
         report = self.run(trainer, translator, data, module.device, shelf=None)
-        module.log_dict({f"val/{k}": v for k, v in report.metrics.items()}, rank_zero_only=True)
+        module.log_dict({f"val/{k}": v for k, v in report.metrics.items()}, sync_dist=True)
         if trainer.is_global_zero and report.grid is not None:
             folder = self.out / "previews"
             folder.mkdir(parents=True, exist_ok=True)
@@ -113,7 +126,12 @@ class Translate(Callback):
         made = Made(networks_of(translator))
         total = len(data.translations(self.split))
         share = len(range(trainer.global_rank, total, trainer.world_size))
-        with images_bar(share, shown=shelf is not None and trainer.is_global_zero) as advance:
+        with images_bar(share, shown=shelf is not None and trainer.is_global_zero) as counted:
+
+            def advance(images: float) -> None:
+                self.interrupts.check()
+                counted(images)
+
             for batch in loader:
                 y = self._translate(translator, batch, device, shelf, made, advance)
                 x0 = to_uint8(batch["x0"])
@@ -204,12 +222,16 @@ class Translate(Callback):
         key = f"{type(data.store).__name__.lower()}-{data.size}-{'-'.join(data.names)}-{split}"
         rank, world = trainer.global_rank, trainer.world_size
         if not self.metrics.has_reference(key):
-            target = shared_out(data.domain("target", split), "image", rank, world)
-            source = shared_out(data.translations(self.split), "x0", rank, world)
+            target = self._shared_out(data.domain("target", split), "image", rank, world)
+            source = self._shared_out(data.translations(self.split), "x0", rank, world)
             self.metrics.set_reference(target, source, key=key, gather=all_gather)
 
-
-def shared_out(dataset: Any, name: str, rank: int, world: int) -> Iterator[Tensor]:
-    """One rank's images of a dataset as uint8 batches of one."""
-    for i in range(rank, len(dataset), world):
-        yield to_uint8(dataset[i][name])[None]
+    def _shared_out(self, dataset: Any, name: str, rank: int, world: int) -> Iterator[Tensor]:
+        """One rank's images of a dataset as uint8 batches of one."""
+        doing = f"features of the {name == 'x0' and 'source' or 'target'}"
+        mine = range(rank, len(dataset), world)
+        with images_bar(len(mine), shown=rank == 0, doing=doing) as advance:
+            for i in mine:
+                self.interrupts.check()
+                yield to_uint8(dataset[i][name])[None]
+                advance(1)

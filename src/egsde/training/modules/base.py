@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from egsde.training.draws import ById, ByPlace, Draws, Unkeyed, places
 from egsde.training.ema import EMA
 from egsde.training.modules.bins import TimeBins
+from egsde.training.standing import after
 
 Model = TypeVar("Model", bound=nn.Module)
 Schedule = Callable[[int, int], float]  # (step, total steps) -> factor of the learning rate
@@ -48,7 +50,10 @@ class TimedModule(LightningModule):
         self.make_optimizer, self.schedule = optimizer, schedule
         self.bins = {"train": TimeBins(bins), "val": TimeBins(bins)}
         self.seed = 0  # set by the entry point
+        self.config: dict[str, Any] = {}  # plain and resolved; set by the entry point
+        self.validated: dict[str, float] = {}  # what the last validation measured
         self.draw = 0  # counts what is drawn for: a batch, several of which may make one step
+        self.draws: Draws = Unkeyed()  # of the batch at hand
 
     def with_averaged_net(self, model: Model, part: str | None = None) -> Model:
         """A view of `model` whose `net` is the averaged network, or a part of it by name."""
@@ -63,38 +68,77 @@ class TimedModule(LightningModule):
         scheduler = LambdaLR(optimizer, lambda step: self.schedule(step, total))
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step", "name": "train/lr"},
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         together = self.trainer.accumulate_grad_batches  # type: ignore[attr-defined]
         self.draw = self.global_step * together + batch_idx % together
+        self.draws = ByPlace((self.seed, "train", self.draw), places(batch, self.global_rank))
         torch.manual_seed(step_seed(self.seed, "train", self.draw, self.global_rank))
 
     def on_validation_start(self) -> None:
         self._state = torch.get_rng_state()
         torch.manual_seed(step_seed(self.seed, "val", self.global_rank))
 
+    def on_validation_batch_start(
+        self, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        self.draws = ById(self.seed, batch["id"]) if "id" in batch else Unkeyed()
+
     def on_validation_end(self) -> None:
         torch.set_rng_state(self._state)
+        found = self.trainer.callback_metrics
+        self.validated = {k: float(v) for k, v in found.items() if k.startswith("val/")}
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        self.draws = Unkeyed()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint |= {"config": self.config, "validated": self.validated}
+        checkpoint["bins"] = self.bins["train"].state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        trainer: Any = self.trainer
+        steps = checkpoint["global_step"]
+        batches = steps * trainer.accumulate_grad_batches
+        checkpoint["loops"] = after(steps, batches, checkpoint["loops"])
+        self.validated = checkpoint.get("validated", {})
+        if "bins" in checkpoint and steps % trainer.log_every_n_steps:
+            self.bins["train"].restore(checkpoint["bins"])
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
-        self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients))
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if not norm.isfinite() and self.trainer.precision != "16-mixed":  # which skips such steps
+            raise ValueError(
+                f"step {self.global_step}: the loss or its gradient is not finite (norm {norm}); "
+                "nothing of this step is kept. Use a smaller module.optimizer.lr, a longer "
+                "module.schedule.warmup, or trainer.precision=32-true, and look at the images"
+            )
+        self.log_dict({"train/grad_norm": norm, "train/lr": optimizer.param_groups[0]["lr"]})
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
         self.ema.update(self.network)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.draws = Unkeyed()
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if self.global_step % every == 0:
-            self.log_dict(self.bins["train"].pop("train/" + self.binned))
+            self._log_bins("train")
 
     def on_validation_epoch_end(self) -> None:
-        bins = self.bins["val"]  # summed over ranks: which bins saw anything differs between them
+        self._log_bins("val")
+
+    def _log_bins(self, stage: str) -> None:
+        bins = self.bins[stage]  # summed over ranks: which bins saw anything differs between them
         sums = torch.stack([bins.total, bins.seen]).to(self.device, torch.float32)
         bins.total, bins.seen = self.trainer.strategy.reduce(sums, reduce_op="sum").cpu().double()
-        self.log_dict(bins.pop("val/" + self.binned), rank_zero_only=True)
+        found = bins.pop(name := f"{stage}/{self.binned}")
+        self.log_dict({name: found.pop(name)} if found else {}, sync_dist=True)
+        if self.trainer.is_global_zero:  # by hand: Lightning repeats a bin that saw nothing since
+            for logger in self.trainer.loggers:
+                logger.log_metrics(found, step=max(self.global_step - 1, 0))
 
     binned = "loss"  # what the bins hold

@@ -22,6 +22,13 @@ class TimeBins:
         self.total.index_add_(0, index, weights * values)
         self.seen.index_add_(0, index, weights)
 
+    def state(self) -> dict[str, Tensor]:
+        """Copies of the sums, for a checkpoint."""
+        return {"total": self.total.clone(), "seen": self.seen.clone()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        self.total, self.seen = state["total"].clone(), state["seen"].clone()
+
     def pop(self, name: str) -> dict[str, float]:
         """{"name": mean, "name/t0.0-0.2": mean of a bin that saw anything, ...}; forgets them."""
         means = {name: float(self.total.sum() / self.seen.sum())} if self.seen.any() else {}

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -59,9 +58,9 @@ class DomainClassifierModule(TimedModule):
         """Cross-entropy (official run_train_dse.py); hits and misses go to the time bins."""
         x0, label = batch["image"], batch["label"]
         sde = model.sde
-        u = torch.rand(len(x0), 1, 1, 1, device=x0.device, dtype=torch.float64)
+        u = self.draws.uniform(x0)
         t = sde.training_time(u**power * largest)
-        logits = model(sde.perturb(x0, t, torch.randn_like(x0)), t)
+        logits = model(sde.perturb(x0, t, self.draws.normal(x0)), t)
         self.bins[stage].add(sde.share(t), (logits.argmax(1) == label).float())
         return nn.functional.cross_entropy(logits, label)
 

@@ -39,7 +39,7 @@ class ConditionalModule(ScoreModule):
 
     def problem(self, score: Any, batch: dict[str, Any]) -> tuple[Any, Tensor]:
         """The score given the batch's conditions, and the targets."""
-        pair = self.task(batch)
+        pair = self.task(batch | {"draws": self.draws})
         if pair.known is None:
             return score.given(pair.condition), pair.target
         return score.given(pair.condition, pair.known), pair.target

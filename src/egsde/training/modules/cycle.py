@@ -82,9 +82,9 @@ class CycleModule(TimedModule):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         images, ids = {"x": batch["x"], "y": batch["y"]}, {"x": batch["id"], "y": batch["id_y"]}
         made = {d: self.made(d, images[other], ids[other]) for d, other in OTHER.items()}
-        u = torch.rand(len(batch["x"]), 1, 1, 1, device=self.device, dtype=torch.float64)
+        u = self.draws.uniform(batch["x"])
         t, weight = self.times(self.scores["x"].sde, u)
-        eps, weight = torch.randn_like(batch["x"]), weight.flatten().to(batch["x"])
+        eps, weight = self.draws.normal(batch["x"]), weight.flatten().to(batch["x"])
         total = torch.zeros((), device=self.device)
         for d, other in OTHER.items():
             score: Any = self.scores[d]

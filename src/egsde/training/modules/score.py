@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -48,9 +47,9 @@ class ScoreModule(TimedModule):
 
     def loss(self, score: Any, x0: Tensor, stage: str) -> Tensor:
         """Mean over the batch; the per-image values go to the time bins."""
-        u = torch.rand(len(x0), 1, 1, 1, device=x0.device, dtype=torch.float64)
+        u = self.draws.uniform(x0)
         t, weight = self.times(score.sde, u)
-        losses = self.objective(score, x0, t, torch.randn_like(x0))
+        losses = self.objective(score, x0, t, self.draws.normal(x0))
         self.bins[stage].add(score.sde.share(t), losses, weight)
         if stage == "train":
             self.times.observe(u, losses)

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -56,7 +55,7 @@ class UnitDDPMModule(TimedModule):
         x, y = batch["x"], batch["y"]
         to_x, to_y = self.network["to_x"], self.network["to_y"]  # type: ignore[index]
         like_y, like_x = to_y(x), to_x(y)
-        u = torch.rand(len(x), 1, 1, 1, device=x.device, dtype=torch.float64)
+        u = self.draws.uniform(x)
         t, weight = self.times(self.scores["x"].sde, u)
         matching = self.matching(x, like_y, t, weight) + self.matching(like_x, y, t, weight)
         back = (to_x(like_y) - x).abs().mean() + (to_y(like_x) - y).abs().mean()
@@ -68,7 +67,7 @@ class UnitDDPMModule(TimedModule):
     def matching(self, x: Tensor, y: Tensor, t: Tensor, weight: Tensor) -> Tensor:
         """Both scores on one pair, each given the other's noised image; mean over the batch."""
         score_x, score_y = self.scores["x"], self.scores["y"]
-        sde, eps_x, eps_y = score_x.sde, torch.randn_like(x), torch.randn_like(y)
+        sde, eps_x, eps_y = score_x.sde, self.draws.normal(x), self.draws.normal(y)
         x_t, y_t = sde.perturb(x, t, eps_x), sde.perturb(y, t, eps_y)
         losses = self.objective(score_x.given(y_t), x, t, eps_x)
         losses = losses + self.objective(score_y.given(x_t), y, t, eps_y)

@@ -1,0 +1,60 @@
+"""Files that are whole or not there: written beside the target, flushed to the disk, renamed.
+
+A crash at any moment leaves the file before or the file after, and at most a hidden `.NAME.tmp`,
+which the next writer of the file replaces and the next start of a run removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def whole(path: Path, shared: bool = False) -> Iterator[Path]:
+    """Yields a name to write to, which becomes `path` when the block ends well.
+
+    shared: other programs may write the same file at the same time, so the name is this process's.
+    """
+    mark = f".{os.getpid()}" if shared else ""
+    temporary = path.with_name(f".{path.name}{mark}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        flush(temporary)
+        temporary.replace(path)
+        flush(path.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def flush(path: Path) -> None:
+    """What was written to a file or a folder is on the disk afterwards."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:
+        if not path.is_dir():  # some file systems cannot flush a folder
+            raise
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what a killed program has left half-written below a run's folder."""
+    for path in folder.rglob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def remove_empty(out: Path) -> None:
+    """Remove a run's folder that holds nothing, and the folder of runs around it."""
+    with contextlib.suppress(OSError):
+        out.rmdir()
+        parent = out.absolute().parent
+        if Path.cwd() in parent.parents:
+            parent.rmdir()

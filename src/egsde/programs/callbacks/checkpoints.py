@@ -1,0 +1,134 @@
+"""Checkpoints that a crash cannot harm: written beside the target, flushed, renamed, looked at.
+
+`last.ckpt` and the one before it, `previous.ckpt`, lie in a folder. Every file that has one of
+these names is whole, and a save that failed is told and not counted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
+
+from egsde.disk import whole
+from egsde.programs.callbacks.interrupts import Interrupts, Stopped
+
+LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A checkpoint; ValueError for a file that is none or is damaged."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        saved["global_step"], saved["state_dict"], saved["loops"]
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # unpickling raises whatever the bytes make it raise
+        raise ValueError(f"{path} is damaged ({error or type(error).__name__})") from error
+    return saved
+
+
+class TwoFiles(TorchCheckpointIO):
+    """Saves to a path and keeps what was there as `previous.ckpt`. `error`: why the last save
+    failed, or None: one process writes, and all must hear of it."""
+
+    error: str | None = None
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        path = Path(path)
+        self.error = None
+        try:
+            with whole(path) as temporary:
+                torch.save(checkpoint, temporary)
+                if read(temporary)["global_step"] != checkpoint["global_step"]:
+                    raise ValueError("what was read back is of another step")
+                if path.exists() and path.name == LAST:
+                    path.replace(path.with_name(PREVIOUS))
+        except (OSError, RuntimeError, ValueError) as error:
+            self.error = str(error) or type(error).__name__
+
+
+class Checkpoints(Callback):
+    """Saves every `every` steps, at the end, and when a signal asks to stop.
+
+    A save lies between two whole steps, their logs and their validation: what goes on from it is
+    the run that was not stopped. `Stopped` after the save that a signal asked for, on all
+    processes at the same step.
+    """
+
+    def __init__(self, dirpath: str | Path, every: int = 1000) -> None:
+        if every < 1:
+            raise ValueError(f"checkpoints are saved every so many steps, got every={every}")
+        self.folder, self.every = Path(dirpath), every
+        self.interrupts = Interrupts()
+        self.saved: int | None = None  # the step of the last good save
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.begun = trainer.global_step
+        self.interrupts.begin(trainer)
+
+    def on_exception(
+        self, trainer: Trainer, module: LightningModule, exception: BaseException
+    ) -> None:
+        self.interrupts.end()
+
+    def on_train_batch_start(
+        self, trainer: Trainer, module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        step, together = trainer.global_step, trainer.accumulate_grad_batches
+        if batch_idx % together:
+            return
+        signum = self._signal(trainer)
+        if step > self.begun and (signum or step % self.every == 0) or signum and step:
+            self._save(trainer)
+        if signum:
+            raise Stopped(signum)
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self.interrupts.end()
+        if not self._save(trainer):
+            raise OSError(
+                f"step {trainer.global_step} could not be saved to {self.folder}; "
+                f"{self.standing()}. Make room there and give the command again"
+            )
+
+    def standing(self) -> str:
+        """The state that the folder holds, in words."""
+        return "no step is saved" if self.saved is None else f"step {self.saved} is the last saved"
+
+    def _signal(self, trainer: Trainer) -> int:
+        """The signal that any of the processes got: they stop together."""
+        received = self.interrupts.received
+        if trainer.world_size == 1:
+            return received
+        found = torch.tensor(received, device=trainer.strategy.root_device)
+        dist.all_reduce(found, op=dist.ReduceOp.MAX)
+        return int(found)
+
+    def _save(self, trainer: Trainer) -> bool:
+        step = trainer.global_step
+        if step == self.saved:
+            return True
+        keep_rows(trainer)
+        trainer.save_checkpoint(self.folder / LAST)
+        files: Any = trainer.strategy.checkpoint_io
+        error = trainer.strategy.broadcast(files.error)
+        if error is None:
+            self.saved = step
+        else:
+            rank_zero_warn(f"step {step} was not saved ({error}); {self.standing()}")
+        return error is None
+
+
+@rank_zero_only
+def keep_rows(trainer: Trainer) -> None:
+    """What was logged is on the disk before a checkpoint says that it is behind."""
+    for logger in trainer.loggers:
+        logger.save()

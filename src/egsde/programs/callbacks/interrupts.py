@@ -1,0 +1,64 @@
+"""Ctrl-C, SIGTERM and SIGUSR1 (what SLURM sends before the time is up): stop where nothing is lost.
+
+The first signal is only noted; the work goes to its next safe place, a step or a network
+evaluation, and stops there. A second Ctrl-C, a second later or more, stops at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from types import FrameType
+from typing import Any
+
+SIGNALS = [s for s in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, s)]
+
+
+class Stopped(Exception):
+    """Work that was asked to stop has stopped; `code` is the exit code that says so."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.code = 128 + signum
+
+
+class Interrupts:
+    """Notes the signals from `begin` to `end`; `received` is the first, or 0.
+
+    children: processes of the same run, which are told.
+    """
+
+    def __init__(self) -> None:
+        self.received, self.since = 0, 0.0
+        self.before: dict[int, Any] = {}
+        self.children: list[Any] = []
+
+    def begin(self, trainer: Any) -> None:
+        """Once Lightning has set its own handlers, with which ranks stop apart."""
+        self.children = getattr(trainer.strategy.launcher, "procs", [])
+        if threading.current_thread() is threading.main_thread():
+            for name in SIGNALS:
+                number = getattr(signal, name)
+                self.before[number] = signal.signal(number, self._note)
+
+    def end(self) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+        self.before = {}
+
+    def check(self) -> None:
+        """`Stopped` where a signal has come."""
+        if self.received:
+            raise Stopped(self.received)
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        if self.received:
+            if signum == signal.SIGINT and time.monotonic() - self.since > 1:
+                raise KeyboardInterrupt
+            return
+        self.received, self.since = signum, time.monotonic()
+        for child in self.children:
+            with contextlib.suppress(OSError):
+                child.send_signal(signum)

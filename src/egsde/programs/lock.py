@@ -1,0 +1,71 @@
+"""One command at a time in a run's folder, and no folder left by a command that was refused."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from egsde.disk import remove_empty, remove_leftovers
+
+try:
+    import fcntl
+except ImportError:  # Windows: two commands there are not kept apart
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextlib.contextmanager
+def held(out: Path, name: str = ".lock", clean: bool = True) -> Iterator[None]:
+    """Hold the folder; ValueError where another command does. The system lets go of the lock of a
+    process that was killed.
+
+    name: of the lock's file; commands with other names may share the folder. clean: remove what a
+    killed command has left half-written. Of several processes of a run the first holds it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if getattr(rank_zero_only, "rank", 0):
+        yield
+        return
+    path = out / name
+    try:
+        file = _locked(path)
+        if clean:
+            remove_leftovers(out)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            file.close()
+    except Exception:
+        remove_empty(out)
+        raise
+
+
+def _locked(path: Path) -> IO[str]:
+    while True:
+        file = path.open("a+")
+        try:
+            if fcntl is not None:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            who = file.read().strip() or "another process"
+            file.close()
+            if not isinstance(error, (BlockingIOError, PermissionError)):
+                raise
+            raise ValueError(
+                f"{path.parent} is in use by {who}; wait until it ends, or use another out= folder"
+            ) from None
+        with contextlib.suppress(OSError):
+            if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+                file.truncate(0)
+                file.write(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
+                file.flush()
+                return file
+        file.close()  # the holder has removed it in between

@@ -1,0 +1,56 @@
+"""Is this the run that the folder holds? Values are compared, not how they are spelt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
+from typing import Any
+
+PATHS = ("data.source", "data.target", "data.extra", "data.mask", "data.low")
+
+
+def differences(
+    before: Mapping[str, Any], now: Mapping[str, Any], free: Iterable[str] = (),
+    given: Iterable[str] = (),
+) -> list[str]:  # fmt: skip
+    """ "key was A, is B" for each value of a configuration that differs.
+
+    free: keys, or beginnings of keys, that may differ. given: keys that this command sets itself.
+    An option that only one of the two has is that of another version, unless it is given or
+    belongs to a part (`_target_`) that only one has. Of paths the last name counts: data may have
+    moved.
+    """
+    old, new, chosen = flat(before), flat(now), set(given)
+    alone = old.keys() ^ new.keys()
+    parts = [key.removesuffix("_target_") for key in alone if key.endswith("_target_")]
+    found = []
+    for key in sorted(old.keys() | new.keys()):
+        if any(key == name or key.startswith(f"{name}.") for name in free):
+            continue
+        a, b = plain(key, old.get(key)), plain(key, new.get(key))
+        meant = key in chosen or any(key.startswith(part) for part in parts)
+        if a != b and (meant or key not in alone):
+            found.append(f"{key} was {old.get(key)}, is {new.get(key)}")
+    return found
+
+
+def plain(key: str, value: Any) -> Any:
+    """A value as it is compared: numbers as numbers, of data's paths the last name."""
+    if key in PATHS and value is not None:
+        names = value if isinstance(value, list) else [value]
+        return [PurePath(str(name)).name for name in names]
+    if key.endswith("_target_"):
+        return str(value).rpartition(".")[2]  # modules may have moved, too
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, (list, tuple)):
+        return [plain("", item) for item in value]
+    return value
+
+
+def flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """{"a.b": value} of a nested configuration; lists are values."""
+    if not isinstance(node, Mapping):
+        return {prefix: node}
+    items = [flat(v, f"{prefix}.{k}" if prefix else str(k)) for k, v in node.items()]
+    return {k: v for item in items for k, v in item.items()}
