@@ -6,7 +6,7 @@ survive composition. A batch never couples: energy b depends on image b only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -63,21 +63,36 @@ def _sum(named: Mapping[str, tuple[Energy, float]]) -> WeightedSum:
 
 
 @dataclass(frozen=True, eq=False)
+class OfFunction(Energy):
+    """Any function (y, t, source) -> (B,) as an energy, its gradient by autograd."""
+
+    function: Callable[[Tensor, Tensor, Source], Tensor]
+
+    def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
+        return self.function(y, t, source)
+
+
+@dataclass(frozen=True, eq=False)
 class WeightedSum(Energy):
     """E = sum of weights[name] terms[name]; terms of weight zero are never evaluated.
 
-    ValueError unless terms and weights have the same names.
+    A term without a weight counts once; one may be a function. ValueError for a weight without a
+    term.
     """
 
     terms: Mapping[str, Energy]
     weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        if set(self.terms) != set(self.weights):
+        if unknown := set(self.weights) - set(self.terms):
             raise ValueError(
-                f"energy terms are {sorted(self.terms)} but weights are for "
-                f"{sorted(self.weights)}; give each term one weight (0 switches it off)"
+                f"terms are {sorted(self.terms)} but weights are for {sorted(self.weights)}; "
+                f"add the terms {sorted(unknown)} or drop their weights (0 switches a term off)"
             )
+        weights = dict(self.weights) | {n: 1.0 for n in self.terms if n not in self.weights}
+        terms = {n: e if hasattr(e, "grad") else OfFunction(e) for n, e in self.terms.items()}
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "terms", terms)
 
     def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         total = y.new_zeros(len(y))

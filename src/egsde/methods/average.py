@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from egsde.methods.diffusion import Translator
+from egsde.methods.diffusion import Translator, steps_of
 from egsde.noise import Noise
 
 
@@ -28,7 +28,7 @@ class Mean:
     @property
     def steps(self) -> int:
         """Those of all samples together."""
-        return self.samples * self.translator.steps
+        return self.samples * steps_of(self.translator)
 
     def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor:
         draws = (

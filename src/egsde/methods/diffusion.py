@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
+from types import FunctionType, ModuleType
 from typing import Any, Protocol
 
 import torch
@@ -27,11 +28,17 @@ Start = Callable[[Source, Tensor, Noise], Tensor]  # (source, times, noise) -> y
 
 
 class Translator(Protocol):
-    """x0, noise and what came with the image (mask, ...) -> y, in `steps` solver steps."""
+    """x0, noise and what came with the image (mask, ...) -> y.
 
-    @property
-    def steps(self) -> int: ...
+    `steps`, the evaluations of a field `score`, may be there too: the progress bar reads it.
+    """
+
     def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor: ...
+
+
+def steps_of(translator: Translator) -> int:
+    """Its `steps`; 0 where it does not say."""
+    return getattr(translator, "steps", 0)
 
 
 def noised(source: Source, times: Tensor, noise: Noise) -> Tensor:
@@ -124,20 +131,29 @@ class OnePass:
 
 
 def networks_of(part: Any, name: str = "translator") -> dict[str, nn.Module]:
-    """The networks inside a translator by the name of the field that holds them, each once.
+    """The networks inside a translator by the name of what holds them, each once.
 
-    A second network under the same name is called after the part that holds it, too: the score of
-    a start is "start_score".
+    Looked for in objects, mappings, sequences and partials, of ours or not. A second network under
+    the same name is called after the part that holds it, too: a start's score is "start_score".
     """
+    return _networks_of(part, name, set())
+
+
+def _networks_of(part: Any, name: str, seen: set[int]) -> dict[str, nn.Module]:
     if isinstance(part, nn.Module):
         return {name: part}
-    found: dict[str, nn.Module] = {}
-    if is_dataclass(part):
-        parts = {f.name: getattr(part, f.name) for f in fields(part)}
+    if id(part) in seen or isinstance(part, (type, ModuleType, FunctionType)):
+        return {}
+    seen.add(id(part))
+    if isinstance(part, Mapping):
+        parts = {str(key): value for key, value in part.items()}
+    elif isinstance(part, (list, tuple)):
+        parts = {f"{name}_{i}": value for i, value in enumerate(part)}
     else:
-        parts = dict(part) if isinstance(part, Mapping) else {}
+        parts = {**getattr(part, "__dict__", {}), **getattr(part, "keywords", {})}
+    found: dict[str, nn.Module] = {}
     for field, value in parts.items():
-        for key, network in networks_of(value, field).items():
+        for key, network in _networks_of(value, field, seen).items():
             if all(network is not other for other in found.values()):
                 found[key if key not in found else f"{field}_{key}"] = network
     return found

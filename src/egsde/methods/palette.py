@@ -10,7 +10,7 @@ from torch import Tensor
 from egsde.constraints import ShowKnown
 from egsde.linear.operators import known_pixels
 from egsde.methods.average import Mean
-from egsde.methods.diffusion import Diffusion, Translator, prior
+from egsde.methods.diffusion import Diffusion, Translator, prior, steps_of
 from egsde.noise import Noise
 from egsde.sampling.sampler import Sampler
 from egsde.scores.decorators import Clipped
@@ -30,7 +30,7 @@ class Hidden:
 
     @property
     def steps(self) -> int:
-        return self.inner.steps
+        return steps_of(self.inner)
 
     def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor:
         known = known_pixels(cond.get("mask"), x0) > 0

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from egsde.linear.filters import cubic, resize_matrix
 from egsde.methods.average import Mean
-from egsde.methods.diffusion import Diffusion, Translator
+from egsde.methods.diffusion import Diffusion, Translator, steps_of
 from egsde.methods.paired import paired
 from egsde.noise import Noise
 from egsde.sampling.sampler import Sampler
@@ -62,7 +62,7 @@ class Cascade:
     @property
     def steps(self) -> int:
         """Those of all stages together."""
-        return sum(stage.translator.steps for stage in self.stages.values())
+        return sum(steps_of(stage.translator) for stage in self.stages.values())
 
     def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor:
         y = x0

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from egsde.methods.diffusion import Diffusion, Translator
+from egsde.methods.diffusion import Diffusion, Translator, steps_of
 from egsde.noise import Noise
 from egsde.sampling.sampler import Sampler
 from egsde.scores.conditional import ConditionalScore
@@ -64,7 +64,7 @@ class SideBySide:
 
     @property
     def steps(self) -> int:
-        return self.inner.steps
+        return steps_of(self.inner)
 
     def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor:
         both = torch.cat([x0, torch.zeros_like(x0)], dim=1)

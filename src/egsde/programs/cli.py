@@ -86,6 +86,8 @@ def _run(name: str, arguments: list[str]) -> None:
         if not arguments:
             return
     os.environ["MPLBACKEND"] = "agg"  # a notebook's is inherited by what it starts, and fails here
+    if (folder := _config_dir(arguments)) is not None and str(folder) not in sys.path:
+        sys.path.append(str(folder))  # its YAML may name the Python files beside it
     started, composed = sys.argv, False
     full = os.environ.get(FULL)
 
@@ -148,10 +150,17 @@ def _tell(program: str, error: BaseException) -> None:
 
 def _searched(arguments: list[str]) -> list[str]:
     """--config-dir DIR as an override, where it is given."""
-    for name, folder in pairwise(arguments):
+    folder = _config_dir(arguments)
+    return [] if folder is None else [f"hydra.searchpath=[file://{folder}]"]
+
+
+def _config_dir(arguments: list[str]) -> Path | None:
+    """DIR of --config-dir DIR or --config-dir=DIR."""
+    for name, folder in pairwise([*arguments, ""]):
+        name, _, joined = name.partition("=")
         if name in ("--config-dir", "-cd"):
-            return [f"hydra.searchpath=[file://{Path(folder).absolute()}]"]
-    return []
+            return Path(joined or folder).expanduser().absolute()
+    return None
 
 
 def _help(name: str, arguments: list[str]) -> list[str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from hydra.utils import instantiate
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from omegaconf import DictConfig
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from egsde.methods.diffusion import networks_of
 from egsde.networks import sha256_of
 from egsde.noise import Noise
 from egsde.programs.agreement import check_networks
+from egsde.programs.build import Parts
 from egsde.programs.callbacks.progress import images_bar, step_by_step
 from egsde.programs.callbacks.translate import all_gather
 from egsde.programs.lock import held
@@ -121,9 +121,10 @@ def evaluate(cfg: DictConfig) -> float | None:
 
 def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, float]:
     seed_everything(cfg.seed, workers=True, verbose=False)
+    parts = Parts(cfg)
     module = Evaluation(
-        instantiate(cfg.likelihood),
-        instantiate(cfg.data),
+        parts("likelihood"),
+        parts("data"),
         domain=cfg.domain,
         split=cfg.split,
         limit=cfg.limit,
@@ -131,10 +132,10 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
     )
     measured = module.data.source if cfg.domain == "source" else ""
     check_networks(module.networks.values(), module.data, check=cfg.check, also=measured)
-    loggers = [instantiate(node) for node in cfg.logger.values()]
+    loggers = list(parts("logger").values())
     with closing(loggers):
-        trainer: Trainer = instantiate(
-            cfg.trainer,
+        trainer: Trainer = parts(
+            "trainer",
             logger=loggers,
             default_root_dir=out,
             enable_progress_bar=False,

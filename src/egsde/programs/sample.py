@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -20,6 +19,7 @@ from egsde.data import output_name
 from egsde.methods.diffusion import Translator, networks_of
 from egsde.networks import sha256_of
 from egsde.programs.agreement import check_networks
+from egsde.programs.build import Parts
 from egsde.programs.callbacks import Report, Translate
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.lock import held
@@ -70,8 +70,8 @@ def sample(cfg: DictConfig) -> float | None:
 def _translated(cfg: DictConfig, out: Path, config: dict[str, Any]) -> Report:
     claim(out, "sample.py")
     seed_everything(cfg.seed, workers=True, verbose=False)
-    data = instantiate(cfg.data)
-    translator = build_translator(cfg)
+    parts = Parts(cfg)
+    data, translator = parts("data"), parts("translator")
     module = Translation(translator, data)
     check_networks(module.networks.values(), data, check=cfg.check)
     record = {
@@ -83,14 +83,14 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any]) -> Report:
     refuse_other_images(out, record)
     if data.single:
         rank_zero_only(print)("one image: nothing to compare with, so metrics are left out")
-    metrics = instantiate(cfg.metrics) if cfg.get("metrics") and not data.single else None
+    metrics = None if data.single else parts("metrics")
     callback = Translate(
         out, cfg.seed, cfg.split, metrics, columns=cfg.columns, recipe=recipe(record)
     )
-    loggers = [instantiate(node) for node in cfg.logger.values()]
+    loggers = list(parts("logger").values())
     with closing(loggers):
-        trainer: Trainer = instantiate(
-            cfg.trainer,
+        trainer: Trainer = parts(
+            "trainer",
             logger=loggers,
             callbacks=[callback],
             default_root_dir=out,
@@ -120,11 +120,8 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any]) -> Report:
 
 
 def build_translator(cfg: DictConfig) -> Translator:
-    """`cfg.translator`; networks that it refers to are built once and shared by all its parts."""
-    built = OmegaConf.create(cfg, flags={"allow_objects": True, "struct": False})
-    for name in sorted(NETWORKS & referred(cfg, "translator")):
-        built[name] = instantiate(cfg[name])
-    return instantiate(built.translator)
+    """`cfg.translator`; a network that several of its parts refer to is one."""
+    return Parts(cfg)("translator")
 
 
 def without_effect(cfg: DictConfig, overrides: Iterable[str]) -> list[str]:

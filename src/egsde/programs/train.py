@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from omegaconf import DictConfig
 
 from egsde.networks import ADMEncoder, start_from_imagenet, widened
 from egsde.old_names import current
+from egsde.programs.build import Parts
 from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, TwoFiles, read
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.lock import held
@@ -40,31 +40,32 @@ def train(cfg: DictConfig) -> float | None:
         checkpoint = _checkpoint_to_resume(cfg.resume, out, config)
         _check_length(cfg.trainer)
         seed_everything(cfg.seed, workers=True, verbose=False)
-        data = instantiate(cfg.data)
+        parts = Parts(cfg)
+        data = parts("data")
         for split in ("train", "val"):
             data.viewed(split)
-        module = instantiate(cfg.module)
+        module = parts("module")
         module.seed, module.config = cfg.seed, config
         if cfg.init_weights is not None:
             _initialise(module, cfg.init_weights)
-        trainer = _fit(cfg, out, config, module, data, checkpoint)
+        trainer = _fit(parts, out, config, module, data, checkpoint)
     value = trainer.callback_metrics.get(cfg.objective, module.validated.get(cfg.objective))
     return None if value is None else float(value)
 
 
 def _fit(
-    cfg: DictConfig, out: Path, config: dict[str, Any], module: Any, data: Any,
+    parts: Parts, out: Path, config: dict[str, Any], module: Any, data: Any,
     checkpoint: Path | None,
 ) -> Trainer:  # fmt: skip
-    loggers = [instantiate(node) for node in cfg.logger.values()]
-    callbacks = {k: instantiate(node) for k, node in cfg.callbacks.items() if node is not None}
+    loggers = list(parts("logger").values())
+    callbacks = {k: made for k, made in parts("callbacks").items() if made is not None}
     saver, export = callbacks.get("checkpoint"), callbacks.get("export")
     if export is not None:
-        export.allow = cfg.allow
+        export.allow = config["allow"]
     standing = saver.standing if saver is not None else lambda: "nothing is saved"
     with closing(loggers):
-        trainer: Trainer = instantiate(
-            cfg.trainer,
+        trainer: Trainer = parts(
+            "trainer",
             logger=loggers,
             callbacks=list(callbacks.values()),
             plugins=[TwoFiles()],

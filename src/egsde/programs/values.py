@@ -12,12 +12,13 @@ import re
 import types
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError
+
+from egsde.programs.build import located
 
 PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 # The least value of what counts, by the last part of its key.
@@ -200,7 +201,7 @@ def _word(wanted: Any) -> str:
 def parameters(target: str, place: str) -> tuple[dict[str, Any], bool]:
     """The annotations of what `target` takes by name, and whether it takes any other, too."""
     try:
-        thing = _located(target)
+        thing = located(target)
     except (ImportError, AttributeError) as error:
         raise ValueError(
             f"{place}._target_={target} cannot be imported ({error}); write package.module.NAME"
@@ -217,18 +218,6 @@ def parameters(target: str, place: str) -> tuple[dict[str, Any], bool]:
         if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"
     }
     return named, any(p.kind is p.VAR_KEYWORD for p in known)
-
-
-def _located(target: str) -> Any:
-    """What a dotted name stands for: a module's name, then names inside it."""
-    module, _, names = target.rpartition(".")
-    try:
-        inside = import_module(module)
-    except ModuleNotFoundError as error:
-        if "." not in module or not f"{module}.".startswith(f"{error.name}."):
-            raise
-        inside = _located(module)
-    return getattr(inside, names)
 
 
 def _hints(thing: Any, call: Callable[..., Any]) -> dict[str, Any]:

@@ -15,25 +15,28 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 from torchmetrics.utilities.prints import rank_zero_warn
 
 from egsde.evaluation.metrics import distances
 from egsde.evaluation.metrics import pairwise as pairs
 from egsde.evaluation.metrics.features import Features, Gather, alone
 from egsde.evaluation.metrics.inception import Inception, find_inception
+from egsde.evaluation.metrics.one_by_one import Distance, one_by_one
 from egsde.evaluation.metrics.protocol import EvaluationProtocol
 
-Pairwise = Mapping[str, Callable[[Tensor, Tensor], Tensor]]
+Pairwise = Mapping[str, Distance | Metric]
 Single = Mapping[str, Callable[[Tensor], Tensor]]
 
 
 class Suite:
     """FID and KID to real target images, pairwise distances to the source and to any truth.
 
-    `pairwise`: name -> function (y, x) -> (B,) of images in [0, 1]. `single`: name -> function
-    y -> (B,) of the translations alone, uint8; `name_truth` is that of the truth. `extractor`:
-    returns the feature network or None, asked once, at `start`; None leaves FID and KID out. A
-    plain object: nothing of it belongs into a checkpoint.
+    `pairwise`: name -> function (y, x) -> (B,) of images in [0, 1], or a torchmetrics.Metric,
+    whose value is taken of one pair at a time. `single`: name -> function y -> (B,) of the
+    translations alone, uint8; `name_truth` is that of the truth. `extractor`: returns the feature
+    network or None, asked once, at `start`; None leaves FID and KID out. A plain object: nothing
+    of it belongs into a checkpoint.
     """
 
     def __init__(
@@ -49,7 +52,8 @@ class Suite:
     ) -> None:
         self.protocol = protocol or EvaluationProtocol()
         usual = {"l2": pairs.l2, "psnr": pairs.psnr, "ssim": pairs.ssim}
-        self.pairwise = usual if pairwise is None else dict(pairwise)
+        given = usual if pairwise is None else pairwise
+        self.pairwise = {name: one_by_one(distance) for name, distance in given.items()}
         self.single = dict(single or {})
         self.fid, self.kid = fid, kid
         self.extractor = extractor
@@ -151,7 +155,16 @@ class Suite:
 
     def _pairwise(self, y: Tensor, x: Tensor, suffix: str) -> dict[str, Tensor]:
         y, x = self.protocol.for_pairs(y), self.protocol.for_pairs(x)
-        return {name + suffix: distance(y, x) for name, distance in self.pairwise.items()}
+        values = {}
+        for name, distance in self.pairwise.items():
+            found = distance(y, x)
+            if found.shape != (len(y),):
+                raise ValueError(
+                    f"metrics.pairwise.{name} returned shape {tuple(found.shape)} for {len(y)} "
+                    "images; it has to give one number for each, (B,)"
+                )
+            values[name + suffix] = found
+        return values
 
     def _distances(self, y: Tensor) -> dict[str, float]:
         target, source = self._target, self._source

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from torch import Tensor
@@ -25,13 +26,25 @@ class Made:
     @contextmanager
     def count(self, images: int) -> Iterator[dict[str, int]]:
         """Time the making of these images; what is yielded then holds their evaluations."""
-        before, began = {n: net.calls for n, net in self.networks.items()}, time.perf_counter()
         nfe: dict[str, int] = {}
-        yield nfe
-        self.seconds += time.perf_counter() - began
-        self.images += images
-        nfe |= {name: net.calls - before[name] for name, net in self.networks.items()}
+        with self._counted() as calls:
+            before, began = calls(), time.perf_counter()
+            yield nfe
+            self.seconds += time.perf_counter() - began
+            self.images += images
+            nfe |= {name: after - before[name] for name, after in calls().items()}
         self.add(images, nfe)
+
+    @contextmanager
+    def _counted(self) -> Iterator[Callable[[], dict[str, int]]]:
+        """Each network's evaluations so far: its own `calls`, else those of its forward."""
+        seen: Counter[str] = Counter()
+        with ExitStack() as hooks:
+            for name, net in self.networks.items():
+                if not hasattr(net, "calls"):
+                    count = net.register_forward_pre_hook(lambda *_, n=name: seen.update([n]))
+                    hooks.callback(count.remove)
+            yield lambda: {n: getattr(net, "calls", seen[n]) for n, net in self.networks.items()}
 
     def add(self, images: int, nfe: Mapping[str, int]) -> None:
         """Images, made now or before, and the evaluations that each of them took."""

@@ -47,8 +47,15 @@ def images_bar(total: int, shown: bool = True, doing: str = "translating") -> It
 
 
 @contextmanager
-def step_by_step(score: nn.Module, steps: int, images: int, advance: Advance) -> Iterator[None]:
-    """Advance by a fraction of `images` at each evaluation of `score`, `steps` of them expected."""
+def step_by_step(
+    score: nn.Module | None, steps: int, images: int, advance: Advance
+) -> Iterator[None]:
+    """Advance by a fraction of `images` at each evaluation of `score`, `steps` of them expected;
+    where there is no score or nobody knows its steps, by all of them at the end."""
+    if score is None or not steps:
+        yield
+        advance(images)
+        return
     left = float(images)
 
     def evaluated(*_: object) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 from egsde.data import UnpairedData
 from egsde.evaluation.metrics import Suite
 from egsde.evaluation.reports import draw_grid
-from egsde.methods.diffusion import Translator, networks_of
+from egsde.methods.diffusion import Translator, networks_of, steps_of
 from egsde.noise import Noise
 from egsde.programs.callbacks.interrupts import Interrupts
 from egsde.programs.callbacks.made import Made
@@ -174,10 +174,10 @@ class Translate(Callback):
             return y
         cond = {k: v[torch.as_tensor(missing)].to(device) for k, v in tensors.items()}
         x0, chosen = cond.pop("x0"), [ids[b] for b in missing]
-        before, score = made.seconds, made.networks["score"]
+        before, score = made.seconds, made.networks.get("score")
         with (
             made.count(len(missing)) as nfe,
-            step_by_step(score, translator.steps, len(missing), advance),
+            step_by_step(score, steps_of(translator), len(missing), advance),
         ):
             y[missing] = to_uint8(made.look_at(translator(x0, Noise(self.seed, chosen), **cond)))
         if shelf is not None:
