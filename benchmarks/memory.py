@@ -25,7 +25,7 @@ from hydra.utils import instantiate
 
 from egsde.noise import Noise
 from egsde.programs.cli import CONF
-from egsde.sampling.sampler import Sampler
+from egsde.sampling.sampler import Sampler, Walk
 from egsde.scores.conditional import ConditionalScore
 from egsde.sde import VP, Reverse
 from egsde.training.in_loop import Adjoint, Checkpointed, Detached, Full, SquareRoot, Truncated
@@ -73,7 +73,7 @@ class Problem:
         sde = self.score.sde
         sampler = Sampler(self.sampler.solver, type(self.sampler.grid)(steps))
         reverse, times = Reverse(sde, self.score.given(self.condition)), sampler.times(sde, sde.T)
-        y = MODES[mode](sampler, reverse, self.x, times, Noise(0, ["image"]))
+        y = MODES[mode](Walk(sampler, reverse, times, Noise(0, ["image"])), self.x)
         if y.requires_grad:
             y.square().mean().backward()
 

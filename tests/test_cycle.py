@@ -16,7 +16,7 @@ from egsde.methods.diffusion import OnePass
 from egsde.noise import Noise
 from egsde.programs.sample import sample
 from egsde.sampling.grids import LogSNR
-from egsde.sampling.sampler import Sampler
+from egsde.sampling.sampler import Sampler, Walk
 from egsde.scores.conditional import ConditionalScore
 from egsde.scores.container import read_weights
 from egsde.scores.files import load_cycle, load_score
@@ -82,7 +82,7 @@ def test_the_loss_is_that_of_the_thesis():
     def sample(score, condition, key, ids):
         noise, times = Noise(0, ids).child(f"0/{key}"), SAMPLER.times(SDE, SDE.T)
         start = SDE.sigma(times[0]) * noise.stream("start")(condition)
-        states = SAMPLER.walk(Reverse(SDE, score.given(condition)), start, times, noise)
+        states = Walk(SAMPLER, Reverse(SDE, score.given(condition)), times, noise).states(start)
         return list(states)[-1][2]
 
     made_x, made_y = sample(s_x, y, "x", IDS[::-1]), sample(s_y, x, "y", IDS)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from demo_networks import write_networks
-from egsde.energies import During, LowPassL2, OnDenoised
+from egsde.energies import During, Guided, LowPassL2, OnDenoised
 from egsde.methods import dps
 from egsde.methods.diffusion import Diffusion, networks_of
 from egsde.noise import Noise
@@ -130,7 +130,8 @@ def test_an_energy_acts_during_its_times_only():
     sde, shape = DDPM(), torch.zeros(2, 1, 1, 1, dtype=torch.float64)
     limited = During(Watched(), t_hi=0.6, t_lo=0.3)
     sampler = Sampler(DDIM(), Uniform(10))
-    Diffusion(sde, Gaussian().score(sde), sampler, energy=limited)(shape, Noise(0, ["a", "b"]))
+    score = Guided(Gaussian().score(sde), limited)
+    Diffusion(sde, score, sampler)(shape, Noise(0, ["a", "b"]))
     assert calls == pytest.approx([0.6, 0.5, 0.4, 0.3])
     source = source_of(sde, shape)
     assert not limited(shape, f64(0.7), source).any()
@@ -174,9 +175,9 @@ def test_terms_share_the_networks_of_the_translator(tmp_path):
         "+energy.weights={clean: 0.1, early: 0.01}", "energy.terms.early.t_lo=0.2",
     )  # fmt: skip
     translate = build_translator(cfg)
-    terms = translate.energy.terms
-    assert terms["clean"].score is translate.score
+    terms = translate.score.energy.terms
+    assert terms["clean"].score is translate.score.score
     assert terms["early"].energy.extractor is terms["realism"].extractor
     assert set(networks_of(translate)) == {"score", "extractor"}
     y = translate(torch.rand(1, 3, 16, 16), Noise(0, ["a"]))
-    assert y.isfinite().all() and translate.score.calls == 2 * translate.steps
+    assert y.isfinite().all() and translate.score.score.calls == 2 * translate.steps

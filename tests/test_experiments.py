@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from egsde.data import output_name
-from egsde.energies import DomainCosine, LowPassL2
+from egsde.energies import DomainCosine, Guided, LowPassL2
 from egsde.methods import egsde
 from egsde.networks import ADMEncoder, ADMUNet
 from egsde.noise import Noise
@@ -125,4 +125,4 @@ def test_cat2dog_runs_end_to_end_as_the_method_called_by_hand(small, tmp_path):
 
 def test_sdedit_reads_no_extractor(small):
     translator = build_translator(composed("sdedit_cat2dog", *small[2]))
-    assert translator.energy is None and translator.t_start == 0.5
+    assert not isinstance(translator.score, Guided) and translator.t_start == 0.5

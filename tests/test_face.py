@@ -12,6 +12,7 @@ from PIL import Image
 
 import egsde
 from demo_networks import write_networks
+from egsde.energies import Guided
 from egsde.programs import cards, cli
 from folders import colour
 from runs import command
@@ -65,7 +66,7 @@ def test_the_kind_that_is_given_comes_back(networks):
         "factor=2",
         extractor=classifier.split("=")[1],
     )
-    assert translator.size == 16 and translator.translator.energy is not None
+    assert translator.size == 16 and isinstance(translator.translator.score, Guided)
     x = torch.rand(2, 3, 16, 16) * 2 - 1
     both = translator.translate(x)
     one = translator.translate(x[1], "1")
@@ -79,7 +80,7 @@ def test_the_kind_that_is_given_comes_back(networks):
 
 def test_a_plain_score_is_sdedit_and_a_classifier_is_no_translator(networks):
     score, classifier = (o.split("=")[1] for o in networks[:2])
-    assert egsde.load(score).translator.energy is None
+    assert not isinstance(egsde.load(score).translator.score, Guided)
     with pytest.raises(ValueError, match="holds a classifier.*give it as extractor="):
         egsde.load(classifier)
 

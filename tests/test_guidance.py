@@ -78,7 +78,7 @@ def test_mean_form_and_score_form_are_the_same_guidance(scale):
     energy, source = LogProb(Sides(sde)), source_of(sde, x)
     score, sampler = Mixture().score(sde), Sampler(Ancestral(), Uniform(10))
     translate = classifier_guidance(sde, score, sampler, energy, scale, clip=False)
-    guided = Reverse(sde, lambda y, t: translate.guided_score(y, t, source))
+    guided = Reverse(sde, lambda y, t: translate.score(y, t, source))
     plain, gradient = Reverse(sde, score), -energy.grad(x, t, source)
     a, std = sde.transition(s, t)
     mean = [Ancestral().step(r, x, t, s, torch.zeros_like)[0] for r in (guided, plain)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from egsde.energies import During, LowPassL2
+from egsde.energies import During, Guided, LowPassL2, guided
 from egsde.linear.quadratic import Spring
 from egsde.methods.diffusion import Diffusion
 from egsde.noise import Noise
@@ -42,7 +42,7 @@ def moments(solver, grid, weight: float, rows: int = 120) -> tuple[float, float]
     score = Gaussian(-0.5, 0.25).score(sde)
     sampler = Sampler(solver, grid, denoise=True)
     translator = Diffusion(
-        sde, score, sampler, Pull(weight), t_start=0.5, source_noise="expectation"
+        sde, Guided(score, Pull(weight)), sampler, t_start=0.5, source_noise="expectation"
     )
     return noise.moments(translator(noise.images(1.0), noise))
 
@@ -91,7 +91,7 @@ def test_a_stiff_mode_follows_its_centre_through_the_whole_walk(weight):
         torch.ones(1, 1, 8, 8, dtype=torch.float64),
     )
     walk = Diffusion(
-        VP(), Gaussian().score(VP()), sampler, weight * LowPassL2(4), t_start=0.5,
+        VP(), Guided(Gaussian().score(VP()), weight * LowPassL2(4)), sampler, t_start=0.5,
         source_noise="expectation",
     ).trajectory(x0, Noise(0, ["a"]))  # fmt: skip
     away = [float(LowPassL2(4)(y, t, Source(y * 0 + x0, VP(), Noise(0, ["a"]), mode="expectation")))
@@ -105,7 +105,8 @@ def test_a_part_of_the_times_is_as_stable(solver):
     stiff, noise = 1e4 * LowPassL2(4), Noise(0, ["a"])
 
     def made(energy):
-        return Diffusion(VP(), Gaussian().score(VP()), sampler, energy, t_start=0.5)(x0, noise)
+        score = guided(Gaussian().score(VP()), energy)
+        return Diffusion(VP(), score, sampler, t_start=0.5)(x0, noise)
 
     assert torch.equal(made(During(stiff)), made(stiff))
     assert (made(During(stiff, t_lo=0.6)) - made(None)).abs().max() < 1e-9

@@ -11,7 +11,7 @@ from torch import nn
 
 from egsde.noise import Noise
 from egsde.sampling.grids import Karras, LogSNR, Uniform
-from egsde.sampling.sampler import Sampler
+from egsde.sampling.sampler import Sampler, Walk
 from egsde.scores.conditional import ConditionalScore
 from egsde.sde import DDPM, VP, Reverse
 from egsde.solvers import (
@@ -63,7 +63,7 @@ class Problem:
         reverse = Reverse(self.sde, around(self.score.given(condition)))
         times = sampler.times(self.sde, start)
         torch.manual_seed(2)  # dropout
-        y = mode(sampler, reverse, self.x, times, Noise(0, IDS))
+        y = mode(Walk(sampler, reverse, times, Noise(0, IDS)), self.x)
         inputs = [self.x, self.made_from, *self.net.parameters()]
         found = torch.autograd.grad((y * self.weight).sum(), inputs, materialize_grads=True,
                                     allow_unused=True)  # fmt: skip
@@ -128,10 +128,10 @@ def test_detached_has_no_graph():
     sampler = SAMPLERS["euler"]
     reverse = Reverse(problem.sde, problem.score.given(problem.made_from))
     times = sampler.times(problem.sde, 1.0)
-    y = Detached()(sampler, reverse, problem.x, times, Noise(0, IDS))
+    y = Detached()(Walk(sampler, reverse, times, Noise(0, IDS)), problem.x)
     assert not y.requires_grad
     assert y.grad_fn is None
-    assert torch.equal(y, Full()(sampler, reverse, problem.x, times, Noise(0, IDS)))
+    assert torch.equal(y, Full()(Walk(sampler, reverse, times, Noise(0, IDS)), problem.x))
 
 
 @pytest.mark.parametrize(

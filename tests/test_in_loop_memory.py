@@ -9,7 +9,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from egsde.noise import Noise
 from egsde.sampling.grids import Uniform
-from egsde.sampling.sampler import Sampler
+from egsde.sampling.sampler import Sampler, Walk
 from egsde.scores import ScoreModel
 from egsde.sde import VP, Reverse
 from egsde.solvers import DDIM, DPMSolverPP, EulerMaruyama
@@ -40,7 +40,7 @@ def sampled(mode, steps: int, score: ScoreModel, solver=None):
     sampler = Sampler(solver, Uniform(steps))
     x = torch.linspace(-1, 1, IMAGE // 4).view(1, 3, 4, 4)
     times = sampler.times(score.sde, 1.0)
-    return mode(sampler, Reverse(score.sde, score), x, times, Noise(0, ["a"]))
+    return mode(Walk(sampler, Reverse(score.sde, score), times, Noise(0, ["a"])), x)
 
 
 def bytes_of(mode, steps: int, solver=None) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import torch
 from egsde.methods import egsde
 from egsde.noise import Noise
 from egsde.sampling.grids import LogSNR, Uniform
-from egsde.sampling.sampler import Sampler
+from egsde.sampling.sampler import Sampler, Walk
 from egsde.sde import DDPM, EDM, NCSN, VE, VP, Reverse, SubVP
 from egsde.solvers import (
     DDIM,
@@ -231,11 +231,11 @@ def test_runs_do_not_share_anything_and_turns_forget(solver):
     reverse, x = Reverse(sde, Mixture().score(sde)), torch.ones(1, 3, 2, 2, dtype=torch.float64)
     sampler = Sampler(solver, LogSNR(6))
     times = sampler.times(sde, 1.0)
-    one, other = (sampler.trajectory(reverse, start, times, noise) for start in (x, -x))
+    one, other = (Walk(sampler, reverse, times, noise).trajectory(start) for start in (x, -x))
     together = [pair[0][2] for pair in zip(one, other, strict=True)]
     assert torch.equal(together[-1], sampler.run(reverse, x, times, noise))
     turning, turner = torch.cat([times[:5], times[2:]]), Sampler(TimeTravel(solver), LogSNR(6))
-    states = list(turner.trajectory(reverse, x, turning, noise))
+    states = list(Walk(turner, reverse, turning, noise).trajectory(x))
     if solver.strong_order != 1.0:  # the last leg is a run of its own
         assert torch.equal(states[-1][2], sampler.run(reverse, states[5][2], times[2:], noise))
 
@@ -245,7 +245,7 @@ def test_last_orders_of_a_run():
     reverse, x = Reverse(sde, Mixture().score(sde)), torch.ones(1, 3, 2, 2, dtype=torch.float64)
     sampler = Sampler(DPMSolverPP(3, last=[2, 1]), LogSNR(6))
     times = sampler.times(sde, 1.0)
-    states = [state for _, _, state in sampler.trajectory(reverse, x, times, Noise(0, ["a"]))]
+    states = [state for _, _, state in Walk(sampler, reverse, times, Noise(0, ["a"])).trajectory(x)]
     last, _ = DDIM().step(reverse, states[-2], times[-2], times[-1], torch.zeros_like)
     assert torch.allclose(states[-1], last, rtol=1e-12)
     plain, carry = DPMSolverPP(2), None

@@ -11,7 +11,7 @@ from egsde.methods import repaint
 from egsde.noise import Noise
 from egsde.sampling.grids import Respaced, Uniform
 from egsde.sampling.jumps import Jumps
-from egsde.sampling.sampler import Sampler
+from egsde.sampling.sampler import Sampler, Walk
 from egsde.scores import ScoreModel
 from egsde.sde import DDPM, VP, Reverse, linear_betas
 from egsde.solvers import DDIM, Ancestral, Solver, TimeTravel
@@ -149,8 +149,8 @@ def test_a_rise_is_the_forward_kernel_and_drops_what_was_carried():
 
     sampler = Sampler(TimeTravel(Carries()), grid=None)
     times = torch.tensor([0.5, 0.4, 0.3, 0.4, 0.3, 0.2], dtype=torch.float64)
-    states = [y for *_, y in sampler.trajectory(Reverse(sde, Gaussian().score(sde)), x, times,
-                                               Noise(0, ["a"]))]  # fmt: skip
+    walk = Walk(sampler, Reverse(sde, Gaussian().score(sde)), times, Noise(0, ["a"]))
+    states = [y for *_, y in walk.trajectory(x)]
     assert carried == [None, "history", None, "history"]
     a, std = sde.transition(f64(0.3), f64(0.4))
     reverse = Reverse(sde, Gaussian().score(sde))

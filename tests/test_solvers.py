@@ -8,7 +8,7 @@ import torch
 
 from egsde.noise import Noise
 from egsde.sampling.grids import LogSNR, Quadratic, Uniform
-from egsde.sampling.sampler import Sampler
+from egsde.sampling.sampler import Sampler, Walk
 from egsde.sde import DDPM, VP, Reverse, linear_betas
 from egsde.solvers import DDIM, Ancestral, EulerMaruyama
 from egsde.solvers.ancestral import beta
@@ -171,7 +171,7 @@ def test_denoise_returns_x0_of_the_last_noisy_state_only():
         sampler = Sampler(DDIM(), Uniform(10), denoise=True)
         times = sampler.times(sde, 1.0)
         noise = Noise(0, ["a", "b"])
-        states = list(sampler.trajectory(reverse, x, times, noise))
+        states = list(Walk(sampler, reverse, times, noise).trajectory(x))
         assert len(states) == 11 + extra and states[-1][1] == 0
         assert torch.equal(states[0][2], x)
         if extra:

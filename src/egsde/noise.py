@@ -11,11 +11,19 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 Randn = Callable[[Tensor], Tensor]  # a randn_like
+
+
+class Streams(Protocol):
+    """Where a run's random numbers come from: `Noise`, or recorded ones."""
+
+    def stream(self, key: str) -> Randn: ...
+    def child(self, key: object) -> Streams: ...
 
 
 def keyed_generator(*names: object, device: str = "cpu") -> torch.Generator:

@@ -93,6 +93,13 @@ class Source:
         average = self.mode == "expectation"
         return self.x0, torch.zeros_like(self.x0) if average else self._eps(0)
 
+    def average(self, function: Callable[[int], Tensor]) -> Tensor:
+        """The mean of function(draw) over the draws of x_t that the mode asks for."""
+        total = function(0)
+        for draw in range(1, self.draws):
+            total = total + function(draw)
+        return total / self.draws
+
     def features(self, net: FeatureNet, t: Tensor, draw: int = 0) -> Tensor:
         """net.features(x_t, t), (B, F, h, w), without gradients, once per step."""
         with torch.no_grad():

@@ -4,6 +4,7 @@ from egsde.energies.base import Energy, WeightedSum, none
 from egsde.energies.domain_cosine import DomainCosine
 from egsde.energies.domain_l2 import DomainL2
 from egsde.energies.during import During
+from egsde.energies.guided import Guided, guided
 from egsde.energies.log_prob import LogProb
 from egsde.energies.low_pass_cosine import LowPassCosine
 from egsde.energies.low_pass_l2 import LowPassL2
@@ -14,10 +15,12 @@ __all__ = [
     "DomainL2",
     "During",
     "Energy",
+    "Guided",
     "LogProb",
     "LowPassCosine",
     "LowPassL2",
     "OnDenoised",
     "WeightedSum",
+    "guided",
     "none",
 ]

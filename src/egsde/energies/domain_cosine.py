@@ -28,8 +28,9 @@ class DomainCosine(Energy):
 
     def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         ours = normalize(self.extractor.features(y, t), dim=1, eps=1e-10)
-        cosine = ours.new_zeros(())
-        for draw in range(source.draws):
+
+        def cosine(draw: int) -> Tensor:
             theirs = normalize(source.features(self.extractor, t, draw), dim=1, eps=1e-10)
-            cosine = cosine + (ours * theirs).sum(1).mean((1, 2))
-        return cosine / source.draws
+            return (ours * theirs).sum(1).mean((1, 2))
+
+        return source.average(cosine)

@@ -20,8 +20,9 @@ class DomainL2(Energy):
 
     def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         ours = self.extractor.features(y, t)
-        distance = ours.new_zeros(())
-        for draw in range(source.draws):
+
+        def distance(draw: int) -> Tensor:
             theirs = source.features(self.extractor, t, draw)
-            distance = distance + (ours - theirs).square().flatten(1).sum(1)
-        return -distance / source.draws
+            return (ours - theirs).square().flatten(1).sum(1)
+
+        return -source.average(distance)

@@ -23,8 +23,9 @@ class LowPassCosine(Energy):
     def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         low_pass = LowPass(self.factor, self.kernel)
         ours = normalize(low_pass(y), dim=1, eps=1e-10)
-        cosine = ours.new_zeros(())
-        for draw in range(source.draws):
+
+        def cosine(draw: int) -> Tensor:
             theirs = normalize(low_pass(source.at(t, draw)), dim=1, eps=1e-10)
-            cosine = cosine + (ours * theirs).sum(1).mean((1, 2))
-        return -cosine / source.draws
+            return (ours * theirs).sum(1).mean((1, 2))
+
+        return -source.average(cosine)

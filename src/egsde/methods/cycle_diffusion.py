@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch import Tensor
 
-from egsde.energies import Energy
+from egsde.energies import Energy, guided
 from egsde.methods.diffusion import Diffusion
 from egsde.noise import Noise, Randn
 from egsde.sampling.grids import Grid
@@ -74,7 +73,7 @@ class IntoClean:
 class CycleDiffusion:
     """`target` with the noises of `source_score`, then `refine`d if asked.
 
-    target gives process, score, sampler, energy, constraint and t_start. exact: the last step,
+    target gives process, score, sampler, constraint and t_start. exact: the last step,
     into clean data, has no noise; its difference to x_0 is replayed, too, so that equal scores
     return the source itself. The official code leaves it out (exact=False).
     """
@@ -103,7 +102,7 @@ class CycleDiffusion:
         def image(x: Tensor, t: Tensor) -> Tensor:
             return sde.score_of(x0, x, t)
 
-        source = Reverse(sde, partial(self.source_score, source=None))
+        source = Reverse.given(sde, self.source_score, None)
         replayed = Replayed(sampler.solver, source, Reverse(sde, image), self.exact)
         walk = replace(self._walk, sampler=replace(sampler, solver=replayed))
         y = x0
@@ -135,7 +134,7 @@ def cycle_diffusion(
     """
     if refine < 0:
         raise ValueError(f"refine is the time it starts from, 0 for none; got {refine}")
-    target = Diffusion(sde, score, sampler, energy=energy, t_start=t_start)
+    target = Diffusion(sde, guided(score, energy), sampler, t_start=t_start)
     again = replace(sampler, solver=Ancestral())
     refined = Diffusion(sde, score, again, t_start=refine) if refine > 0 else None
     return CycleDiffusion(source_score, target, refined, exact)

@@ -8,7 +8,6 @@ arXiv 2203.08382), of which the target's ODE is the way down.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,7 +15,7 @@ from torch import Tensor
 from egsde.methods.diffusion import Diffusion
 from egsde.noise import Noise, Randn
 from egsde.sampling.grids import Grid
-from egsde.sampling.sampler import Sampler
+from egsde.sampling.sampler import Sampler, Walk
 from egsde.scores.model import Score
 from egsde.sde import SDE
 from egsde.sde.reverse import Reverse
@@ -76,9 +75,9 @@ class Encode:
 
     def __call__(self, source: Source, times: Tensor, noise: Noise) -> Tensor:
         up = end_noisy(source.sde, times).flip(0)
-        reverse = Reverse(source.sde, partial(self.score, source=source))
-        walk = replace(self.sampler, denoise=False)
-        y = walk.run(reverse, source.x0, up, NoNoise(), source=source)  # type: ignore[arg-type]
+        reverse = Reverse.given(source.sde, self.score, source)
+        sampler = replace(self.sampler, denoise=False)
+        y = Walk(sampler, reverse, up, NoNoise(), source=source).run(source.x0)
         if not self.beyond:
             return y
         sde, top = source.sde, times[0]

@@ -1,22 +1,16 @@
-"""Translators (x0, noise, **cond) -> y: a start, a guided score, a sampler and a constraint.
-
-Guidance is score - grad E: the energy of the product of experts p(y) exp(-E(y, x_t, t))
-(EGSDE, Zhao 2022), so every solver is an EGSDE solver.
-"""
+"""Translators (x0, noise, **cond) -> y: a start, a score, a sampler and a constraint."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from egsde.energies.base import Energy
 from egsde.noise import Noise
 from egsde.sampling.sampler import Constraint, Sampler
 from egsde.scores import Score
@@ -66,7 +60,6 @@ class Diffusion:
     sde: SDE
     score: Score
     sampler: Sampler
-    energy: Energy | None = None
     constraint: Constraint | None = None
     start: Start = noised
     t_start: float | None = None
@@ -104,18 +97,11 @@ class Diffusion:
         for k in range(self.repeats):
             fresh = noise.child(k)
             source = Source(x0, self.sde, fresh, self.source_noise, cond, current=y)
-            reverse = Reverse(self.sde, partial(self.guided_score, source=source))
-            if self.energy is not None:
-                reverse = replace(reverse, spring=self.energy.spring(source))
+            reverse = Reverse.given(self.sde, self.score, source)
             y = self.start(source, times, fresh)
             states = self.sampler.trajectory(reverse, y, times, fresh, self.constraint, source)
             for i, t, y in states:  # noqa: B007 (y starts the next repeat)
                 yield i, t, y
-
-    def guided_score(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
-        """score(y, t, source) - grad E(y, t, source)."""
-        score = self.score(y, t, source)
-        return score if self.energy is None else score - self.energy.grad(y, t, source)
 
 
 @dataclass(frozen=True)

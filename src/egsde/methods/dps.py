@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from egsde.energies import Energy, OnDenoised
+from egsde.energies import Energy, Guided, OnDenoised
 from egsde.methods.diffusion import Diffusion, prior
 from egsde.sampling.sampler import Sampler
 from egsde.scores.decorators import Clipped
@@ -17,4 +17,5 @@ def dps(
     ||A x0 - b||^2 scale is 1 / (2 noise variance) (eq. 16). The paper's code instead subtracts a
     step of normalised length after each update."""
     score = Clipped(score, sde) if clip else score
-    return Diffusion(sde, score, sampler, energy=scale * OnDenoised(energy, score), start=prior)
+    pulled = Guided(score, scale * OnDenoised(energy, score))
+    return Diffusion(sde, pulled, sampler, start=prior)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from egsde.constraints import KeepKnown, Reference, new_time
-from egsde.energies import Energy
+from egsde.energies import Energy, guided
 from egsde.methods.diffusion import Diffusion
 from egsde.noise import Noise
 from egsde.sampling.grids import LogSNR
@@ -39,9 +39,9 @@ def algorithm_1(
     y = source.start(times[0])  # y ~ q(x_M | x_0)
     for i, (t, s) in enumerate(zip(times[:-1], times[1:], strict=True)):
         source.begin(i, t)  # x ~ q(x_t | x_0), anew
-        guided = score(y, t, source) - energy.grad(y, t, source)  # s(y, t) - grad_y E(y, x, t)
+        pull = score(y, t, source) - energy.grad(y, t, source)  # s(y, t) - grad_y E(y, x, t)
         f, g, h = sde.drift(t), sde.diffusion(t), t - s
-        y = y - (f * y - g.square() * guided) * h
+        y = y - (f * y - g.square() * pull) * h
         if not sde.is_clean(s):  # z = 0 at the last step
             y = y + g * h.sqrt() * noise.stream(f"step/{i}")(y)
     return y
@@ -63,9 +63,8 @@ def egsde(
     """
     return Diffusion(
         sde,
-        score,
+        guided(score, energy),
         sampler,
-        energy=energy,
         t_start=t_start,
         source_noise=source_noise,
         repeats=repeats,

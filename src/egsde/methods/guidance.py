@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from egsde.energies import Energy
+from egsde.energies import Energy, Guided
 from egsde.methods.diffusion import Diffusion, prior
 from egsde.sampling.sampler import Sampler
 from egsde.scores.decorators import Clipped
@@ -25,4 +25,4 @@ def classifier_guidance(
     """Classifier guidance (Dhariwal 2021): images of one class from noise alone; energy:
     LogProb(classifier, label), so that the score becomes score + scale grad log p(c | y)."""
     score = Clipped(score, sde) if clip else score
-    return Diffusion(sde, score, sampler, energy=scale * energy, start=prior)
+    return Diffusion(sde, Guided(score, scale * energy), sampler, start=prior)

@@ -45,8 +45,8 @@ class Released:
         if not 0 <= self.release <= 1:
             raise ValueError(f"release is a share of the process in [0, 1], got {self.release}")
 
-    def __call__(self, state: Tensor, t: Tensor, source: Source) -> Tensor:
-        x, y = state.chunk(2, dim=1)
+    def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
+        x, y = y.chunk(2, dim=1)
         s_y = self.score.given(x).score(y, t)
         if float(self.sde.share(t)) > self.release:
             x0 = source.x0.chunk(2, dim=1)[0]

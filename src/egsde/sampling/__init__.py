@@ -2,7 +2,7 @@
 
 from egsde.sampling.grids import Grid, Karras, LogSNR, Quadratic, Respaced, Uniform
 from egsde.sampling.jumps import Jumps
-from egsde.sampling.sampler import Constraint, Sampler
+from egsde.sampling.sampler import Constraint, Sampler, Walk
 
 __all__ = [
     "Constraint",
@@ -14,4 +14,5 @@ __all__ = [
     "Respaced",
     "Sampler",
     "Uniform",
+    "Walk",
 ]

@@ -6,9 +6,8 @@ The only place where a network's input is made: the scaled image and the (B,) la
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,11 @@ from torch import Tensor, nn
 from egsde.scores.predictions import Eps, Prediction
 from egsde.sde import SDE
 
-Score = Callable[..., Tensor]  # (y, t, source) -> like y
+
+class Score(Protocol):
+    """(y, t, source) -> like y: grad log p_t at y, whatever it reads of the source."""
+
+    def __call__(self, y: Tensor, t: Tensor, source: Any) -> Tensor: ...
 
 
 def _per_image(label: Tensor, x: Tensor) -> Tensor:

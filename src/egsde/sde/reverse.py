@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from torch import Tensor
 
@@ -32,6 +34,12 @@ class Reverse:
     score: Callable[[Tensor, Tensor], Tensor]
     impose: Callable[[Tensor, Tensor], Tensor] = _nothing
     spring: Spring = NO_SPRING
+
+    @staticmethod
+    def given(sde: SDE, score: Any, source: Any) -> Reverse:
+        """Of a score (y, t, source) -> like y for one source, with its `spring` if it has one."""
+        spring = getattr(score, "spring", lambda source: NO_SPRING)
+        return Reverse(sde, partial(score, source=source), spring=spring(source))
 
     def eps(self, x: Tensor, t: Tensor) -> Tensor:
         """Predicted noise: -sigma score."""

@@ -10,7 +10,7 @@ over an image of error / (atol + rtol |y|) stays below one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -87,10 +87,16 @@ def _step(
     """(y at s, the field there, the estimated error)."""
     h, slopes, new = float(s - t), [f], y
     for node, weights in zip(NODES, STAGES, strict=True):
-        new = y + h * sum(w * k for w, k in zip(weights, slopes, strict=True))
+        new = y + h * _mixed(weights, slopes)
         slopes.append(field(s if node == 1 else t + node * h, new, rows))
-    error = h * sum(w * k for w, k in zip(ERROR, slopes, strict=True))
-    return new, slopes[-1], error
+    return new, slopes[-1], h * _mixed(ERROR, slopes)
+
+
+def _mixed(weights: Sequence[float], slopes: Sequence[Tensor]) -> Tensor:
+    total = weights[0] * slopes[0]
+    for weight, slope in zip(weights[1:], slopes[1:], strict=True):
+        total = total + weight * slope
+    return total
 
 
 def _first_step(y: Tensor, f: Tensor, rtol: float, atol: float) -> Tensor:

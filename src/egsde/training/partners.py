@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from egsde.methods.diffusion import Translator, networks_of
 from egsde.noise import Noise
-from egsde.sampling.sampler import Sampler
+from egsde.sampling.sampler import Sampler, Walk
 from egsde.scores.conditional import ConditionalScore
 from egsde.sde.reverse import Reverse
 from egsde.training.in_loop import Detached, GradientMode
@@ -55,8 +55,8 @@ class InLoop:
         times = self.sampler.times(sde, sde.T if self.t_start is None else self.t_start)
         clean = torch.zeros_like(images) if self.t_start is None else images
         start = sde.perturb(clean, times[0], eps)
-        reverse = Reverse(sde, score.given(images))
-        return self.mode(self.sampler, reverse, start, times, noise)
+        walk = Walk(self.sampler, Reverse(sde, score.given(images)), times, noise)
+        return self.mode(walk, start)
 
 
 @dataclass(frozen=True)

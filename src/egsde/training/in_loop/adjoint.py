@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from egsde.noise import Randn
 from egsde.sampling.grids import Grid
-from egsde.sampling.sampler import Sampler
+from egsde.sampling.sampler import Walk
 from egsde.sde.reverse import Reverse
 from egsde.training.in_loop.base import made
 
@@ -85,10 +85,9 @@ class Adjoint:
 
     grid: Grid | None = None
 
-    def __call__(
-        self, sampler: Sampler, reverse: Reverse, x: Tensor, times: Tensor, noise: object
-    ) -> Tensor:
-        score: Any = reverse.score
+    def __call__(self, walk: Walk, x: Tensor) -> Tensor:
+        times, sde = walk.times, walk.reverse.sde
+        score: Any = walk.reverse.score
         if not (isinstance(score, nn.Module) or is_dataclass(score)):
             raise ValueError(
                 f"Adjoint() cannot see what {score!r} depends on; pass a score model or "
@@ -103,9 +102,9 @@ class Adjoint:
 
         _rebuilt(score, note, networks)
         _no_dropout(networks)
-        back = times if self.grid is None else self.grid.times(reverse.sde, float(times[0]))
+        back = times if self.grid is None else self.grid.times(sde, float(times[0]))
         parameters = {id(p): p for net in networks for p in net.parameters() if p.requires_grad}
-        flow = _Flow(sampler, reverse, times, back)
+        flow = _Flow(replace(walk, noise=_Silence(walk.sampler.solver)), back)
         return _Through.apply(flow, len(tensors), x, *tensors, *parameters.values())
 
 
@@ -113,14 +112,20 @@ class Adjoint:
 class _Flow:
     """The run as an ODE and, behind it, at most one move that is none."""
 
-    sampler: Sampler
-    reverse: Reverse
-    times: Tensor
+    walk: Walk
     back: Tensor
+
+    @property
+    def reverse(self) -> Reverse:
+        return self.walk.reverse
+
+    @property
+    def times(self) -> Tensor:
+        return self.walk.times
 
     def split(self, reverse: Reverse) -> tuple[list, list]:
         """(moves along the flow, moves after it)."""
-        moves = self.sampler.moves(reverse, self.times, _Silence(self.sampler.solver))  # type: ignore[arg-type]
+        moves = replace(self.walk, reverse=reverse).moves()
         steps = len(self.times) - 1
         end = steps if self.noisy(self.times[-1]) else steps - 1
         every = [move for _, move in moves]

@@ -1,6 +1,6 @@
-"""Gradient modes mode(sampler, reverse, x, times, noise) -> x_n: the same numbers, other gradients.
+"""Gradient modes mode(walk, x) -> x_n: the same numbers, other gradients.
 
-x_n = m_n(... m_1(x)) of the sampler's moves m_i. The thesis's model keeps all of them for the
+x_n = m_n(... m_1(x)) of a walk's moves m_i. The thesis's model keeps all of them for the
 backward pass (`Full`), which takes memory in proportion to n.
 """
 
@@ -13,9 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from egsde.noise import Noise
-from egsde.sampling.sampler import Move, Sampler
-from egsde.sde.reverse import Reverse
+from egsde.sampling.sampler import Move, Walk
 from egsde.solvers.base import Carry
 
 
@@ -23,12 +21,10 @@ class GradientMode(Protocol):
     """x (B, C, H, W) at times[0] -> the last state; every mode returns the same numbers.
 
     Gradients flow to x, to the network's parameters and to the condition inside reverse.score, as
-    the mode says. times: `sampler.times(sde, start)`.
+    the mode says.
     """
 
-    def __call__(
-        self, sampler: Sampler, reverse: Reverse, x: Tensor, times: Tensor, noise: Noise
-    ) -> Tensor: ...
+    def __call__(self, walk: Walk, x: Tensor) -> Tensor: ...
 
 
 def made(moves: Iterable[Move], x: Tensor, carry: Carry = None) -> tuple[Tensor, Carry]:
@@ -42,10 +38,8 @@ def made(moves: Iterable[Move], x: Tensor, carry: Carry = None) -> tuple[Tensor,
 class Full:
     """Every step is kept for the backward pass: exact, memory in proportion to the steps."""
 
-    def __call__(
-        self, sampler: Sampler, reverse: Reverse, x: Tensor, times: Tensor, noise: Noise
-    ) -> Tensor:
-        moves = [move for _, move in sampler.moves(reverse, times, noise)]
+    def __call__(self, walk: Walk, x: Tensor) -> Tensor:
+        moves = [move for _, move in walk.moves()]
         return made(moves, x)[0]
 
 
@@ -63,11 +57,9 @@ class Truncated:
         if self.last < 1:
             raise ValueError(f"{self} keeps no step; use last >= 1, or Detached()")
 
-    def __call__(
-        self, sampler: Sampler, reverse: Reverse, x: Tensor, times: Tensor, noise: Noise
-    ) -> Tensor:
-        moves = [move for _, move in sampler.moves(reverse, times, noise)]
-        first = max(0, len(times) - 1 - self.last)
+    def __call__(self, walk: Walk, x: Tensor) -> Tensor:
+        moves = [move for _, move in walk.moves()]
+        first = max(0, len(walk.times) - 1 - self.last)
         with torch.no_grad():
             x, carry = made(moves[:first], x)
         return made(moves[first:], x, carry)[0]
@@ -77,8 +69,6 @@ class Truncated:
 class Detached:
     """No gradients: the sampled image is data."""
 
-    def __call__(
-        self, sampler: Sampler, reverse: Reverse, x: Tensor, times: Tensor, noise: Noise
-    ) -> Tensor:
+    def __call__(self, walk: Walk, x: Tensor) -> Tensor:
         with torch.no_grad():
-            return Full()(sampler, reverse, x.detach(), times, noise)
+            return Full()(walk, x.detach())

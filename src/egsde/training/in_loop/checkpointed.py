@@ -17,9 +17,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 from torch.utils.checkpoint import checkpoint
 
-from egsde.noise import Noise
-from egsde.sampling.sampler import Move, Sampler
-from egsde.sde.reverse import Reverse
+from egsde.sampling.sampler import Move, Walk
 from egsde.solvers.base import Carry
 from egsde.training.in_loop.base import made
 
@@ -93,10 +91,8 @@ class Checkpointed:
         if self.segment < 1:
             raise ValueError(f"{self} has no steps in a segment; use segment >= 1")
 
-    def __call__(
-        self, sampler: Sampler, reverse: Reverse, x: Tensor, times: Tensor, noise: Noise
-    ) -> Tensor:
-        moves = [move for _, move in sampler.moves(reverse, times, noise)]
+    def __call__(self, walk: Walk, x: Tensor) -> Tensor:
+        moves = [move for _, move in walk.moves()]
         return made(_kept_between(moves, self.segment), x)[0]
 
 
@@ -105,9 +101,7 @@ class SquareRoot:
     """Keeps 2 sqrt(n) states and one step: the state before every sqrt(n) steps and, in the
     backward pass, those inside the segment in turn. Two more evaluations of each step."""
 
-    def __call__(
-        self, sampler: Sampler, reverse: Reverse, x: Tensor, times: Tensor, noise: Noise
-    ) -> Tensor:
-        moves = [move for _, move in sampler.moves(reverse, times, noise)]
+    def __call__(self, walk: Walk, x: Tensor) -> Tensor:
+        moves = [move for _, move in walk.moves()]
         inner = _kept_between(moves, 1)
         return made(_kept_between(inner, math.ceil(math.sqrt(len(moves)))), x)[0]

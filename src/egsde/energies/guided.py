@@ -1,0 +1,32 @@
+"""Guidance: score - grad E, the score of p(y) exp(-E(y, x_t, t)) (EGSDE, Zhao 2022)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from egsde.energies.base import Energy
+from egsde.linear.quadratic import Spring
+from egsde.scores import Score
+from egsde.source import Source
+
+
+@dataclass(frozen=True)
+class Guided:
+    """A score like any other, so that every solver and method takes it."""
+
+    score: Score
+    energy: Energy
+
+    def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
+        return self.score(y, t, source) - self.energy.grad(y, t, source)
+
+    def spring(self, source: Source) -> Spring:
+        """The quadratic part of the energy, for solvers that integrate it exactly."""
+        return self.energy.spring(source)
+
+
+def guided(score: Score, energy: Energy | None) -> Score:
+    """The score under an energy; itself where there is none."""
+    return score if energy is None else Guided(score, energy)
