@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import egsde
 from egsde.disk import remove_empty
+from egsde.programs.folders import claiming, given_back
 from egsde.programs.line import overrides, read
 from egsde.programs.manual import manual
 from egsde.programs.messages import readable
@@ -77,7 +78,7 @@ def evaluate() -> None:
 
 def _run(name: str, arguments: list[str]) -> None:
     try:
-        arguments = read(name, arguments)
+        arguments = given_back(name, read(name, arguments))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
@@ -89,6 +90,7 @@ def _run(name: str, arguments: list[str]) -> None:
     if (folder := _config_dir(arguments)) is not None and str(folder) not in sys.path:
         sys.path.append(str(folder))  # its YAML may name the Python files beside it
     started, composed = sys.argv, False
+    runs = not {"--cfg", "-c", "--info", "-i"} & {argument.split("=")[0] for argument in arguments}
     full = os.environ.get(FULL)
 
     def job(cfg: DictConfig) -> Any:
@@ -112,7 +114,7 @@ def _run(name: str, arguments: list[str]) -> None:
 
     sys.argv = [started[0], *arguments]
     try:
-        with _set(FULL, "1"):  # Hydra then leaves to us what is told
+        with claiming(runs), _set(FULL, "1"):  # Hydra then leaves to us what is told
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
     except Exception as error:
         if full == "1":

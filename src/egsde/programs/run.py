@@ -27,6 +27,7 @@ import egsde
 from egsde.disk import whole
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.checks import check
+from egsde.programs.folders import refuse_elsewhere
 
 # Lightning's remarks on what is meant to be so, and PyTorch's on Lightning's own code.
 KNOWN = (
@@ -52,11 +53,12 @@ def prepare(cfg: DictConfig, program: str) -> tuple[Path, dict[str, Any]]:
     start several, and where a file allows.
     """
     quiet()
+    if HydraConfig.initialized():
+        with open_dict(cfg):  # before anything asks for the default one
+            cfg.out = HydraConfig.get().runtime.output_dir
     check(program, cfg, HydraConfig.get().overrides.task if HydraConfig.initialized() else ())
     if HydraConfig.initialized():
         hydra_cfg = HydraConfig.get()
-        with open_dict(cfg):
-            cfg.out = hydra_cfg.runtime.output_dir
         if cfg.get("allow") and not any(map(ALLOW, hydra_cfg.overrides.task)):
             raise ValueError(f"allow={cfg.allow} stands in a file; give it on the command line")
         if hydra_cfg.mode == RunMode.MULTIRUN and _several(cfg.trainer):
@@ -64,7 +66,10 @@ def prepare(cfg: DictConfig, program: str) -> tuple[Path, dict[str, Any]]:
                 "a sweep cannot start several processes a job from its own process; add "
                 "hydra/launcher=subprocess, which runs each job as a process of its own"
             )
-    return Path(cfg.out), OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
+    out = Path(cfg.out)
+    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    refuse_elsewhere(config, out)
+    return out, config
 
 
 def quiet() -> None:

@@ -15,6 +15,7 @@ from egsde.old_names import current
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, TwoFiles, read
 from egsde.programs.callbacks.interrupts import Stopped
+from egsde.programs.folders import to_give_back
 from egsde.programs.lock import held
 from egsde.programs.records import claim
 from egsde.programs.resumed import differences
@@ -73,7 +74,7 @@ def _fit(
             enable_checkpointing=False,
         )
         if trainer.is_global_zero:
-            save_yaml(out / "config.yaml", config)
+            save_yaml(out / "config.yaml", to_give_back(config, out, f"outputs/{cfg.kind}"))
             for logger in loggers:
                 logger.log_hyperparams(config)
         try:

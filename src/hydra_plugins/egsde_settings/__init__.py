@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from egsde.programs.folders import new_folder
 from egsde.programs.settings import CONF
 
 
@@ -34,3 +35,4 @@ def _whole(size: Any) -> int:
 OmegaConf.register_new_resolver("conf", lambda: str(CONF), replace=True)
 OmegaConf.register_new_resolver("eighth", eighth, replace=True)
 OmegaConf.register_new_resolver("by_size", by_size, replace=True)
+OmegaConf.register_new_resolver("new_folder", new_folder, replace=True)

@@ -1,0 +1,107 @@
+"""The folder of a run: new and its own where none is named, and never an old one by accident.
+
+`out: ${new_folder:outputs/score}` names outputs/score-<time> and claims it by creating it. A run's
+config.yaml, or what --cfg job prints, makes another run when it is given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import count, pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+NEEDED = {  # what conf's own files say of Hydra, and a given-back file does not
+    "hydra.run.dir": "${out}",
+    "hydra.output_subdir": "null",
+    "hydra.job.chdir": "false",
+    "hydra/job_logging": "stdout",
+}
+_claimed: dict[str, str] | None = None  # None: nothing is created, as when settings are printed
+
+
+@contextmanager
+def claiming(on: bool) -> Iterator[None]:
+    """While a program runs, its default folder is created once, however often it is asked for."""
+    global _claimed
+    before, _claimed = _claimed, {} if on else None
+    try:
+        yield
+    finally:
+        _claimed = before
+
+
+def new_folder(prefix: str) -> str:
+    """PREFIX-<time>, and -2, -3, ... where runs of one second meet."""
+    if _claimed is not None and prefix in _claimed:
+        return _claimed[prefix]
+    plain = f"{prefix}-{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    if _claimed is None:
+        return plain
+    for k in count(1):
+        path = Path(plain if k == 1 else f"{plain}-{k}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        _claimed[prefix] = str(path)
+        break
+    return _claimed[prefix]
+
+
+def given_back(program: str, arguments: Sequence[str]) -> list[str]:
+    """The arguments with what a configuration that is given back needs to be a run of its own."""
+    words = [part for a in arguments for part in (a.split("=", 1) if a[:2] == "--" else [a])]
+    options = dict(pairwise(words))
+    folder = next((options[o] for o in ("--config-path", "-cp") if o in options), None)
+    if folder is None:
+        return list(arguments)
+    place = Path(folder).expanduser().absolute()
+    name = next((options[o] for o in ("--config-name", "-cn") if o in options), program)
+    file = place / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+    if not file.is_file():
+        return list(arguments)
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    # Hydra would look for a relative path beside its own program.
+    found = [str(place) if a == folder else a.replace(f"={folder}", f"={place}") for a in arguments]
+    if not isinstance(content, dict) or "out" not in content or "hydra" in content:
+        return found
+    keys = {argument.split("=", 1)[0].lstrip("+") for argument in arguments}
+    found += [f"{key}={value}" for key, value in NEEDED.items() if key not in keys]
+    if "out" not in keys and "${" not in str(content["out"]):
+        found.append(f"out=${{new_folder:outputs/{content.get('kind') or program}}}")
+    return found
+
+
+def to_give_back(config: Mapping[str, Any], out: Path, prefix: str) -> dict[str, Any]:
+    """A plain configuration whose paths in the folder follow `out`, which is new each time."""
+    old = str(config["out"])
+
+    def follow(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: follow(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [follow(value) for value in node]
+        inside = isinstance(node, str) and (node == old or node.startswith(f"{old}/"))
+        return "${out}" + node[len(old) :] if inside else node
+
+    return follow(dict(config)) | {"out": f"${{new_folder:{prefix}}}"}
+
+
+def refuse_elsewhere(config: Mapping[str, Any], out: Path) -> None:
+    """ValueError where a callback or logger would write into the folder of another run."""
+    for group in ("callbacks", "logger"):
+        for name, node in (config.get(group) or {}).items():
+            for key in ("out", "dirpath", "save_dir"):
+                value = node.get(key) if isinstance(node, dict) else None
+                if value is None or Path(value) == out or out in Path(value).parents:
+                    continue
+                raise ValueError(
+                    f"{group}.{name}.{key}={value} is not in this run's folder {out}, and files "
+                    f"there would be overwritten; say {group}.{name}.{key}='${{out}}'"
+                )

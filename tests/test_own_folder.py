@@ -1,0 +1,105 @@
+"""A run has a folder of its own: default names never meet, and a configuration that is given back
+makes a new run."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from egsde.programs import folders
+from runs import TRAIN, command
+
+TINY = [*TRAIN, "trainer.max_steps=2", "trainer.val_check_interval=2", "logger=csv"]
+
+
+def contents(folder: Path) -> dict[str, str]:
+    files = (p for p in sorted(folder.rglob("*")) if p.is_file())
+    return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def runs_of(here: Path) -> list[Path]:
+    return sorted((here / "outputs").iterdir())
+
+
+def test_runs_of_one_second_have_two_folders(here, monkeypatch):
+    class Frozen(folders.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2024, 5, 17, 12, 0, 0)
+
+    monkeypatch.setattr(folders, "datetime", Frozen)
+    names = []
+    for _ in range(3):
+        with folders.claiming(True):
+            names.append(folders.new_folder("outputs/score"))
+            assert folders.new_folder("outputs/score") == names[-1]
+    first = "outputs/score-2024-05-17_12-00-00"
+    assert names == [first, f"{first}-2", f"{first}-3"]
+    assert [path.name for path in runs_of(here)] == sorted(Path(name).name for name in names)
+
+
+@pytest.mark.parametrize("shown", [["--cfg", "job"], ["--cfg", "job", "--resolve"], ["--help"]])
+def test_looking_creates_nothing(here, shown, capsys):
+    assert command("train", *shown) == 0
+    assert "outputs" in capsys.readouterr().out and not list(here.iterdir())
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "config.yaml",
+        *(pytest.param(how, marks=pytest.mark.slow) for how in ("relative", "printed", "literal")),
+    ],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_a_configuration_given_back_makes_a_new_run(here, how, named, capsys):
+    assert command("train", *TINY, "out=first") == 0
+    folder, name = here / "first", "config"
+    if how == "printed":
+        capsys.readouterr()
+        assert command("train", "--cfg", "job", *TINY) == 0
+        folder, name = here / "kept", "mine"
+        folder.mkdir()
+        (folder / "mine.yaml").write_text(capsys.readouterr().out)
+    if how == "literal":
+        content = yaml.safe_load((folder / "config.yaml").read_text()) | {"out": str(folder)}
+        (folder / "config.yaml").write_text(yaml.safe_dump(content))
+    before = contents(here / "first")
+    place = "first" if how == "relative" else str(folder)
+    more = ["out=second", "seed=1"] if named else ["seed=1"]
+    assert command("train", "--config-path", place, "--config-name", name, *more) == 0
+    assert contents(here / "first") == before
+    out = here / "second" if named else runs_of(here)[0]
+    made = {p.name for p in out.iterdir()}
+    assert {"weights.safetensors", "config.yaml", "metrics.csv", "checkpoints"} <= made
+    others = {"first", "kept"} if how == "printed" else {"first"}
+    assert {p.name for p in here.iterdir()} - others == ({"second"} if named else {"outputs"})
+
+
+def test_paths_in_another_runs_folder_are_refused(here, capsys):
+    """A configuration of an earlier version, with the old folder in every callback."""
+    (here / "old").mkdir()
+    arguments = ["callbacks.export.out=old", "logger.csv.out=old/x"]
+    for wrong in arguments:
+        assert command("train", *TINY, "out=new", wrong) == 1
+        assert "is not in this run's folder" in capsys.readouterr().err
+    assert not list((here / "old").iterdir())
+
+
+def test_what_is_saved_follows_out(tmp_path):
+    config = {"out": "runs/a", "x": ["runs/a/b", "runs/ab", {"y": "runs/a"}], "kind": "score"}
+    saved = folders.to_give_back(config, Path("runs/a"), "outputs/score")
+    assert saved == {
+        "out": "${new_folder:outputs/score}",
+        "x": ["${out}/b", "runs/ab", {"y": "${out}"}],
+        "kind": "score",
+    }
