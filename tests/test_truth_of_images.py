@@ -222,7 +222,7 @@ def test_no_program_writes_into_the_folder_of_another(program, owner, tmp_path):
 def test_the_programs_ask(program, tmp_path):
     import importlib
 
-    entry = getattr(importlib.import_module(f"egsde.{program}"), program)
+    entry = getattr(importlib.import_module(f"egsde.programs.{program}"), program)
     (tmp_path / "run.json").write_text('{"program": "another.py"}')
     with pytest.raises(ValueError, match=r"a run of another\.py"):
         entry(composed(program, tmp_path, "logger=none", "trainer.accelerator=cpu"))
