@@ -74,7 +74,7 @@ def _fit(
             enable_checkpointing=False,
         )
         if trainer.is_global_zero:
-            save_yaml(out / "config.yaml", to_give_back(config, out, f"outputs/{cfg.kind}"))
+            save_yaml(out / "config.yaml", to_give_back(config, out, f"outputs/{config['kind']}"))
             for logger in loggers:
                 logger.log_hyperparams(config)
         try:
