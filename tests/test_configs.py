@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from egsde.programs.cli import CONF
 from egsde.programs.sample import without_effect
-from runs import composed
+from runs import command, composed
 from shared import shared_path
 
 TRAIN = ("sde", "data", "degradation", "trainer", "callbacks", "logger", "model", "network")
@@ -36,16 +36,8 @@ def rows(groups: tuple[str, ...]) -> list[list[str]]:
 
 def test_no_group_is_left_out():
     groups = {file.parent.name for file in CONF.glob("*/*.yaml")}
-    assert groups == {
-        *TRAIN,
-        *SCORE,
-        *SAMPLE,
-        *EVALUATE,
-        *CYCLE,
-        "experiment",
-        "hparams_search",
-        "demo",
-    }
+    others = {"demo", "hparams_search"}
+    assert groups == {*TRAIN, *SCORE, *SAMPLE, *EVALUATE, *CYCLE, *others}
 
 
 @pytest.mark.parametrize("overrides", rows(TRAIN), ids=" ".join)
@@ -104,13 +96,30 @@ def test_every_energy_term_composes(tmp_path):
         assert target.rsplit(".", 1)[1].lower() == term.replace("_", "")
 
 
-@pytest.mark.parametrize("name", options("experiment"))
-def test_every_experiment_composes(name, tmp_path):
-    text = (CONF / "experiment" / f"{name}.yaml").read_text()
-    script = "train" if "python train.py" in text else "sample"
-    cfg = composed(script, tmp_path, f"experiment={name}")
+EXPERIMENTS = [(program, name) for program in ("train", "sample")
+               for name in options(f"programs/{program}/experiment")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("program", "name"), EXPERIMENTS, ids=" ".join)
+def test_every_experiment_composes(program, name, tmp_path):
+    cfg = composed(program, tmp_path, f"experiment={name}")
     OmegaConf.to_container(cfg, resolve=True)
     instantiate(cfg.sde)
+
+
+@pytest.mark.parametrize(("program", "name"), [("sample", "demo_score"), ("train", "cat2dog")])
+def test_a_recipe_of_one_program_is_none_of_the_other(program, name, capsys):
+    assert command(program, "--cfg", "job", f"experiment={name}") == 1
+    said = capsys.readouterr().err
+    assert f"Could not find 'experiment/{name}'" in said and "Available options" in said
+
+
+def test_a_search_path_of_ones_own_keeps_the_experiments(tmp_path, capsys):
+    (tmp_path / "sde").mkdir()
+    (tmp_path / "sde" / "mine.yaml").write_text("_target_: egsde.sde.VP\n")
+    given = [f"hydra.searchpath=[file://{tmp_path}]", "sde=mine", "experiment=demo_score"]
+    assert command("train", "--cfg", "job", *given) == 0
+    assert "max_steps: 4000" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", options("hparams_search"))

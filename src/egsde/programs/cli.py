@@ -28,10 +28,10 @@ from omegaconf.errors import OmegaConfBaseException
 import egsde
 from egsde.disk import remove_empty
 from egsde.programs.folders import claiming, given_back
-from egsde.programs.line import overrides, read
+from egsde.programs.line import overrides, read, searched
 from egsde.programs.manual import manual
 from egsde.programs.messages import readable
-from egsde.programs.settings import CONF
+from egsde.programs.settings import CONF, groups_of
 from egsde.programs.sweep import Table
 
 RESULT = "EGSDE_RESULT"  # where a job of hydra/launcher=subprocess leaves what it returned
@@ -150,10 +150,10 @@ def _tell(program: str, error: BaseException) -> None:
         print(f"error: {message}", file=sys.stderr, flush=True)
 
 
-def _searched(arguments: list[str]) -> list[str]:
+def _searched(name: str, arguments: list[str]) -> list[str]:
     """--config-dir DIR as an override, where it is given."""
     folder = _config_dir(arguments)
-    return [] if folder is None else [f"hydra.searchpath=[file://{folder}]"]
+    return [] if folder is None else [searched(name, f"hydra.searchpath=[file://{folder}]")]
 
 
 def _config_dir(arguments: list[str]) -> Path | None:
@@ -169,7 +169,7 @@ def _help(name: str, arguments: list[str]) -> list[str]:
     """Print the program's help; where it cannot be composed, what to ask Hydra that tells why."""
     others = [argument for argument in arguments if argument not in ("--help", "-h")]
     try:
-        print(manual(name, [*_searched(others), *filter(overrides, others)]))
+        print(manual(name, [*_searched(name, others), *filter(overrides, others)]))
     except (HydraException, OmegaConfBaseException):
         return [*others, "--cfg", "job"]
     return []
@@ -177,7 +177,7 @@ def _help(name: str, arguments: list[str]) -> list[str]:
 
 def _suggest(name: str, overrides: list[str]) -> None:
     """For every override of an unknown key, print the keys that look like it."""
-    groups = [str(d.relative_to(CONF)) for d in CONF.rglob("*") if d.is_dir()]
+    groups = groups_of(name)
     given = [o for o in overrides if "=" in o and not o.startswith(("+", "-", "~", "hydra"))]
     chosen = [o.split(",")[0] for o in given if o.split("=")[0].split("@")[0] in groups]
     try:

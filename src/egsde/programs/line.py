@@ -57,7 +57,7 @@ def _argument(program: str, arguments: Sequence[str], i: int) -> str:
     if not overrides(text):
         raise ValueError(f"{text} is no setting; write KEY=VALUE, --help lists them")
     owned = any(a in ("--config-dir", "-cd") or "searchpath" in a for a in arguments)
-    return _override(program, plain(text), owned)
+    return _override(program, searched(program, plain(text)), owned)
 
 
 def one_of(key: str, value: str, known: Sequence[str]) -> None:
@@ -77,6 +77,16 @@ def plain(argument: str) -> str:
     return argument.replace(name[1], ALIASES[name[1]], 1)
 
 
+def searched(program: str, argument: str) -> str:
+    """A hydra.searchpath of one's own keeps that of the program, where its experiments lie."""
+    beginning = "hydra.searchpath=["
+    if not argument.startswith(beginning):
+        return argument
+    own = f"file://{CONF}/programs/{program}"
+    rest = argument.removeprefix(beginning)
+    return argument if own in rest else f"{beginning}{own},{rest}"
+
+
 def _override(program: str, text: str, owned: bool) -> str:
     """One override, its value quoted where it can only be a text.
 
@@ -86,8 +96,8 @@ def _override(program: str, text: str, owned: bool) -> str:
     if value.startswith("~/"):
         value = str(Path.home() / value[2:])
     group = key.lstrip("+").split("@")[0]
-    if value == "null" and (CONF / group).is_dir():
-        named = options(group, program)
+    named = options(group, program) if value == "null" else []
+    if named:
         hint = OPTIONAL.get(group, f"{group}=none" if "none" in named else "leave it out")
         raise ValueError(
             f"{text}: a group takes the name of one of its files, {', '.join(named)}; {hint}"
