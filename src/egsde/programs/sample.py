@@ -135,7 +135,9 @@ def _own_settings(cfg: DictConfig) -> str | None:
     """What to say where neither an experiment nor the data set brings settings of its own."""
     if not HydraConfig.initialized() or "t_start" not in referred(cfg, "translator"):
         return None
-    if HydraConfig.get().runtime.choices.get("experiment") in options("experiment", "sample"):
+    choices = HydraConfig.get().runtime.choices
+    known = choices.get("settings") in options("settings", "sample")
+    if known or choices.get("experiment") not in ("default", "none"):
         return None
     said = f"t_start={cfg.translator.t_start}"
     if "energy" in referred(cfg, "translator") and "weights" in cfg.energy:
