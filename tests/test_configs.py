@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import torch
+from hydra.errors import MissingConfigException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -111,7 +112,9 @@ def test_every_experiment_composes(program, name, tmp_path):
 def test_a_recipe_of_one_program_is_none_of_the_other(program, name, capsys):
     assert command(program, "--cfg", "job", f"experiment={name}") == 1
     said = capsys.readouterr().err
-    assert f"Could not find 'experiment/{name}'" in said and "Available options" in said
+    assert f"experiment={name} is unknown; there is" in said and ", none" in said
+    with pytest.raises(MissingConfigException):
+        composed(program, "out", f"experiment={name}")
 
 
 def test_a_search_path_of_ones_own_keeps_the_experiments(tmp_path, capsys):
