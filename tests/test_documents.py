@@ -10,7 +10,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from egsde.noise import Noise
-from egsde.programs.line import plain, searched
+from egsde.programs.line import plain
 from egsde.sde import DDPM
 from egsde.source import Source
 from folders import CONF
