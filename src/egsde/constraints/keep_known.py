@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from egsde.source import Source
 @dataclass(frozen=True)
 class KeepKnown:
     """`reference`: the time of x_t. The mask is that of `known_pixels`."""
+
+    reads: ClassVar = ("mask",)
 
     reference: Reference = new_time
 
@@ -30,6 +33,8 @@ class ShowKnown:
     For scores that look at them so, which see nothing else of the state there; the result's known
     pixels are the source's, bit for bit, wherever the walk ends.
     """
+
+    reads: ClassVar = ("mask",)
 
     def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         return torch.where(known_pixels(source.cond.get("mask"), y) > 0, source.x0, y)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -49,6 +50,8 @@ class Box(Operator):
     cond["low"], (B, C, H / factor, W / factor): the low-resolution images, if not made from x_0.
     ValueError for other shapes.
     """
+
+    reads: ClassVar = ("low",)
 
     factor: int
 
@@ -123,6 +126,8 @@ def known_pixels(mask: Tensor | None, x: Tensor) -> Tensor:
 @dataclass(frozen=True)
 class Pixels(Operator):
     """Inpainting: the pixels where cond["mask"] is 1, as `known_pixels` has it."""
+
+    reads: ClassVar = ("mask",)
 
     mask: Tensor | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -25,6 +26,8 @@ class Hidden:
     An image with no known pixel stays as it is: grey, or saved as JPEG, it is the condition.
     ValueError without a mask.
     """
+
+    reads: ClassVar = ("mask",)
 
     inner: Translator
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from egsde.programs.agreement import check_networks
 from egsde.programs.build import Parts
 from egsde.programs.callbacks import Report, Translate
 from egsde.programs.callbacks.interrupts import Stopped
+from egsde.programs.inputs import name_unread
 from egsde.programs.lock import held
 from egsde.programs.records import claim, foreign, recipe, refuse_other_images, write_json
 from egsde.programs.run import again, closing, of_a_lost_process, prepare, stopped, versions
@@ -52,8 +53,7 @@ def sample(cfg: DictConfig) -> float | None:
 
     ValueError where the folder holds another run's images.
     """
-    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
-    if names := without_effect(cfg, given):
+    if names := without_effect(cfg, overrides()):
         rank_zero_warn(
             f"{' and '.join(names)}: no effect, the translator does not read it; its own settings "
             "are those of conf/translator"
@@ -67,6 +67,11 @@ def sample(cfg: DictConfig) -> float | None:
     return None if value is None else float(value)
 
 
+def overrides() -> Sequence[str]:
+    """The command line's, as they were written."""
+    return HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
+
+
 def _translated(cfg: DictConfig, out: Path, config: dict[str, Any]) -> Report:
     claim(out, "sample.py")
     seed_everything(cfg.seed, workers=True, verbose=False)
@@ -74,6 +79,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any]) -> Report:
     data, translator = parts("data"), parts("translator")
     module = Translation(translator, data)
     check_networks(module.networks.values(), data, check=cfg.check)
+    name_unread(data, translator, config["data"], overrides())
     record = {
         "program": "sample.py",
         "config": config,

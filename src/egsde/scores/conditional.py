@@ -50,6 +50,7 @@ class ConditionalScore(ScoreModel):
     ) -> None:
         super().__init__(net, sde, prediction, autocast=autocast)
         self.view, self.masked = view, masked
+        self.reads = ("mask",) if masked else ()
 
     def given(self, condition: Tensor, known: Tensor | None = None) -> Given:
         """The score for this condition: (y, t) -> like y, with all that objectives ask.
