@@ -1,14 +1,18 @@
 """Domains of images: embedded emoji, folders, archives, pairs, points; and their data module."""
 
+from egsde.data.augment import Augment
 from egsde.data.domains import Images, Store, output_name
 from egsde.data.emoji.pictures import Emoji
+from egsde.data.fluent import Fluent
 from egsde.data.folder import Folders
 from egsde.data.module import UnpairedData
 from egsde.data.pairs import PairedFolders, SideBySide
 from egsde.data.toy import Toy
 
 __all__ = [
+    "Augment",
     "Emoji",
+    "Fluent",
     "Folders",
     "Images",
     "PairedFolders",

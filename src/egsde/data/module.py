@@ -12,14 +12,17 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 from torch.utils.data import Subset as SubsetOfDataset
 
+from egsde.data.augment import Augment
 from egsde.data.degradations import Degradation
 from egsde.data.domains import Images, Store, Subset, spread
 from egsde.data.low_resolution import LowResolution
 from egsde.data.masks import masks
 from egsde.data.one import is_picture, one_picture
+from egsde.data.resident import Resident
 from egsde.data.restorations import Restorations
 from egsde.data.shards import Batches, ResumableLoader, shard
 from egsde.data.views import VIEWS, Conditions, Pictures, Translations, View, in_order, pair
+from egsde.noise import keyed_generator
 
 STORE_KEYS = {"root", "fit", "on_error", "cache_mib"}
 
@@ -33,8 +36,11 @@ class UnpairedData(LightningDataModule):
     are images of the target, degraded, with the clean ones as their truth.
     `single`: what is translated is one image file, given as the source (or, with a degradation,
     as the target); it is in every split.
-    Training batches never end; their order and flips depend on (seed, batch, rank) only. Use it
-    with Trainer(use_distributed_sampler=False): it deals the images out itself and never pads.
+    train_size: side of the pictures that training reads, by default `size`; augment: a function
+    (images, generator, copies) that makes training images of `size` of them, on the device of the
+    batch. resident: keep the training pictures there, too (views target, labelled, paired).
+    Training batches never end; their order, flips and augmentation depend on
+    (seed, batch, rank) only. Use it with Trainer(use_distributed_sampler=False): it deals the images out itself and never pads.
     """
 
     def __init__(
@@ -55,6 +61,9 @@ class UnpairedData(LightningDataModule):
         mask: str | None = None,
         low: str | None = None,
         degradation: Degradation | None = None,
+        train_size: int | None = None,
+        augment: Augment | None = None,
+        resident: bool = False,
         seed: int = 0,
         **described: Any,
     ) -> None:
@@ -80,12 +89,21 @@ class UnpairedData(LightningDataModule):
         self.limit, self.train_limit = limit, train_limit
         self.degradation, self.fit = degradation, described.get("fit", "crop")
         self.single = is_picture(source if degradation is None else target)
+        self.train_size, self.augment = train_size or size, augment
+        if self.train_size != size and augment is None:
+            raise ValueError(
+                f"data.train_size={train_size} needs an augmentation that brings pictures to "
+                f"data.size={size}; give data.augment, or drop data.train_size"
+            )
+        if resident and view not in ("target", "labelled", "paired"):
+            raise ValueError(f"data.resident holds no view {view!r}; use data.resident=false")
+        self.resident, self.held = resident, None
         self.beside: dict[str, Conditions] = {}
         if mask:
             self.beside["mask"] = masks(mask, size, self.fit)
         if low:
             self.beside["low"] = LowResolution(low, size)
-        self.opened: dict[tuple[str, str], Images] = {}
+        self.opened: dict[tuple[str, str, int], Images] = {}
 
     @property
     def domains(self) -> list[str]:
@@ -97,18 +115,19 @@ class UnpairedData(LightningDataModule):
         """Short names of `domains`, for legends and folders."""
         return [Path(domain).stem for domain in self.domains]
 
-    def images(self, domain: str, split: str) -> Images:
+    def images(self, domain: str, split: str, size: int | None = None) -> Images:
         """Pictures of a domain by its name, opened once."""
         if not self.opened and self.degradation is None and not self.single:
             # Only stores of files can hold one thing under two names.
             getattr(self.store, "refuse_alike", lambda domains: None)(self.domains)
-        if (domain, split) not in self.opened:
-            self.opened[domain, split] = (
-                one_picture(domain, self.size, self.fit)
+        key = domain, split, size or self.size
+        if key not in self.opened:
+            self.opened[key] = (
+                one_picture(domain, key[2], self.fit)
                 if is_picture(domain)
-                else self.store.images(domain, split, self.size)
+                else self.store.images(*key)
             )
-        return self.opened[domain, split]
+        return self.opened[key]
 
     def domain(self, which: str, split: str) -> Pictures:
         """Dataset of dict(id, image) of "source" or "target"."""
@@ -118,14 +137,19 @@ class UnpairedData(LightningDataModule):
 
     def viewed(self, split: str) -> View:
         """The training view of one split."""
+        return VIEWS[self.view](self.shown(split))
+
+    def shown(self, split: str) -> list[Images]:
+        """The domains that the view of a split shows, all or `train_limit` images of each."""
         needed = self.domains[-1:] if self.view == "target" else self.domains
-        domains = [self.images(domain, split) for domain in needed]
+        size = self.train_size if split == "train" else self.size
+        domains = [self.images(domain, split, size) for domain in needed]
         if split == "train" and self.train_limit is not None:
             if self.view == "paired":
                 domains = list(pair(domains[0], domains[-1]))
             places = [spread(len(images.ids), self.train_limit) for images in domains]
             domains = [Subset(*both) for both in zip(domains, places, strict=True)]
-        return VIEWS[self.view](domains)
+        return domains
 
     def rank_and_world(self) -> tuple[int, int]:
         trainer = self.trainer
@@ -146,6 +170,9 @@ class UnpairedData(LightningDataModule):
 
     def train_dataloader(self) -> ResumableLoader:
         view = self.viewed("train")
+        if self.resident:
+            paired = self.view == "paired"
+            view = self.held = Resident(view, [view.x, view.y] if paired else view.domains)
         rank, world = self.rank_and_world()
         counts = view.counts(self.batch_size)
         batches = Batches(
@@ -158,6 +185,34 @@ class UnpairedData(LightningDataModule):
             collate_fn=view.collate,
             **self.loader_options(),
         )
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Training batches only: pixels from places, then the augmentation."""
+        trainer = self.trainer
+        if trainer is None or not trainer.training:
+            return batch
+        if self.held is not None:
+            batch = self.pixels(batch)
+        if self.augment is None:
+            return batch
+        names = [name for name in ("image", "x", "y") if name in batch]
+        images = torch.cat([batch[name] for name in names])
+        key = self.seed, "augment", trainer.fit_loop.total_batch_idx, trainer.global_rank
+        generator = keyed_generator(*key, device=str(images.device))
+        alike = len(names) if self.view == "paired" else 1
+        images = self.augment(images, generator, copies=alike)
+        parts = images.split([len(batch[name]) for name in names])
+        return batch | dict(zip(names, parts, strict=True))
+
+    def pixels(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """A batch of the view from one of places."""
+        assert self.held is not None
+        place, flipped, label = (batch.pop(name) for name in ("place", "flipped", "label"))
+        if self.view == "paired":
+            x = self.held.images(place, flipped)
+            return batch | {"x": x, "y": self.held.images(place + self.held.sizes[0], flipped)}
+        batch["image"] = self.held.images(place, flipped)
+        return batch | {"label": label} if self.view == "labelled" else batch
 
     def val_dataloader(self) -> DataLoader:
         view = self.viewed("val")

@@ -14,6 +14,7 @@ from egsde.networks.layers import (
     Numbers,
     cos_sin_embedding,
     downsampling,
+    folded_side,
     group_norm,
     level_widths,
     zero,
@@ -34,7 +35,8 @@ POOLS = {"attention": _attention, "adaptive": _adaptive}  # names and layers of 
 class ADMEncoder(nn.Module):
     """logits = pool(features): `features` serve the energy, logits train the classifier.
 
-    attention_resolutions are sides of feature maps. The head has the official name `I2Iout`.
+    attention_resolutions are sides of feature maps; patch folds pixels as in `ADMUNet`. The head
+    has the official name `I2Iout`.
     ValueError for sizes that do not divide (groups of 32 channels, heads, halvings).
     """
 
@@ -55,13 +57,15 @@ class ADMEncoder(nn.Module):
         use_new_attention_order: bool = False,
         checkpoint: bool = False,
         pool: str = "attention",
+        patch: int = 1,
     ) -> None:
         super().__init__()
         if pool not in POOLS:
             raise ValueError(f"pool={pool!r} is unknown; use one of {', '.join(POOLS)}")
         self.image_size, self.width, self.num_classes = image_size, width, num_classes
         self.in_channels = in_channels
-        widths = level_widths(image_size, width, channel_mult)
+        side = folded_side(image_size, patch)
+        widths = level_widths(side, width, channel_mult)
         emb_channels = 4 * width
         make = Blocks(
             emb_channels,
@@ -76,15 +80,17 @@ class ADMEncoder(nn.Module):
             nn.Linear(width, emb_channels), nn.SiLU(), nn.Linear(emb_channels, emb_channels)
         )
         self.input_blocks, self.middle_block, _ = make.encoder(
-            in_channels, widths, depth, downsampling(image_size, attention_resolutions)
+            in_channels * patch**2, widths, depth, downsampling(side, attention_resolutions)
         )
-        side = image_size // 2 ** (len(widths) - 1)
+        self.fold = nn.PixelUnshuffle(patch)
+        side //= 2 ** (len(widths) - 1)
         head = POOLS[pool](side, widths[-1], num_head_channels, num_classes)
         self.I2Iout = nn.Sequential(group_norm(widths[-1]), nn.SiLU(), *head)
 
     def features(self, x: Tensor, t: Tensor) -> Tensor:
         """The middle block's output, (B, F, H / 2^(levels-1), W / 2^(levels-1))."""
         emb = self.time_embed(cos_sin_embedding(t, self.width).to(x.dtype))
+        x = self.fold(x)
         for block in self.input_blocks:
             x = block(x, emb)
         return self.middle_block(x, emb)

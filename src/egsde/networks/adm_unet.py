@@ -16,6 +16,7 @@ from egsde.networks.layers import (
     Stage,
     cos_sin_embedding,
     downsampling,
+    folded_side,
     group_norm,
     level_widths,
     zero,
@@ -27,8 +28,11 @@ class ADMUNet(nn.Module):
 
     attention_resolutions are sides of feature maps; num_head_channels, unless -1, overrides
     num_heads; class_cond adds an embedding of `num_class` labels. fourier_scale: random Fourier
-    features instead of sinusoids, 16 with `predictions.LogSigma` as NCSN++ has it. ValueError for
-    sizes that do not divide (groups of 32 channels, heads, halvings).
+    features instead of sinusoids, 16 with `predictions.LogSigma` as NCSN++ has it. patch p > 1
+    folds p x p pixels into channels, so that all blocks work at side image_size / p: the cost of a
+    smaller image. A 3 x 3 convolution after the unfolding takes out the pattern of period p. Sides
+    of feature maps and halvings then count from image_size / p. ValueError for sizes that do not
+    divide (groups of 32 channels, heads, halvings).
     """
 
     def __init__(
@@ -53,13 +57,15 @@ class ADMUNet(nn.Module):
         use_new_attention_order: bool = False,
         checkpoint: bool = False,
         fourier_scale: float | None = None,
+        patch: int = 1,
     ) -> None:
         super().__init__()
         self.image_size, self.num_channels = image_size, num_channels
         self.in_channels = in_channels
         self.out_channels = 2 * out_channels if learn_sigma else out_channels
-        widths = level_widths(image_size, num_channels, channel_mult)
-        attend_at = downsampling(image_size, attention_resolutions)
+        side = folded_side(image_size, patch)
+        widths = level_widths(side, num_channels, channel_mult)
+        attend_at = downsampling(side, attention_resolutions)
         emb_channels = 4 * num_channels
         make = Blocks(
             emb_channels,
@@ -79,8 +85,9 @@ class ADMUNet(nn.Module):
         )
         self.label_emb = nn.Embedding(num_class, emb_channels) if class_cond else None
         self.input_blocks, self.middle_block, skips = make.encoder(
-            in_channels, widths, num_res_blocks, attend_at
+            in_channels * patch**2, widths, num_res_blocks, attend_at
         )
+        self.fold = nn.PixelUnshuffle(patch)
         channels, heads_up = widths[-1], None if num_heads_upsample == -1 else num_heads_upsample
         outputs: list[Stage] = []
         for level, width in reversed(list(enumerate(widths))):
@@ -93,11 +100,15 @@ class ADMUNet(nn.Module):
                     layers.append(make.up(channels))
                 outputs.append(Stage(*layers))
         self.output_blocks = nn.ModuleList(outputs)
-        self.out = nn.Sequential(
-            group_norm(channels),
-            nn.SiLU(),
-            zero(nn.Conv2d(channels, self.out_channels, 3, padding=1)),
-        )
+        last = [group_norm(channels), nn.SiLU()]
+        if patch > 1:
+            last += [
+                nn.Conv2d(channels, channels // 4 * patch**2, 3, padding=1),
+                nn.PixelShuffle(patch),
+                nn.SiLU(),
+            ]
+            channels //= 4
+        self.out = nn.Sequential(*last, zero(nn.Conv2d(channels, self.out_channels, 3, padding=1)))
 
     def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         """x (B, in, H, W), t (B,) in 0..999, label (B,) for class_cond -> (B, out, H, W)."""
@@ -109,7 +120,7 @@ class ADMUNet(nn.Module):
                     "a class-conditional network needs label, got None; pass shape (B,)"
                 )
             emb = emb + self.label_emb(label)
-        skips = []
+        skips, x = [], self.fold(x)
         for block in self.input_blocks:
             x = block(x, emb)
             skips.append(x)

@@ -324,6 +324,15 @@ class Blocks:
         return nn.ModuleList(blocks), middle, skips
 
 
+def folded_side(image_size: int, patch: int) -> int:
+    """Side of an image whose patch x patch pixels are folded into channels; ValueError."""
+    if patch < 1 or image_size % patch:
+        raise ValueError(
+            f"patch={patch} does not divide image_size={image_size}; choose a divisor of the size"
+        )
+    return image_size // patch
+
+
 def level_widths(image_size: int, width: int, channel_mult: Numbers) -> tuple[int, ...]:
     """Channels per level: int(width m) for m in channel_mult, by default the official multipliers.
 

@@ -49,6 +49,8 @@ def train(cfg: DictConfig) -> float | None:
         module.seed, module.config = cfg.seed, config
         if cfg.init_weights is not None:
             _initialise(module, cfg.init_weights)
+        if cfg.compile:
+            module.network.compile()
         trainer = _fit(parts, out, config, module, data, checkpoint)
     value = trainer.callback_metrics.get(cfg.objective, module.validated.get(cfg.objective))
     return None if value is None else float(value)

@@ -26,6 +26,8 @@ class EMA(nn.Module):
         self.decay = decay
         self.net = copy.deepcopy(net).eval().requires_grad_(False)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        self.count: int | None = None  # `updates` as a number, not to be asked from the device
+        self.register_load_state_dict_post_hook(lambda module, keys: setattr(module, "count", None))
 
     def train(self, mode: bool = True) -> EMA:
         """The average stays in eval mode: it is only ever used to sample."""
@@ -34,10 +36,10 @@ class EMA(nn.Module):
     @torch.no_grad()
     def update(self, net: nn.Module) -> None:
         """Move towards `net`; buffers are copied."""
-        n = int(self.updates)
+        n = int(self.updates) if self.count is None else self.count
         weight = 1 - min(self.decay, (1 + n) / (10 + n))
-        for average, value in zip(self.net.parameters(), net.parameters(), strict=True):
-            average.lerp_(value, weight)
+        torch._foreach_lerp_(list(self.net.parameters()), list(net.parameters()), weight)
         for ours, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
             ours.copy_(theirs)
         self.updates += 1
+        self.count = n + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -24,7 +25,7 @@ class Steps(ProgressBar):
         super().__init__()
         self.console = Console(soft_wrap=True, highlight=False)
         self.bar: Progress | None = None
-        self.enabled = True
+        self.enabled, self.next = True, 0.0
 
     def disable(self) -> None:
         self.enabled = False
@@ -47,7 +48,9 @@ class Steps(ProgressBar):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        assert self.bar is not None
+        if self.bar is None or self.bar.disable or time.monotonic() < self.next:
+            return  # reading the values waits for the device
+        self.next = time.monotonic() + 0.5
         values = trainer.progress_bar_metrics
         self.bar.update(self.task, completed=trainer.global_step, description=_line(values))
 

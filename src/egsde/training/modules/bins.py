@@ -16,9 +16,12 @@ class TimeBins:
 
     def add(self, fraction: Tensor, value: Tensor, weight: Tensor | None = None) -> None:
         """fraction: t / T, (B,) or broadcast shape; value: (B,); weight: of each, by default 1."""
-        index = (fraction.detach().flatten().cpu() * self.count).long().clamp(0, self.count - 1)
-        values = value.detach().flatten().cpu().double()
-        weights = torch.ones_like(values) if weight is None else weight.flatten().cpu().double()
+        # Where the values are: copying them to the CPU would wait for the device at every step.
+        values = value.detach().flatten().double()
+        self.total, self.seen = self.total.to(values.device), self.seen.to(values.device)
+        places = (fraction.detach().flatten().to(values.device) * self.count).long()
+        index = places.clamp(0, self.count - 1)
+        weights = torch.ones_like(values) if weight is None else weight.flatten().to(values)
         self.total.index_add_(0, index, weights * values)
         self.seen.index_add_(0, index, weights)
 
@@ -31,6 +34,7 @@ class TimeBins:
 
     def pop(self, name: str) -> dict[str, float]:
         """{"name": mean, "name/t0.0-0.2": mean of a bin that saw anything, ...}; forgets them."""
+        self.total, self.seen = self.total.cpu(), self.seen.cpu()
         means = {name: float(self.total.sum() / self.seen.sum())} if self.seen.any() else {}
         for i in range(self.count):
             if self.seen[i]:

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# What a GPU is needed for, in legs of under nine minutes each; a leg that is cut goes on when it is given again.
+#   benchmarks/gpu.sh OUT LEG [NAME ...]     OUT gets few files of under 16 MB and summary.json
+# Legs: probe (tests, speed of a training step), train (all networks of the demonstration, side by side).
+# DATA: the pictures of `python -m egsde.data.fluent.build --folder DIR`. RUNS: where checkpoints lie between legs.
+# LIMIT: seconds of a training leg. EXTRA: overrides for every training, such as a small test on a CPU:
+#   EXTRA="compile=false trainer.precision=32-true data.batch_size=8 trainer.max_steps=2" \
+#       DATA=fluent_128 benchmarks/gpu.sh out train
+set -uo pipefail
+out=$(mkdir -p "$1" && cd "$1" && pwd) leg=$2
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+data=${DATA:-fluent_128} runs=${RUNS:-runs/gpu} limit=${LIMIT:-500} extra=${EXTRA:-}
+mkdir -p "$runs"
+export PYTHONPATH=src:${PYTHONPATH:-} PYTHONUNBUFFERED=1 TORCHINDUCTOR_CACHE_DIR=$runs/inductor
+fast=(data.root="$data" data.resident=true compile=true +trainer.benchmark=true)
+
+# Trains NAME EXPERIMENT OVERRIDES... until done or cut; its log, curve and averaged weights go to OUT.
+run() {
+    local name=$1 experiment=$2; shift 2
+    timeout --signal=TERM --kill-after=20 "$limit" python3 train.py experiment="$experiment" out="$runs/$name" \
+        "${fast[@]}" "$@" $extra > "$runs/$name.log" 2>&1
+    echo "$name: rc $?, $(tail -n 1 "$runs/$name.log")"
+}
+
+probe() {
+    nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
+    timeout 120 python3 -m pytest -m gpu -n0 -q tests 2>&1 | tail -n 5
+    limit=150
+    for batch in 256 512; do
+        run "probe_$batch" fluent_score data.batch_size=$batch trainer.max_steps=600 trainer.val_check_interval=600
+    done
+    run probe_eager fluent_score compile=false trainer.max_steps=300 trainer.val_check_interval=300
+    run probe_classifier fluent_classifier trainer.max_steps=400 trainer.val_check_interval=400
+}
+
+# The networks of the demonstration, or those named, side by side.
+train() {
+    local name
+    for name in ${@:-3d flat 3d_v flat_v classifier judge paired}; do
+        case $name in
+            3d) run 3d fluent_score ;;
+            3d_v) run 3d_v fluent_score prediction=v ;;
+            flat) run flat fluent_score data.source=3d data.target=flat ;;
+            flat_v) run flat_v fluent_score prediction=v data.source=3d data.target=flat ;;
+            *) run "$name" "fluent_$name" ;;
+        esac &
+    done
+    wait
+}
+
+"$leg" "${@:3}"
+python3 benchmarks/gpu_summary.py "$runs" "$out"

@@ -1,0 +1,56 @@
+"""Collects what the trainings of gpu.sh left: averaged weights in half precision, curves, a summary.
+
+    python benchmarks/gpu_summary.py RUNS OUT
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import tarfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from egsde.callbacks.export import RECORDED
+from egsde.weights import save_weights
+
+SMALL = 6e6  # bytes; such files travel in one archive
+
+
+def averaged(checkpoint: Path, weights: Path) -> int:
+    """Write the averaged weights of a checkpoint, as the end of a training does; its step."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    start = "ema.net."
+    mine = {k.removeprefix(start): v for k, v in saved["state_dict"].items() if k.startswith(start)}
+    recorded: dict[str, Any] = {key: saved["config"].get(key) for key in RECORDED}
+    network: Any = SimpleNamespace(state_dict=lambda: mine)
+    save_weights(weights, {"averaged": network}, recorded | {"steps": saved["global_step"]}, True)
+    return saved["global_step"]
+
+
+def main() -> None:
+    runs, out = map(Path, sys.argv[1:3])
+    summary = {}
+    for checkpoint in sorted(runs.glob("*/checkpoints/last.ckpt")):
+        folder = checkpoint.parent.parent
+        with (folder / "metrics.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        last = {k: float(v) for row in rows for k, v in row.items() if v and "/t0." not in k}
+        last["checkpoint_step"] = averaged(checkpoint, out / f"{folder.name}.safetensors")
+        summary[folder.name] = last
+        (out / f"{folder.name}.csv").write_text((folder / "metrics.csv").read_text())
+    small = [path for path in sorted(out.iterdir()) if path.stat().st_size < SMALL]
+    with tarfile.open(out / "small.tar", "w") as archive:
+        for path in small:
+            archive.add(path, path.name)
+            path.unlink()
+    (out / "summary.json").write_text(json.dumps(summary, indent=1))
+    print(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    main()

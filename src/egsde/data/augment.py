@@ -1,0 +1,75 @@
+"""Turned, scaled, shifted and recoloured pictures, made on the device where a batch lies.
+
+Domains of few pictures give networks that know them by heart. What the augmentations leave alone
+is what the two domains differ in: shading, outlines, texture.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+
+
+@dataclass(frozen=True)
+class Augment:
+    """(B, C, S, S) in [-1, 1] -> (B, C, size, size), size a divisor of S.
+
+    moved: share of the images that are moved, by a factor in `scale`, up to `turn` degrees and
+    `shift` of the side. hue: share of them whose hue is turned, by any angle (three channels).
+    fill: what comes in from outside, 1 for white; null mirrors the picture at its border.
+    """
+
+    size: int
+    moved: float = 0.6
+    scale: tuple[float, float] = (0.8, 1.05)
+    turn: float = 12.0
+    shift: float = 0.055
+    hue: float = 0.4
+    fill: float | None = None
+
+    def __call__(self, images: Tensor, generator: Generator, copies: int = 1) -> Tensor:
+        """copies: the batch holds so many parts, one after another, that are treated alike."""
+        count, channels, side, _ = images.shape
+        if side % self.size:
+            raise ValueError(
+                f"augmentation shrinks by whole factors, got {side} px for {self.size}; choose "
+                "data.train_size as a multiple of data.size"
+            )
+
+        def draw() -> Tensor:
+            each = torch.rand(count // copies, generator=generator, device=images.device)
+            return each.repeat(copies)
+
+        moves = (draw() < self.moved).float()
+        low, high = self.scale
+        scale = 1 + moves * (low + (high - low) * draw() - 1)
+        angle = moves * math.radians(self.turn) * (2 * draw() - 1)
+        shift = torch.stack([2 * self.shift * moves * (2 * draw() - 1) for _ in range(2)], 1)
+        cos, sin = angle.cos() / scale, angle.sin() / scale
+        turn = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
+        grid = F.affine_grid(torch.cat([turn, shift[..., None]], 2), list(images.shape), False)
+        fill = 0.0 if self.fill is None else self.fill
+        padding = "reflection" if self.fill is None else "zeros"
+        moved = F.grid_sample(images - fill, grid, "bilinear", padding, False) + fill
+        moved = torch.where(moves[:, None, None, None] > 0, moved, images)
+        if channels == 3 and self.hue:
+            turns = 2 * math.pi * draw() * (draw() < self.hue)
+            moved = turn_hue(moved, turns)
+        return F.avg_pool2d(moved, side // self.size)
+
+
+def turn_hue(images: Tensor, angle: Tensor) -> Tensor:
+    """Turn the chroma plane of YIQ by an angle (B,): luma stays, values are clamped to [-1, 1]."""
+    yiq = YIQ.to(images)
+    turn = torch.eye(3, device=images.device).repeat(len(angle), 1, 1)
+    turn[:, 1, 1] = turn[:, 2, 2] = angle.cos()
+    turn[:, 2, 1] = angle.sin()
+    turn[:, 1, 2] = -angle.sin()
+    matrix = torch.linalg.inv(yiq) @ turn @ yiq  # (B, 3, 3)
+    return torch.einsum("bij,bjhw->bihw", matrix, images).clamp(-1, 1)

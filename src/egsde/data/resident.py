@@ -1,0 +1,50 @@
+"""Training pictures kept on the training device as bytes: a batch carries places, not pixels.
+
+A small network on a GPU waits for nothing but its data; decoding, mirroring and copying of pictures
+one by one would be most of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from egsde.data.domains import Images
+from egsde.data.shards import Draw
+
+
+class Resident:
+    """The pictures of some domains, and batches dict(id, place, flipped, label) that point at them.
+
+    Wraps a view for the loader: same sizes and counts, same draws. Memory: n C S S bytes.
+    """
+
+    def __init__(self, view: Any, domains: Sequence[Images]) -> None:
+        self.sizes, self.counts = view.sizes, view.counts
+        self.ids = [images.ids for images in domains]
+        self.first = np.cumsum([0, *(len(ids) for ids in self.ids)])
+        arrays = [images.array(i) for images in domains for i in range(len(images.ids))]
+        self.bytes = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+
+    def __getitem__(self, draw: Draw) -> Draw:
+        return draw
+
+    def collate(self, draws: list[Draw]) -> dict[str, Any]:
+        labels, indices, flipped = zip(*draws, strict=True)
+        return {
+            "id": [self.ids[k][i] for k, i in zip(labels, indices, strict=True)],
+            "place": torch.tensor(indices) + torch.tensor(self.first[list(labels)]),
+            "flipped": torch.tensor(flipped),
+            "label": torch.tensor(labels),
+        }
+
+    def images(self, place: Tensor, flipped: Tensor) -> Tensor:
+        """float32 (B, C, S, S) in [-1, 1] on the device of `place`, mirrored where asked."""
+        if self.bytes.device != place.device:
+            self.bytes = self.bytes.to(place.device)
+        images = self.bytes[place].float().div_(127.5).sub_(1.0)
+        return torch.where(flipped[:, None, None, None], images.flip(-1), images)
