@@ -1,6 +1,6 @@
-"""Collects what the trainings of gpu.sh left: averaged weights in half precision, curves, a summary.
+"""What the trainings of gpu.sh left: averaged weights in half precision, curves, a summary.
 
-    python benchmarks/gpu_summary.py RUNS OUT
+python benchmarks/gpu_summary.py RUNS OUT
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from egsde.callbacks.export import RECORDED
-from egsde.weights import save_weights
+from egsde.programs.callbacks.export import RECORDED
+from egsde.scores.container import save_weights
 
 SMALL = 6e6  # bytes; such files travel in one archive
 

@@ -39,8 +39,9 @@ class UnpairedData(LightningDataModule):
     train_size: side of the pictures that training reads, by default `size`; augment: a function
     (images, generator, copies) that makes training images of `size` of them, on the device of the
     batch. resident: keep the training pictures there, too (views target, labelled, paired).
-    Training batches never end; their order, flips and augmentation depend on
-    (seed, batch, rank) only. Use it with Trainer(use_distributed_sampler=False): it deals the images out itself and never pads.
+    Training batches never end; their order, flips and augmentation depend on (seed, batch, rank)
+    only. Use it with Trainer(use_distributed_sampler=False): it deals the images out itself and
+    never pads.
     """
 
     def __init__(
@@ -97,7 +98,8 @@ class UnpairedData(LightningDataModule):
             )
         if resident and view not in ("target", "labelled", "paired"):
             raise ValueError(f"data.resident holds no view {view!r}; use data.resident=false")
-        self.resident, self.held = resident, None
+        self.resident = resident
+        self.held: Resident | None = None
         self.beside: dict[str, Conditions] = {}
         if mask:
             self.beside["mask"] = masks(mask, size, self.fit)
@@ -170,9 +172,9 @@ class UnpairedData(LightningDataModule):
 
     def train_dataloader(self) -> ResumableLoader:
         view = self.viewed("train")
+        loaded: View | Resident = view
         if self.resident:
-            paired = self.view == "paired"
-            view = self.held = Resident(view, [view.x, view.y] if paired else view.domains)
+            loaded = self.held = Resident(view)
         rank, world = self.rank_and_world()
         counts = view.counts(self.batch_size)
         batches = Batches(
@@ -180,9 +182,9 @@ class UnpairedData(LightningDataModule):
             start=self.batches_trained,
         )  # fmt: skip
         return ResumableLoader(
-            view,  # type: ignore[arg-type]
+            loaded,  # type: ignore[arg-type]
             batch_sampler=batches,
-            collate_fn=view.collate,
+            collate_fn=loaded.collate,
             **self.loader_options(),
         )
 

@@ -6,28 +6,28 @@ one by one would be most of a step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from egsde.data.domains import Images
 from egsde.data.shards import Draw
+from egsde.data.views import View
 
 
 class Resident:
-    """The pictures of some domains, and batches dict(id, place, flipped, label) that point at them.
+    """A view's pictures, and batches dict(id, place, flipped, label) that point at them.
 
-    Wraps a view for the loader: same sizes and counts, same draws. Memory: n C S S bytes.
+    For the loader in the place of the view: same sizes and counts, same draws. Memory: n C S S
+    bytes.
     """
 
-    def __init__(self, view: Any, domains: Sequence[Images]) -> None:
+    def __init__(self, view: View) -> None:
         self.sizes, self.counts = view.sizes, view.counts
-        self.ids = [images.ids for images in domains]
+        self.ids = [images.ids for images in view.domains]
         self.first = np.cumsum([0, *(len(ids) for ids in self.ids)])
-        arrays = [images.array(i) for images in domains for i in range(len(images.ids))]
+        arrays = [images.array(i) for images in view.domains for i in range(len(images.ids))]
         self.bytes = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
 
     def __getitem__(self, draw: Draw) -> Draw:

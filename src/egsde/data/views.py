@@ -87,6 +87,7 @@ def pair(source: Images, target: Images) -> tuple[Subset, Subset]:
 class View(Protocol):
     """A dataset keyed by draws, and how many draws of each stream make a batch."""
 
+    domains: list[Images]
     sizes: list[int]
 
     def counts(self, batch_size: int) -> list[int]: ...
@@ -156,6 +157,7 @@ class Paired(Dataset):
 
     def __init__(self, domains: Sequence[Images]) -> None:
         self.x, self.y = pair(domains[0], domains[-1])
+        self.domains: list[Images] = [self.x, self.y]
         self.sizes = [len(self.x.ids)]
 
     def counts(self, batch_size: int) -> list[int]:

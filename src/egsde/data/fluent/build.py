@@ -1,8 +1,8 @@
-"""Builds the Fluent emoji, flat and in 3D, from two npm packages: `python -m egsde.data.fluent.build`.
+"""Builds the Fluent emoji, flat and in 3D, from two npm packages.
 
-Without options: the embedded sheets at 64 px, one skin tone of each family. With --folder DIR:
-every picture at 128 px as DIR/{flat,3d}/{train,val,test}/CODE.webp, which the shipped networks were
-trained on (about 25 MB). Needs npm (Node.js) and `pip install resvg-py`.
+`python -m egsde.data.fluent.build`: the embedded sheets at 64 px, one skin tone of each family.
+With --folder DIR: every picture at 128 px as DIR/{flat,3d}/{train,val,test}/CODE.webp, which the
+shipped networks were trained on (40 MB). Needs npm (Node.js) and `pip install resvg-py`.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def read_package(path: Path, suffix: str) -> dict[str, bytes]:
     with tarfile.open(path) as archive:
         for member in archive:
             name = Path(member.name)
-            if name.parent.name == "assets" and name.suffix == f".{suffix}":
-                if not FLAGS.fullmatch(name.stem):
-                    drawings[name.stem] = archive.extractfile(member).read()  # type: ignore[union-attr]
+            wanted = name.parent.name == "assets" and name.suffix == f".{suffix}"
+            if wanted and not FLAGS.fullmatch(name.stem):
+                drawings[name.stem] = archive.extractfile(member).read()  # type: ignore[union-attr]
     return drawings
 
 
