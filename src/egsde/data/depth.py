@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-import io
 import sys
 
 import numpy as np
 from PIL import Image
 
+from egsde.data.opened import UnreadableImage, opened
+
 DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 OTHER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 SAMPLE_FORMAT, PHOTOMETRIC = 339, 262  # tags of TIFF
-
-
-class UnreadableImage(ValueError):
-    """A file that is not an image, is cut short, or has pixels of unknown range."""
 
 
 def deep_pixels(image: Image.Image, data: bytes) -> np.ndarray | None:
@@ -64,7 +61,7 @@ def _raw_mode(image: Image.Image) -> str:
 
 def _bytes(data: bytes, mode: str, raw: str) -> np.ndarray:
     """The file decoded as bytes of another raw mode: int64 (H, W, C)."""
-    image = Image.open(io.BytesIO(data))
+    image = opened(data)
     image._mode = mode  # type: ignore[attr-defined]
     image.tile = [  # type: ignore[attr-defined]
         tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw)

@@ -6,12 +6,11 @@ transparency and negative or unbounded numbers say nothing about white and are r
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from PIL import Image, ImageOps
 
-from egsde.data.depth import DEEP, PHOTOMETRIC, UnreadableImage, deep_pixels
+from egsde.data.depth import DEEP, PHOTOMETRIC, deep_pixels
+from egsde.data.opened import UnreadableImage, opened
 
 WHITES = {8: (1, 255), 16: (1, 255, 4095, 65535)}  # by bits a channel
 ADVICE = "paint what is kept white and what is filled in black"
@@ -20,7 +19,7 @@ ADVICE = "paint what is kept white and what is filled in black"
 def drawing(data: bytes) -> Image.Image:
     """Bytes of a file -> upright RGB picture of greys; raises UnreadableImage with the reason."""
     try:
-        image = Image.open(io.BytesIO(data))
+        image = opened(data)
         grey = Image.fromarray(np.repeat(greys(image, data)[..., None], 3, -1))
         grey.info["exif"] = image.getexif().tobytes()
         return ImageOps.exif_transpose(grey)

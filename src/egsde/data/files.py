@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import zipfile
 import zlib
 from collections.abc import Hashable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from egsde.data.images import is_image_name
+from egsde.data.opened import check_bytes
 
 ENDS = 32
 
@@ -60,7 +62,6 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-
         self.kept: dict[tuple[str, bool], list[str]] = {}
 
     def listing(self, folder: str, deep: bool = True) -> list[str]:
@@ -96,7 +97,9 @@ class Folder:
         return (found.st_dev, found.st_ino), found.st_size
 
     def read(self, path: str) -> bytes:
-        return self._regular(path).read_bytes()
+        place = self._regular(path)
+        check_bytes(place.stat().st_size)
+        return place.read_bytes()
 
     def _regular(self, path: str) -> Path:
         place = self.root / path
@@ -141,7 +144,8 @@ class Archive:
 
     @cached_property
     def members(self) -> list[str]:
-        """Paths of all files, hidden ones left out."""
+        """Paths of all files, hidden ones left out; ValueError where one is no plain file."""
+        check_members(self.root, self.zip.infolist())
         every = (n for n in self.zip.namelist() if n.startswith(self.inner))
         names = (n.removeprefix(self.inner) for n in every if not n.endswith("/"))
         return sorted(name for name in names if not any(map(hidden, name.split("/"))))
@@ -166,6 +170,7 @@ class Archive:
 
     def read(self, path: str) -> bytes:
         try:
+            check_bytes(self.zip.getinfo(self.inner + path).file_size)
             return self.zip.read(self.inner + path)
         except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # damaged or encrypted
             raise OSError(str(error)) from error
@@ -173,6 +178,23 @@ class Archive:
     def ends(self, path: str) -> tuple[bytes, bytes, int]:
         data = self.read(path)
         return data[:ENDS], data[-ENDS:], len(data)
+
+
+def check_members(root: Path, members: list[zipfile.ZipInfo]) -> None:
+    """ValueError names a member that would lie elsewhere, is a link, or stands there twice."""
+    seen: set[str] = set()
+    for member in members:
+        name = member.filename.removesuffix("/")
+        wrong = None
+        if stat.S_ISLNK(member.external_attr >> 16):
+            wrong = "is a link"
+        elif "\\" in name or name[1:2] == ":" or {"", ".", ".."} & set(name.split("/")):
+            wrong = "leads out of the archive, or has no plain path"
+        elif name in seen:
+            wrong = "stands there twice"
+        if wrong:
+            raise ValueError(f"{root} holds {member.filename!r}, which {wrong}; pack it anew")
+        seen.add(name)
 
 
 def open_files(path: str | Path) -> Folder | Archive | None:

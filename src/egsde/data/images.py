@@ -8,15 +8,14 @@ tensors float32 in [-1, 1].
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
 from egsde.data.colour import UNREAD, to_srgb
-from egsde.data.depth import UnreadableImage, deep_pixels, rounded
+from egsde.data.depth import deep_pixels, rounded
+from egsde.data.opened import UnreadableImage, opened
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
@@ -103,7 +102,7 @@ def square(image: Image.Image, size: int, fit: str = "crop") -> np.ndarray:
 def decode(data: bytes) -> Image.Image:
     """Bytes of a file -> upright RGB picture; raises UnreadableImage with the reason."""
     try:
-        return to_rgb(eight_bits(Image.open(io.BytesIO(data)), data))
+        return to_rgb(eight_bits(opened(data), data))
     except UnreadableImage:
         raise
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ...

@@ -7,8 +7,8 @@ from typing import Any
 
 from PIL import Image
 
-from egsde.data.depth import UnreadableImage
 from egsde.data.folder import FileImages, Folders, Part
+from egsde.data.opened import UnreadableImage
 
 
 class PairedFolders(Folders):

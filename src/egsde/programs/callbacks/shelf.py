@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -84,4 +85,12 @@ class Shelf:
         save_png(pixels, self.path(name), text)
 
     def path(self, name: str) -> Path:
-        return self.images / output_name(name)
+        """Where an image is written; ValueError where a link or a name leads out of the folder."""
+        path = self.images / output_name(name)
+        top = Path(os.path.realpath(self.images.parent)) / self.images.name
+        if Path(os.path.realpath(path.parent)) != top / Path(output_name(name)).parent:
+            raise ValueError(
+                f"{path.parent} is or holds a link that leads out of the run's images; use another "
+                "out= folder, or remove the link"
+            )
+        return path

@@ -1,0 +1,40 @@
+"""Opening a picture that anyone may have made: a fixed list of formats, and bounds before decoding.
+
+Pillow's other plug-ins run programs (EPS runs Ghostscript) or are hardly ever looked at.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+from PIL import Image
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
+MOST_PIXELS = 2**26  # 8192 x 8192
+MOST_BYTES = 2**29
+
+
+class UnreadableImage(ValueError):
+    """A file that is not an image, is cut short, or has pixels of unknown range."""
+
+
+def opened(data: bytes) -> Image.Image:
+    """The picture, not yet decoded; raises UnreadableImage where it is too large."""
+    check_bytes(len(data))
+    Image.init()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours is stricter
+        known = [name for name in FORMATS if name in Image.OPEN]
+        image = Image.open(io.BytesIO(data), formats=known)
+    if image.width * image.height > MOST_PIXELS:
+        raise UnreadableImage(
+            f"{image.width}x{image.height} pixels, more than {MOST_PIXELS}: shrink it first"
+        )
+    return image
+
+
+def check_bytes(count: int) -> None:
+    """Raises UnreadableImage for a file that is too large for a picture."""
+    if count > MOST_BYTES:
+        raise UnreadableImage(f"{count} bytes, more than {MOST_BYTES}, which no picture here has")
