@@ -8,6 +8,7 @@ import shlex
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from PIL import Image
 
 from egsde.noise import Noise
 from egsde.programs.line import plain
@@ -63,6 +64,20 @@ def test_set_up_is_two_commands():
         "pip install -c constraints.txt -e . && python sample.py",
         'pip install -c constraints.txt -e ".[test]" && pytest',
     ]
+
+
+def test_the_readme_is_read_in_one_go():
+    assert len(README.split()) < 1000
+
+
+def test_ten_lines_of_python_translate_a_picture(tmp_path, monkeypatch):
+    code = re.search(r"```python\n(import egsde\n.*?)```", README, re.DOTALL)
+    assert code and len(code[1].splitlines()) <= 10
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (50, 40), "orange").save("photo.png")
+    exec(code[1], {})
+    size = Image.open("out.png").size
+    assert size == Image.open("bolder.png").size and size[0] == size[1] >= 32
 
 
 def test_files_named_in_the_readme_exist():
