@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def whole(path: Path, shared: bool = False) -> Iterator[Path]:
 
     shared: other programs may write the same file at the same time, so the name is this process's.
     """
-    mark = f".{os.getpid()}" if shared else ""
+    mark = f".{socket.gethostname()}-{os.getpid()}" if shared else ""
     temporary = path.with_name(f".{path.name}{mark}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,7 @@ class UnpairedData(LightningDataModule):
             self.beside["mask"] = masks(mask, size, self.fit)
         if low:
             self.beside["low"] = LowResolution(low, size)
+        self.mine: Callable[[str], bool] = lambda name: True  # of the images to translate
         self.opened: dict[tuple[str, str, int], Images] = {}
 
     @property
@@ -239,12 +240,12 @@ class UnpairedData(LightningDataModule):
         return Translations(source, truth, self.beside)
 
     def translations(self, split: str) -> SubsetOfDataset:
-        """The images to translate: `limit` of them, evenly spread over the split.
+        """The images to translate: `limit` of them, evenly spread over the split; of those `mine`.
 
         ValueError where one of them lacks a mask or a low-resolution picture.
         """
         every = self.translatable(split)
-        chosen = spread(len(every), self.limit)
+        chosen = [i for i in spread(len(every), self.limit) if self.mine(every.ids[i])]
         for conditions in self.beside.values():
             conditions.check([every.ids[i] for i in chosen], self.images(self.source, split))
         return SubsetOfDataset(every, chosen)

@@ -27,6 +27,7 @@ GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
         "factor": int,
         "limit": int | None,
         "columns": int,
+        "shard": str | None,
         "objective": str | Sequence[str],
     },
     "evaluate": {"seed": int, "domain": str, "split": str, "limit": int | None, "objective": str},

@@ -6,19 +6,24 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from egsde.disk import whole
 from egsde.old_names import current
+from egsde.programs.resumed import differences
 
 # What may differ between a translation run and its continuation: it changes no image.
-FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", "check",
+FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", "check", "shard",
         "data.limit", "data.batch_size", "data.eval_batch_size", "data.num_workers")  # fmt: skip
 WRITTEN = ("images", "previews", "checkpoints", "run.json", "metrics.json", "images.csv",
            "grid.png", "seconds.csv", "config.yaml", "weights.safetensors",
            "metrics.csv", "likelihood.json", "hparams.yaml")  # fmt: skip
+# Where a file lies: what is in it is compared, a network by its hash and a picture by its mark.
+BY_CONTENT = ("data.root", "data.store", "data.cache_mib", "allow",
+              *(f"{name}.{key}" for name in ("score", "source_score", "extractor")
+                for key in ("weights", "allow")))  # fmt: skip
 MARKS = {  # what each program leaves from its beginning on
     "train.py": ("config.yaml", "checkpoints", "weights.safetensors"),
     "evaluate.py": ("likelihood.json",),
@@ -78,15 +83,19 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def recipe(record: dict[str, Any]) -> str:
-    """The hash of what all images of a run share: its configuration and its networks."""
+    """The hash of what all images of a run share: its configuration and its networks. A run that
+    goes on keeps the one that it began with."""
+    if "recipe" in record:
+        return str(record["recipe"])
     text = json.dumps(_made_with(record), sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def refuse_other_images(out: Path, record: dict[str, Any]) -> None:
-    """ValueError where out/images holds what this run did not make.
+def continued(out: Path, record: dict[str, Any], given: Iterable[str] = ()) -> dict[str, Any]:
+    """The record with the recipe of the folder's images, or its own in a new folder.
 
-    Without run.json any file there is foreign; with it the settings and networks must agree.
+    ValueError where out/images holds what this run did not make: without run.json any file there
+    is foreign; with it the settings and networks must agree. given: keys that the command sets.
     """
     path, images = out / "run.json", out / "images"
     if not path.exists():
@@ -96,15 +105,19 @@ def refuse_other_images(out: Path, record: dict[str, Any]) -> None:
                 f"{images} holds {len(found)} files ({shown}), and no run.json says that they are "
                 "this run's; use another out= folder, or move them away"
             )
-        return
-    old, new = _made_with(read_record(path)), _made_with(json.loads(json.dumps(record)))
-    changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    if changed:
-        shown = "; ".join(f"{k} was {old.get(k)}, is {new.get(k)}" for k in changed[:5])
+        return record | {"recipe": recipe(record)}
+    old, new = read_record(path), json.loads(json.dumps(record))
+    before, now = (
+        {"config": current(r.get("config", {})), "weights": r.get("weights", {})}
+        for r in (old, new)
+    )
+    free = [f"config.{key}" for key in (*FREE, *BY_CONTENT)]
+    if changed := differences(before, now, free, [f"config.{key}" for key in given]):
         raise ValueError(
-            f"{out} holds images of another run ({shown}); use another out= folder, or the same "
-            "settings to continue it"
+            f"{out} holds images of another run ({'; '.join(changed[:5])}); use another out= "
+            "folder, or the same settings to continue it"
         )
+    return record | {"recipe": recipe(old)}
 
 
 def foreign(images: Path, expected: set[str]) -> list[str]:
@@ -137,10 +150,10 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
     return {k: v for item in items for k, v in item.items()}
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Whole or not at all; numbers that JSON does not have (NaN, infinity) become null."""
+def write_json(path: Path, content: dict[str, Any], shared: bool = False) -> None:
+    """Whole or not at all (shared: see `whole`); NaN and infinity become null."""
     text = json.dumps(finite(content), indent=2, allow_nan=False)
-    with whole(path) as temporary:
+    with whole(path, shared) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 

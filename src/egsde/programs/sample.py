@@ -24,9 +24,25 @@ from egsde.programs.callbacks import Report, Translate
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.inputs import name_unread
 from egsde.programs.lock import held
-from egsde.programs.records import claim, foreign, recipe, refuse_other_images, write_json
-from egsde.programs.run import again, closing, of_a_lost_process, prepare, stopped, versions
+from egsde.programs.records import (
+    claim,
+    continued,
+    foreign,
+    read_record,
+    recipe,
+    write_json,
+)
+from egsde.programs.run import (
+    again,
+    closing,
+    given,
+    of_a_lost_process,
+    prepare,
+    stopped,
+    versions,
+)
 from egsde.programs.settings import options
+from egsde.programs.shards import Shard, parsed, refuse_missing
 from egsde.programs.values import referred
 
 NETWORKS = {"score", "source_score", "extractor"}
@@ -61,8 +77,10 @@ def sample(cfg: DictConfig) -> float | None:
     out, config = prepare(cfg, "sample")
     if told := _own_settings(cfg):
         rank_zero_only(print)(told)
-    with held(out):
-        report = _translated(cfg, out, config)
+    shard = parsed(cfg.shard)
+    name = ".lock" if shard is None else f".lock{shard.suffix}"
+    with held(out, name, clean=shard is None):
+        report = _translated(cfg, out, config, shard)
     value = report.metrics.get(cfg.objective)
     return None if value is None else float(value)
 
@@ -72,7 +90,7 @@ def overrides() -> Sequence[str]:
     return HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
 
 
-def _translated(cfg: DictConfig, out: Path, config: dict[str, Any]) -> Report:
+def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard | None) -> Report:
     claim(out, "sample.py")
     seed_everything(cfg.seed, workers=True, verbose=False)
     parts = Parts(cfg)
@@ -86,12 +104,16 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any]) -> Report:
         "versions": versions(),
         "weights": {name: sha256_of(net) for name, net in module.networks.items()},
     }
-    refuse_other_images(out, record)
+    if cfg.shard == "merge":
+        _refuse_unfinished(out, data, cfg.split)
+    record = continued(out, record, given())
+    if shard is not None:
+        data.mine = shard.has
     if data.single:
         rank_zero_only(print)("one image: nothing to compare with, so metrics are left out")
-    metrics = None if data.single else parts("metrics")
+    metrics = None if data.single or shard is not None else parts("metrics")
     callback = Translate(
-        out, cfg.seed, cfg.split, metrics, columns=cfg.columns, recipe=recipe(record)
+        out, cfg.seed, cfg.split, metrics, columns=cfg.columns, recipe=recipe(record), shard=shard
     )
     loggers = list(parts("logger").values())
     with closing(loggers):
@@ -104,7 +126,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any]) -> Report:
             enable_checkpointing=False,
         )
         if trainer.is_global_zero:
-            write_json(out / "run.json", record)
+            write_json(out / "run.json", record, shared=True)
             name_foreign(out / "images", data.translatable(cfg.split).ids)
             for logger in loggers:
                 logger.log_hyperparams(config)
@@ -120,9 +142,21 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any]) -> Report:
                 f"{lost}; what was translated is kept. It goes on with: {again(out)}"
             ) from error
         assert callback.report is not None
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and shard is None:
             _write(out, callback.report)
+        elif trainer.is_global_zero:
+            print(f"shard {shard}: its {callback.report.n} images are in {out / 'images'}")
     return callback.report
+
+
+def _refuse_unfinished(out: Path, data: Any, split: str) -> None:
+    """ValueError where images of a merge are missing; it names their shards."""
+    images = data.translations(split)
+    ids = [images.dataset.ids[i] for i in images.indices]
+    missing = [name for name in ids if not (out / "images" / output_name(name)).exists()]
+    record = out / "run.json"
+    first = parsed(read_record(record)["config"].get("shard")) if record.exists() else None
+    refuse_missing(missing, len(ids), None if first is None else first.count)
 
 
 def build_translator(cfg: DictConfig) -> Translator:

@@ -34,13 +34,16 @@ def mark(recipe: str, name: str, inputs: Mapping[str, Any], pixels: Tensor) -> s
 
 
 class Seconds:
-    """Seconds of each image in `seconds.csv`, a row when it is made, so that no cut loses them."""
+    """Seconds of each image in `seconds.csv`, a row when it is made, so that no cut loses them.
 
-    def __init__(self, out: Path) -> None:
-        self.path = out / "seconds.csv"
+    suffix: of the file's name, for a command that shares the folder; all such files are read.
+    """
+
+    def __init__(self, out: Path, suffix: str = "") -> None:
+        self.path = out / f"seconds{suffix}.csv"
         self.of: dict[str, float] = {}
-        if self.path.exists():
-            with self.path.open(newline="", encoding="utf-8") as file:
+        for path in sorted(out.glob("seconds*.csv")):
+            with path.open(newline="", encoding="utf-8", errors="replace") as file:
                 for row in csv.reader(file):
                     if len(row) == 2:  # a cut may leave half a row
                         self.of[row[0]] = _number(row[1])
@@ -64,10 +67,10 @@ def _number(text: str) -> float:
 
 
 class Shelf:
-    """out/images; recipe: the hash of what all images of the run share."""
+    """out/images; recipe: the hash of what all images of the run share; suffix: see `Seconds`."""
 
-    def __init__(self, out: Path, recipe: str) -> None:
-        self.images, self.recipe, self.seconds = out / "images", recipe, Seconds(out)
+    def __init__(self, out: Path, recipe: str, suffix: str = "") -> None:
+        self.images, self.recipe, self.seconds = out / "images", recipe, Seconds(out, suffix)
 
     def load(self, name: str, inputs: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, int]] | None:
         """Pixels and evaluations of an image; None where the file is not what the run makes."""

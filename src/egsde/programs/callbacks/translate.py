@@ -28,6 +28,7 @@ from egsde.programs.callbacks.made import Made
 from egsde.programs.callbacks.pictures import log_image, log_table, to_uint8
 from egsde.programs.callbacks.progress import Advance, images_bar, step_by_step
 from egsde.programs.callbacks.shelf import Seconds, Shelf
+from egsde.programs.shards import Shard
 
 
 def all_gather(value: Any) -> list[Any]:
@@ -57,7 +58,7 @@ class Translate(Callback):
 
     `metrics`: a Suite or None. `split`: what to translate. `columns`: images in the grid. At test
     time the module's own `translator` is used and images go to out/images, marked by `recipe`, the
-    hash of what all images of a run share.
+    hash of what all images of a run share. `shard`: the part of them that is made, unmeasured.
     """
 
     def __init__(
@@ -69,10 +70,11 @@ class Translate(Callback):
         previews: Callable[..., Translator] | None = None,
         columns: int = 12,
         recipe: str = "",
+        shard: Shard | None = None,
     ) -> None:
         self.out, self.seed, self.split = Path(out), seed, split
         self.metrics, self.previews, self.columns = metrics, previews, columns
-        self.recipe = recipe
+        self.recipe, self.shard = recipe, shard
         self.report: Report | None = None
         self.interrupts = Interrupts()
 
@@ -101,8 +103,10 @@ class Translate(Callback):
             log_image(trainer, "previews", report.grid, trainer.global_step)
 
     def on_test_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        shelf = Shelf(self.out, self.recipe)
+        shelf = Shelf(self.out, self.recipe, self.shard.suffix if self.shard else "")
         self.report = self.run(trainer, module.translator, module.data, module.device, shelf)
+        if self.shard is not None:
+            return
         if trainer.is_global_zero and self.report.grid is not None:
             self.report.grid.save(self.out / "grid.png")
             log_image(trainer, "grid", self.report.grid, 0)

@@ -27,7 +27,7 @@ class TimeBins:
 
     def state(self) -> dict[str, Tensor]:
         """Copies of the sums, for a checkpoint."""
-        return {"total": self.total.clone(), "seen": self.seen.clone()}
+        return {"total": self.total.cpu().clone(), "seen": self.seen.cpu().clone()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         self.total, self.seen = state["total"].clone(), state["seen"].clone()
