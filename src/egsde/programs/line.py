@@ -36,7 +36,16 @@ def read(program: str, arguments: Sequence[str]) -> list[str]:
             raise ValueError(
                 f"{flag} comes before the overrides: python {program}.py {flag} {' '.join(rest)}"
             )
-    return found
+    return [*found, *demonstrated(program, found)]
+
+
+def demonstrated(program: str, given: Sequence[str]) -> list[str]:
+    """sample.py without data, method, experiment or configuration of one's own is the demo."""
+    own = re.compile(
+        r"[+~]*(data|translator|experiment|hparams_search)(?=[=./@]|$)|(--config-|-c[pn]$)"
+    )
+    alone = program == "sample" and not any(map(own.match, given))
+    return ["experiment=demo"] if alone else []
 
 
 def overrides(argument: str) -> bool:

@@ -107,7 +107,7 @@ def load(
     given = [*_part("extractor", extractor), *_part("source_score", source_score), *overrides]
     path = Path(what).expanduser()
     if str(what) == "demo":
-        cfg = _composed(given)
+        cfg = _composed(["experiment=demo", *given])
     elif str(what) in CARDS:
         cfg = _of_card(str(what), given, guided=extractor is not None)
     elif (path / "run.json").is_file():

@@ -111,8 +111,10 @@ class Suite:
     ) -> list[dict]:
         """Add translations y of sources x0, uint8 (B, 3, H, W) as in the PNG; values per image."""
         values = self._pairwise(y, x0, "") | {k: f(y) for k, f in self.single.items()}
+        values |= {f"{k}_source": f(x0) for k, f in self.single.items()}
         if truth is not None:
             values |= self._pairwise(y, truth, "_truth")
+            values |= self._pairwise(x0, truth, "_truth_source")
             values |= {f"{k}_truth": f(truth) for k, f in self.single.items()}
         images = [
             {"id": str(name), **{k: float(v[b]) for k, v in values.items()}}
