@@ -51,6 +51,10 @@ def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
     if "domain" in cfg:
         one_of("domain", cfg.domain, ("source", "target"))
     _device(cfg.trainer)
+    if cfg.trainer.get("overfit_batches"):
+        raise ValueError(
+            "trainer.overfit_batches would deal the images out itself; limit=8 trains on eight"
+        )
     if program != "train":
         _precision(program, cfg)
 

@@ -24,10 +24,10 @@ from egsde.noise import Noise
 from egsde.programs.agreement import check_networks
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.progress import images_bar, step_by_step
-from egsde.programs.callbacks.translate import all_gather
 from egsde.programs.lock import held
 from egsde.programs.records import claim, write_json
 from egsde.programs.run import closing, prepare, versions
+from egsde.training.ranks import all_gather
 
 
 class Likelihood(Protocol):

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from omegaconf import DictConfig
 
 from egsde.networks import ADMEncoder, start_from_imagenet, widened
 from egsde.old_names import current
 from egsde.programs.build import Parts
-from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, TwoFiles, read
+from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, Checkpoints, TwoFiles, read
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.folders import to_give_back
 from egsde.programs.lock import held
@@ -24,6 +25,7 @@ from egsde.scores.blueprints import described
 from egsde.scores.container import find, is_ours, read_weights
 from egsde.scores.files import read_checkpoint
 
+LEFT = ("checkpoints", "weights.safetensors", "metrics.csv")
 # What a resumed run must share with the run before, and what of it may differ.
 KEPT = ("kind", "network", "sde", "prediction", "module", "data", "seed")
 FREE = ("root", "store", "num_workers", "eval_batch_size", "cache_mib", "limit", "mask", "low")
@@ -60,8 +62,10 @@ def _fit(
     parts: Parts, out: Path, config: dict[str, Any], module: Any, data: Any,
     checkpoint: Path | None,
 ) -> Trainer:  # fmt: skip
-    loggers = list(parts("logger").values())
-    callbacks = {k: made for k, made in parts("callbacks").items() if made is not None}
+    bare = parts.cfg.trainer.get("barebones", False)
+    loggers = [made for made in (parts("logger") or {}).values() if made and not bare]
+    made = parts("callbacks") or {}
+    callbacks = {k: callback for k, callback in made.items() if allowed(callback, parts.cfg)}
     saver, export = callbacks.get("checkpoint"), callbacks.get("export")
     if export is not None:
         export.allow = config["allow"]
@@ -69,7 +73,7 @@ def _fit(
     with closing(loggers):
         trainer: Trainer = parts(
             "trainer",
-            logger=loggers,
+            logger=loggers or False,
             callbacks=list(callbacks.values()),
             plugins=[TwoFiles()],
             default_root_dir=out,
@@ -91,20 +95,31 @@ def _fit(
             ) from error
         if export is not None:  # a run that was stopped between its last step and its export
             export.save(trainer, module)
-        left = [
-            name
-            for name in ("checkpoints", "weights.safetensors", "metrics.csv")
-            if (out / name).exists()
-        ]
-        rank_zero_only(print)(f"step {trainer.global_step}: {', '.join(left)} in {out}")
+        left = [name for name in LEFT if (out / name).exists()]
+        told = f"{', '.join(left)} in {out}" if left else f"nothing is kept in {out}"
+        rank_zero_only(print)(f"step {trainer.global_step}: {told}")
     return trainer
 
 
+def allowed(callback: Any, cfg: DictConfig) -> bool:
+    """Whether there is a callback and no switch of the Trainer that refuses it."""
+    trainer = cfg.trainer
+    off = trainer.get("barebones") or trainer.get("enable_progress_bar") is False
+    saves = trainer.get("enable_checkpointing") is not False
+    return not (
+        callback is None
+        or (off and isinstance(callback, ProgressBar))
+        or (not saves and isinstance(callback, Checkpoints))
+    )
+
+
 def _check_length(trainer: DictConfig) -> None:
-    if trainer.get("max_epochs") is not None or trainer.max_steps < 1:
+    timed = trainer.max_steps == -1 and trainer.get("max_time") is not None
+    if trainer.get("max_epochs") is not None or (trainer.max_steps < 1 and not timed):
         raise ValueError(
             "training is counted in steps, its batches never end: give trainer.max_steps, 1 or "
-            f"more (got {trainer.max_steps}), and no trainer.max_epochs"
+            f"more (got {trainer.max_steps}), or -1 with +trainer.max_time=DAYS:HOURS:MINUTES:"
+            "SECONDS in quotes, and no trainer.max_epochs"
         )
 
 

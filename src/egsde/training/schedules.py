@@ -12,7 +12,7 @@ class Constant:
 
     warmup: int = 0
 
-    def __call__(self, step: int, total: int) -> float:
+    def __call__(self, step: int, total: float) -> float:
         return min((step + 1) / self.warmup, 1.0) if self.warmup else 1.0
 
 
@@ -23,7 +23,7 @@ class Cosine:
     warmup: int = 0
     floor: float = 0.0
 
-    def __call__(self, step: int, total: int) -> float:
+    def __call__(self, step: int, total: float) -> float:
         progress = min(max(step - self.warmup, 0) / max(total - self.warmup, 1), 1.0)
         decay = self.floor + (1 - self.floor) * (1 + math.cos(math.pi * progress)) / 2
         return Constant(self.warmup)(step, total) * decay
@@ -35,6 +35,6 @@ class Linear:
 
     warmup: int = 0
 
-    def __call__(self, step: int, total: int) -> float:
+    def __call__(self, step: int, total: float) -> float:
         progress = min(max(step - self.warmup, 0) / max(total - self.warmup, 1), 1.0)
         return Constant(self.warmup)(step, total) * (1 - progress)

@@ -26,6 +26,11 @@ def by_size(size: int, small: Any, large: Any) -> Any:
     return OmegaConf.create(chosen) if isinstance(chosen, list) else chosen
 
 
+def steps(interval: Any) -> int:
+    """A number of steps; 1000 for a fraction of an epoch, a duration or none."""
+    return interval if isinstance(interval, int) and interval > 0 else 1000
+
+
 def _whole(size: Any) -> int:
     if isinstance(size, int) and not isinstance(size, bool) and size > 0:
         return size
@@ -36,3 +41,4 @@ OmegaConf.register_new_resolver("conf", lambda: str(CONF), replace=True)
 OmegaConf.register_new_resolver("eighth", eighth, replace=True)
 OmegaConf.register_new_resolver("by_size", by_size, replace=True)
 OmegaConf.register_new_resolver("new_folder", new_folder, replace=True)
+OmegaConf.register_new_resolver("steps", steps, replace=True)

@@ -61,7 +61,8 @@ class Steps(ProgressBar):
         validated = sorted(k for k in found if k.startswith("val/") and "/t0." not in k)
         names = sorted(("train/loss", *validated), key=lambda name: not name.endswith("/loss"))
         values = {name: found[name] for name in names if name in found}
-        self.console.print(f"step {trainer.global_step}/{trainer.max_steps}  {_line(values)}")
+        of = f"/{trainer.max_steps}" if trainer.max_steps > 0 else ""
+        self.console.print(f"step {trainer.global_step}{of}  {_line(values)}")
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         self._stop()

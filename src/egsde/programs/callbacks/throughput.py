@@ -25,6 +25,6 @@ class Throughput(Callback):
         self.seconds += time.perf_counter() - self.started
         self.images += len(batch["id"]) * trainer.world_size
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if trainer.global_step % every == 0 and self.seconds:
+        if every and trainer.global_step % every == 0 and self.seconds:
             module.log("train/images_per_second", self.images / self.seconds)
             self.images, self.seconds = 0, 0.0

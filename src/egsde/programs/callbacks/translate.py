@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
@@ -29,15 +28,7 @@ from egsde.programs.callbacks.pictures import log_image, log_table, to_uint8
 from egsde.programs.callbacks.progress import Advance, images_bar, step_by_step
 from egsde.programs.callbacks.shelf import Seconds, Shelf
 from egsde.programs.shards import Shard
-
-
-def all_gather(value: Any) -> list[Any]:
-    """The values of all processes; alone, a list of one."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return [value]
-    values: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(values, value)
-    return values
+from egsde.training.ranks import all_gather
 
 
 @dataclass

@@ -9,17 +9,18 @@ from typing import Any, TypeVar
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from egsde.training.draws import ById, ByPlace, Draws, Unkeyed, places
 from egsde.training.ema import EMA
-from egsde.training.modules.bins import TimeBins
+from egsde.training.modules.bins import Means, TimeBins
 from egsde.training.standing import after
 
 Model = TypeVar("Model", bound=nn.Module)
-Schedule = Callable[[int, int], float]  # (step, total steps) -> factor of the learning rate
+Schedule = Callable[[int, float], float]  # (step, total steps) -> factor of the learning rate
 
 
 def step_seed(*key: object) -> int:
@@ -49,6 +50,9 @@ class TimedModule(LightningModule):
         self.ema = EMA(network, ema_decay)
         self.make_optimizer, self.schedule = optimizer, schedule
         self.bins = {"train": TimeBins(bins), "val": TimeBins(bins)}
+        self.means = Means()  # of what else is logged while training
+        self.logged = 0  # the step of the last row
+        self.length_before: float | None = None  # of the schedule of a run that is resumed
         self.seed = 0  # set by the entry point
         self.config: dict[str, Any] = {}  # plain and resolved; set by the entry point
         self.validated: dict[str, float] = {}  # what the last validation measured
@@ -62,14 +66,33 @@ class TimedModule(LightningModule):
         view._modules = {**model._modules, "net": net}
         return view
 
+    @property
+    def length(self) -> float:
+        """Steps of the whole training; infinite where only its time is limited."""
+        return float(self.trainer.estimated_stepping_batches)
+
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer(self.network.parameters())
-        total = int(self.trainer.estimated_stepping_batches)
-        scheduler = LambdaLR(optimizer, lambda step: self.schedule(step, total))
+        optimizer, length = self.make_optimizer(self.network.parameters()), self.length
+        scheduler = LambdaLR(optimizer, lambda step: self.schedule(step, length))
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def on_train_start(self) -> None:
+        """A schedule of another length goes on as if it had had this one from the start."""
+        step, before = self.global_step, self.length_before
+        self.logged = step
+        for configured in self.trainer.lr_scheduler_configs:
+            scheduler: Any = configured.scheduler
+            factor, groups = self.schedule(step, self.length), scheduler.optimizer.param_groups
+            for group, rate in zip(groups, scheduler.base_lrs, strict=True):
+                group["lr"] = factor * rate
+        if before is not None and self.schedule(step, before) != self.schedule(step, self.length):
+            rank_zero_only(print)(
+                f"the learning rate's schedule was made for {before:g} steps and now has "
+                f"{self.length:g}: it goes on from step {step} as a run of that length would"
+            )
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         together = self.trainer.accumulate_grad_batches  # type: ignore[attr-defined]
@@ -96,7 +119,8 @@ class TimedModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint |= {"config": self.config, "validated": self.validated}
-        checkpoint["bins"] = self.bins["train"].state()
+        checkpoint |= {"bins": self.bins["train"].state(), "means": self.means.sums}
+        checkpoint["schedule_length"] = self.length
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         trainer: Any = self.trainer
@@ -104,8 +128,11 @@ class TimedModule(LightningModule):
         batches = steps * trainer.accumulate_grad_batches
         checkpoint["loops"] = after(steps, batches, checkpoint["loops"])
         self.validated = checkpoint.get("validated", {})
-        if "bins" in checkpoint and steps % trainer.log_every_n_steps:
+        self.length_before = checkpoint.get("schedule_length")
+        every = trainer.log_every_n_steps
+        if "bins" in checkpoint and every and steps % every:
             self.bins["train"].restore(checkpoint["bins"])
+            self.means.sums = checkpoint.get("means", {})
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
@@ -125,8 +152,11 @@ class TimedModule(LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.draws = Unkeyed()
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if self.global_step % every == 0:
+        # Several batches may make one step; the row is that of the step they have made.
+        if every and self.global_step % every == 0 and self.global_step != self.logged:
+            self.logged = self.global_step
             self._log_bins("train")
+            self.log_dict(self.means.pop())
 
     def on_validation_epoch_end(self) -> None:
         self._log_bins("val")

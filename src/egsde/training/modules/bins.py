@@ -1,9 +1,11 @@
-"""Running means per time bin: how well a network does at each noise level."""
+"""Running means of what a row of the log stands for: all images since the row before."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from egsde.training.ranks import all_gather
 
 
 class TimeBins:
@@ -42,4 +44,28 @@ class TimeBins:
                 means[label] = float(self.total[i] / self.seen[i])
         self.total.zero_()
         self.seen.zero_()
+        return means
+
+
+class Means:
+    """Means of named values over images; `pop` returns them and forgets them."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, tuple[float, int]] = {}
+
+    def add(self, name: str, mean: Tensor, images: int) -> None:
+        """mean: of so many images."""
+        self._add(name, float(mean.detach()) * images, images)
+
+    def _add(self, name: str, value: float, images: int) -> None:
+        total, seen = self.sums.get(name, (0.0, 0))
+        self.sums[name] = total + value, seen + images
+
+    def pop(self) -> dict[str, float]:
+        """Of all ranks together, each of which asks."""
+        ranks, self.sums = all_gather(self.sums), {}
+        for name, (total, seen) in (item for rank in ranks for item in rank.items()):
+            self._add(name, total, seen)
+        means = {name: total / seen for name, (total, seen) in self.sums.items()}
+        self.sums = {}
         return means

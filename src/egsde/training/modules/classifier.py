@@ -48,8 +48,8 @@ class DomainClassifierModule(TimedModule):
 
     def t_largest(self) -> float:
         """The largest time now, as a fraction of T."""
-        progress = self.global_step / max(int(self.trainer.estimated_stepping_batches), 1)
-        grown = progress / self.ramp if self.ramp else 1.0
+        grows = self.ramp and self.length < float("inf")
+        grown = self.global_step / max(self.length, 1) / self.ramp if grows else 1.0
         return min(1.0, self.t_first + (1 - self.t_first) * grown)
 
     def loss(
@@ -66,7 +66,8 @@ class DomainClassifierModule(TimedModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         loss = self.loss(self.extractor, batch, self.t_largest(), self.power, "train")
-        self.log("train/loss", loss, prog_bar=True)
+        self.log("loss", loss, prog_bar=True, logger=False)
+        self.means.add("train/loss", loss, len(batch["image"]))
         return loss
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:

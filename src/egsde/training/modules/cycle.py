@@ -98,7 +98,8 @@ class CycleModule(TimedModule):
                 total = total + self.self_training * (weight * losses).mean()
             if partner is not None and self.cycle:
                 total = total + self.cycle * self.round_trip(d, partner, images[d], ids[d])
-        self.log("train/total", total, prog_bar=True)
+        self.log("total", total, prog_bar=True, logger=False)
+        self.means.add("train/total", total, len(batch["x"]))
         return total
 
     def made(self, d: str, conditions: Tensor, ids: list[str]) -> Tensor | None:
@@ -112,7 +113,7 @@ class CycleModule(TimedModule):
         noise = self.noise(f"{d}/again", ids)
         again = self.reconstruct(d, self.scores[d], partner, ids, noise)
         distance = (again - image).square().mean()
-        self.log(f"train/cycle_{d}", distance)
+        self.means.add(f"train/cycle_{d}", distance, len(image))
         return distance
 
     def noise(self, key: str, ids: list[str]) -> Noise:

@@ -60,8 +60,9 @@ class UnitDDPMModule(TimedModule):
         matching = self.matching(x, like_y, t, weight) + self.matching(like_x, y, t, weight)
         back = (to_x(like_y) - x).abs().mean() + (to_y(like_x) - y).abs().mean()
         total = matching + self.cycle * back
-        self.log("train/cycle", back)
-        self.log("train/total", total, prog_bar=True)
+        self.log("total", total, prog_bar=True, logger=False)
+        self.means.add("train/cycle", back, len(x))
+        self.means.add("train/total", total, len(x))
         return total
 
     def matching(self, x: Tensor, y: Tensor, t: Tensor, weight: Tensor) -> Tensor:
