@@ -204,7 +204,7 @@ def parameters(target: str, place: str) -> tuple[dict[str, Any], bool]:
         thing = located(target)
     except (ImportError, AttributeError) as error:
         raise ValueError(
-            f"{place}._target_={target} cannot be imported ({error}); write package.module.NAME"
+            f"{place}._target_={target} cannot be imported ({str(error).split(';')[0]}); write package.module.NAME"
         ) from error
     call = thing.__init__ if inspect.isclass(thing) else thing
     try:
