@@ -203,8 +203,9 @@ def parameters(target: str, place: str) -> tuple[dict[str, Any], bool]:
     try:
         thing = located(target)
     except (ImportError, AttributeError) as error:
+        why = str(error).split(";")[0]
         raise ValueError(
-            f"{place}._target_={target} cannot be imported ({str(error).split(';')[0]}); write package.module.NAME"
+            f"{place}._target_={target} cannot be imported ({why}); write package.module.NAME"
         ) from error
     call = thing.__init__ if inspect.isclass(thing) else thing
     try:
