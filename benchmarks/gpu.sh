@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What a GPU is needed for, in legs of under nine minutes each; a leg that is cut goes on when it is given again.
 #   benchmarks/gpu.sh OUT LEG [NAME ...]     OUT gets few files of under 16 MB and summary.json
-# Legs: probe (tests, speed of a training step), train (all networks of the demonstration, side by side).
+# Legs: probe (tests, speed of a training step), train (all networks of the demonstration, side by side),
+# translate [SPLIT] (every method and setting of the demonstration).
 # DATA: the pictures of `python -m egsde.data.fluent.build --folder DIR`. RUNS: where checkpoints lie between legs.
 # LIMIT: seconds of a training leg. EXTRA: overrides for every training, such as a small test on a CPU:
 #   EXTRA="compile=false trainer.precision=32-true data.batch_size=8 trainer.max_steps=2" \
@@ -44,6 +45,15 @@ train() {
             flat_v) run flat_v fluent_score prediction=v data.source=3d data.target=flat ;;
             *) run "$name" "fluent_$name" ;;
         esac &
+    done
+    wait
+}
+
+# All methods of the demonstration with the shipped networks, eight processes.
+translate() {
+    local part
+    for part in 1 2 3 4 5 6 7 8; do
+        timeout "$limit" python3 benchmarks/demonstration.py --split "${1:-val}" --out "$out" --part $part/8 &
     done
     wait
 }
