@@ -40,7 +40,14 @@ from egsde.sde import VP
 from egsde.solvers import DDIM, DPMSolverPP, EulerMaruyama
 from egsde.training.in_loop import Full
 from egsde.training.in_loop.memory import LiveBytes
-from egsde.training.modules import Constant, Coupling, CycleModule, InLoop, Replay, ScoreModule
+from egsde.training.modules import (
+    Constant,
+    Coupling,
+    CycleModule,
+    InLoop,
+    KeptPartners,
+    ScoreModule,
+)
 
 COUNT, BATCH, ANGLE, SHIFT = 1024, 256, math.radians(20), (0.5, 0.25)
 SDE = VP()
@@ -126,7 +133,7 @@ def mended(points: Points, seconds: float, coupled: bool = True) -> CycleModule:
             "y": ddib(SDE, scores["x"], scores["y"], DIRECT),
         }
         coupling, seconds = Coupling(start), seconds / 2
-    partners = Replay(InLoop(FEW), every=200, coupling=coupling)
+    partners = KeptPartners(InLoop(FEW), every=200, coupling=coupling)
     module = CycleModule(
         network(), network(), partners, adam, Constant(50), ema_decay=0.99, teacher=True
     )

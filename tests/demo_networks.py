@@ -38,7 +38,7 @@ def _save(path: Path, kind: str, network: dict[str, Any], seed: int) -> Path:
     for parameter in module.parameters():  # zero-initialised layers too, so that outputs matter
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.02)
-    prediction = {"_target_": "egsde.scores.predictions.Eps"} if kind == "score" else None
+    prediction = {"_target_": "egsde.scores.predictions.EpsPrediction"} if kind == "score" else None
     config = {"kind": kind, "network": network, "sde": SDE, "prediction": prediction}
     save_weights(path, {"averaged": module}, config)
     return path

@@ -9,12 +9,12 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from PIL import Image
 
-from egsde.data import UnpairedData
+from egsde.data import TwoDomains
 
 CONF = Path(__file__).parents[1] / "conf"
 
 
-def data(name: str, *overrides: str) -> UnpairedData:
+def data(name: str, *overrides: str) -> TwoDomains:
     """The data module of conf/data/NAME.yaml."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose(overrides=[f"+data={name}", *overrides])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from egsde.data import Augment, Fluent, UnpairedData
+from egsde.data import Augment, Fluent, TwoDomains
 from egsde.data.augment import turn_hue
 from egsde.data.fluent import index
 from egsde.data.fluent.build import family, split
@@ -60,7 +60,7 @@ def test_sizes_that_do_not_divide_are_refused():
 
 @pytest.mark.parametrize("view", ["target", "labelled", "paired"])
 def test_resident_pictures_are_the_views_own(view):
-    data = UnpairedData(Fluent(), "flat", "3d", size=16, view=view, resident=True, train_limit=9)
+    data = TwoDomains(Fluent(), "flat", "3d", size=16, view=view, resident=True, train_limit=9)
     shown = data.viewed("train")
     held = Resident(shown)
     draws = [(k, i, i % 2 == 0) for k in range(len(shown.sizes)) for i in (0, 3, 8)]

@@ -17,7 +17,14 @@ from torch import Tensor
 from egsde.data.toy import MODES, SPREAD, WEIGHTS, modes
 from egsde.networks import MLP
 from egsde.scores import ScoreModel
-from egsde.scores.predictions import EDM, X0, Eps, Prediction, Score, V
+from egsde.scores.predictions import (
+    EDMPrediction,
+    EpsPrediction,
+    Prediction,
+    ScorePrediction,
+    VPrediction,
+    X0Prediction,
+)
 from egsde.sde import DDPM, NCSN, SDE, VE, VP, CosineVP, SubVP
 from egsde.sde import EDM as EDMProcess
 from egsde.training.objectives import (
@@ -26,7 +33,7 @@ from egsde.training.objectives import (
     LogNormal,
     Simple,
     SlicedScoreMatching,
-    Uniform,
+    UniformTimes,
     likelihood,
 )
 from problems import Gaussian
@@ -41,7 +48,13 @@ PROCESSES = {
     "ddpm": DDPM(),
     "ncsn": NCSN(),
 }
-PREDICTIONS = {"eps": Eps(), "x0": X0(), "v": V(), "score": Score(), "edm": EDM()}
+PREDICTIONS = {
+    "eps": EpsPrediction(),
+    "x0": X0Prediction(),
+    "v": VPrediction(),
+    "score": ScorePrediction(),
+    "edm": EDMPrediction(),
+}
 
 
 @dataclass(frozen=True)
@@ -92,7 +105,7 @@ class Normal:
 def training(sde: SDE, prediction: Prediction, data, loss, times=None, steps: int = 200):
     """An MLP trained for a second or two."""
     torch.manual_seed(0)
-    net, draw_times = MLP(width=48, depth=2), times or Uniform()
+    net, draw_times = MLP(width=48, depth=2), times or UniformTimes()
     score = ScoreModel(net, sde, prediction)
     optimizer = torch.optim.Adam(net.parameters(), lr=6e-3, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 6e-3, steps, pct_start=0.1)
@@ -185,11 +198,11 @@ def test_every_process_learns_two_modes(sde: str, prediction: str) -> None:
     [
         (DenoisingScoreMatching(likelihood), Importance()),
         (Simple(), LogNormal()),
-        (SlicedScoreMatching(), Uniform()),
-        (SlicedScoreMatching(reduced=False, draws=4), Uniform()),
+        (SlicedScoreMatching(), UniformTimes()),
+        (SlicedScoreMatching(reduced=False, draws=4), UniformTimes()),
     ],
     ids=["likelihood", "log_normal", "sliced", "sliced_unreduced"],
 )
 def test_every_loss_learns_the_same_score(loss, times) -> None:
-    score = training(VP(), EDM(), Normal(), loss, times, steps=500)
+    score = training(VP(), EDMPrediction(), Normal(), loss, times, steps=500)
     check(*both_losses(score, Normal()))

@@ -9,7 +9,7 @@ import torch
 from egsde import sde as sdes
 from egsde.networks import read_weights
 from egsde.scores import ScoreModel
-from egsde.scores.predictions import X0, Eps, V
+from egsde.scores.predictions import EpsPrediction, VPrediction, X0Prediction
 from egsde.sde import (
     DDPM,
     EDM,
@@ -137,7 +137,7 @@ def test_many_geometric_levels_are_ve():
     assert errors[1] < 0.55 * errors[0] < 0.03  # O(1 / levels)
 
 
-@pytest.mark.parametrize("prediction", [Eps(), X0(), V()], ids=repr)
+@pytest.mark.parametrize("prediction", [EpsPrediction(), X0Prediction(), VPrediction()], ids=repr)
 @pytest.mark.parametrize("sde", SDES, ids=repr)
 def test_every_prediction_gives_the_score_of_its_target(prediction, sde):
     x0, eps = torch.randn(2, 5, 3, 4, 4, dtype=torch.float64)

@@ -108,7 +108,7 @@ def test_full_error_shows_where(tmp_path, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(Exception, match="choose two domains") as caught:
         command("train", *TRAIN, "data.source=twemoji", f"out={tmp_path}")
-    assert "UnpairedData" in str(caught.getrepr(chain=True))
+    assert "TwoDomains" in str(caught.getrepr(chain=True))
 
 
 def test_a_sweep_of_several_processes_a_job_is_refused(tmp_path, capsys):

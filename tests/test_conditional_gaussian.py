@@ -19,7 +19,7 @@ from egsde.methods import paired
 from egsde.sampling.grids import LogSNR
 from egsde.sampling.sampler import Sampler
 from egsde.scores.conditional import ConditionalScore
-from egsde.scores.predictions import V
+from egsde.scores.predictions import VPrediction
 from egsde.sde import DDPM, SDE, VP
 from egsde.solvers import DDIM, DPMSolverPP, HeunSDE
 from egsde.training.modules import ConditionalModule, Cosine
@@ -141,7 +141,7 @@ def test_a_trained_score_gives_the_conditional_law(tmp_path):
     sde = VP()
     torch.manual_seed(0)
     module = ConditionalModule(
-        ConditionalScore(Affine(), sde, V()),
+        ConditionalScore(Affine(), sde, VPrediction()),
         optimizer=partial(torch.optim.Adam, lr=1e-2),
         schedule=Cosine(warmup=20),
         ema_decay=0.98,

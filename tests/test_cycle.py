@@ -23,7 +23,7 @@ from egsde.scores.files import load_cycle, load_score
 from egsde.sde import DDPM, VP, Reverse
 from egsde.solvers import DDIM
 from egsde.training.in_loop import Checkpointed, Detached, Full
-from egsde.training.modules import Constant, Coupling, CycleModule, InLoop, Replay
+from egsde.training.modules import Constant, Coupling, CycleModule, InLoop, KeptPartners
 from egsde.training.objectives import Simple
 from runs import composed, trained
 
@@ -160,7 +160,7 @@ def test_a_cycle_needs_a_sampler():
 
 def test_gradients_for_nothing_are_refused():
     with pytest.raises(ValueError, match="no effect"):
-        module(partners=Replay(InLoop(SAMPLER)), reconstruct=InLoop(SAMPLER, Full()))
+        module(partners=KeptPartners(InLoop(SAMPLER)), reconstruct=InLoop(SAMPLER, Full()))
 
 
 BLUR = LowPass(4)
@@ -174,7 +174,7 @@ def replay(**options):
             asked.append((direction, list(ids), images))
             return images / 2
 
-    return Replay(Watched(SAMPLER), **options), asked
+    return KeptPartners(Watched(SAMPLER), **options), asked
 
 
 def call(partners, ids, images, direction="y"):
@@ -235,7 +235,7 @@ def test_with_equal_scores_a_coupling_along_the_images_own_path_returns_them(nam
     score = write_networks(tmp_path)[0]
     cfg = composed(
         "train", tmp_path, "model=cycle", f"partners/coupling={name}", score,
-        f"source_{score}", "start_sampler.grid.steps=100", "start_t=0.3",
+        f"source_{score}", "start_sampler.grid.steps=100", "coupling_t_start=0.3",
         *(["energy=none", "++partners.coupling.start.x.refine=0"] if name != "ddib" else []),
     )  # fmt: skip
     torch.manual_seed(0)

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from PIL import Image
 
-from egsde.data import Emoji, UnpairedData
+from egsde.data import Emoji, TwoDomains
 from egsde.data.domains import spread
 from egsde.data.emoji.pictures import index
 from egsde.data.shards import Batches, shard
@@ -105,11 +105,11 @@ def test_limit_and_ranks_of_translation() -> None:
 def test_unknown_choices_are_named() -> None:
     store = Emoji()
     with pytest.raises(ValueError, match="target, labelled, both, paired"):
-        UnpairedData(store, "noto", "twemoji", size=32, view="pairs")
+        TwoDomains(store, "noto", "twemoji", size=32, view="pairs")
     with pytest.raises(ValueError, match="both 'noto'"):
-        UnpairedData(store, "noto", "noto", size=32)
+        TwoDomains(store, "noto", "noto", size=32)
     with pytest.raises(ValueError, match="batchsize"):
-        UnpairedData(store, "noto", "twemoji", size=32, batchsize=3)
+        TwoDomains(store, "noto", "twemoji", size=32, batchsize=3)
     with pytest.raises(ValueError, match="noto or twemoji"):
         store.images("apple", "test", 32)
 

@@ -10,7 +10,7 @@ import torch
 from hydra.errors import InstantiationException
 from PIL import Image
 
-from egsde.data import Emoji, UnpairedData
+from egsde.data import Emoji, TwoDomains
 from egsde.data.degradations import (
     JPEG,
     Border,
@@ -177,7 +177,7 @@ def test_refusals(make, message):
 
 def restored(**options):
     given = {"size": 16, "batch_size": 5, "degradation": FOUR} | options
-    return UnpairedData(Emoji(), "noto", "twemoji", **given)
+    return TwoDomains(Emoji(), "noto", "twemoji", **given)
 
 
 def test_restorations_are_the_targets_images_degraded_by_seed_and_id():
@@ -216,10 +216,10 @@ def test_masks_and_low_resolution_pictures_are_refused_beside_a_degradation(chos
 
 def test_one_domain_is_enough_to_restore():
     restored(degradation=FOUR).domain("target", "val")
-    one = UnpairedData(Emoji(), "noto", "noto", size=16, degradation=FOUR)
+    one = TwoDomains(Emoji(), "noto", "noto", size=16, degradation=FOUR)
     assert len(one.translations("test")) > 0
     with pytest.raises(ValueError, match="choose two domains"):
-        UnpairedData(Emoji(), "noto", "noto", size=16)
+        TwoDomains(Emoji(), "noto", "noto", size=16)
 
 
 def test_batches_are_degraded_image_by_image():

@@ -36,7 +36,7 @@ def test_grids_fall_from_the_start_to_the_end(grid, sde):
         times = grid.times(sde, start)
         assert times.dtype == torch.float64
         assert times[0] == start and times[-1] == sde.t_min
-        share = float(sde.share(f64(start)))
+        share = float(sde.fraction(f64(start)))
         assert len(times) == round(grid.steps * share) + 1
         assert (times.diff() < 0).all() and torch.equal(sde.snap(times), times)
         assert (sde.sigma(times[:-1]) > 0).all()

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from egsde.energies import During, Guided, LowPassL2, guided
-from egsde.linear.quadratic import Spring
+from egsde.linear.quadratic import QuadraticPart
 from egsde.methods.diffusion import Diffusion
 from egsde.noise import Noise
 from egsde.sampling.grids import LogSNR
@@ -28,8 +28,8 @@ from shared import shared_path
 class Pull(SquaredDistance):
     """weight ||y - x_t||^2 that says so."""
 
-    def spring(self, source):
-        return Spring(f64(2 * self.weight), source.mean_parts)
+    def quadratic(self, source):
+        return QuadraticPart(f64(2 * self.weight), source.mean_parts)
 
 
 def source_of(x0):
@@ -127,10 +127,12 @@ def test_without_energy_it_is_the_stochastic_adams_solver(sde):
 def test_the_low_pass_energy_is_its_spring():
     source = Source(torch.randn(2, 3, 8, 16, dtype=torch.float64), VP(), Noise(0, ["a", "b"]))
     y, t, energy = torch.randn(2, 3, 8, 16, dtype=torch.float64), f64(0.4), 3.0 * LowPassL2(4)
-    spring = energy.spring(source)
-    clean, eps = spring.centre(t)
+    quadratic = energy.quadratic(source)
+    clean, eps = quadratic.centre(t)
     centre = VP().alpha(t) * clean + VP().sigma(t) * eps
     assert torch.allclose(centre, source.at(t), rtol=1e-12)
-    assert torch.allclose(spring.grad(y, centre), energy.grad(y, t, source), rtol=1e-9, atol=1e-12)
-    value = 0.5 * (spring.rate * spring.modes(y - centre).square()).flatten(1).sum(1)
+    assert torch.allclose(
+        quadratic.grad(y, centre), energy.grad(y, t, source), rtol=1e-9, atol=1e-12
+    )
+    value = 0.5 * (quadratic.rate * quadratic.modes(y - centre).square()).flatten(1).sum(1)
     assert torch.allclose(value, energy(y, t, source), rtol=1e-9)

@@ -62,9 +62,11 @@ def learned_log_variance(record: dict[str, Tensor], b: int, x: Tensor) -> Tensor
     """Between the posterior's and the kernel's; into clean data level 2's stands for the first."""
     sde, _, t, s = at(record, b)
     if float(s) == 0:
-        smallest = Ancestral().variance(sde.transition(t, 2 * t)[1], sde.sigma(t), sde.sigma(2 * t))
+        smallest = Ancestral().noise_std(
+            sde.transition(t, 2 * t)[1], sde.sigma(t), sde.sigma(2 * t)
+        )
     else:
-        smallest = Ancestral().variance(sde.transition(s, t)[1], sde.sigma(s), sde.sigma(t))
+        smallest = Ancestral().noise_std(sde.transition(s, t)[1], sde.sigma(s), sde.sigma(t))
     fraction = (1 + x.tanh()) / 2
     largest = sde.transition(s, t)[1]
     return 2 * (fraction * largest.log() + (1 - fraction) * smallest.log())

@@ -16,10 +16,10 @@ from egsde.noise import Noise, Replay
 from egsde.sampling.grids import Respaced, Uniform
 from egsde.sampling.sampler import Sampler
 from egsde.scores import ScoreModel
-from egsde.scores.decorators import Clipped, LearnedShare
+from egsde.scores.decorators import Clipped, LearnedV
 from egsde.sde import DDPM, VP, Reverse
 from egsde.solvers import DDIM, Ancestral, LearnedVariance
-from egsde.solvers.ancestral import beta
+from egsde.solvers.ancestral import kernel_std
 from egsde.source import Source
 from official import network
 from problems import Gaussian, Mixture, Pointwise, f64, named
@@ -147,14 +147,14 @@ class TwoHalves(torch.nn.Module):
         return torch.cat([eps, torch.full_like(eps, self.value)], 1)
 
 
-@pytest.mark.parametrize(("value", "variance"), [(-1.0, None), (1.0, beta)])
+@pytest.mark.parametrize(("value", "variance"), [(-1.0, None), (1.0, kernel_std)])
 def test_learned_variance_lies_between_the_posterior_and_beta(value, variance):
     sde, t, s, x = DDPM(), f64(0.5), f64(0.4), images()
     fixed = Ancestral(variance) if variance else Ancestral()
-    both = LearnedShare(ScoreModel(TwoHalves(value), sde))
+    both = LearnedV(ScoreModel(TwoHalves(value), sde))
     steps = [
         solver.step(Reverse(sde, both), x, t, s, torch.ones_like)[0]
-        for solver in (LearnedVariance(both.share), fixed)
+        for solver in (LearnedVariance(both.learned_v), fixed)
     ]
     assert torch.allclose(*steps, atol=1e-12)
     assert both.score.calls == 2

@@ -24,7 +24,7 @@ from egsde.evaluation.likelihood import (
 from egsde.noise import Noise, Replay
 from egsde.sampling.grids import LogSNR, Uniform
 from egsde.sde import DDPM, VE, VP, CosineVP, SubVP, linear_betas
-from egsde.solvers.ancestral import beta, posterior
+from egsde.solvers.ancestral import kernel_std, posterior_std
 from egsde.solvers.dormand_prince import integrate
 from problems import Gaussian, RecordedMixture, f64
 from shared import ROOT, shared_path
@@ -169,19 +169,22 @@ def gap(sde, grid, variance, problem=Gaussian(0.2, 0.3)) -> float:  # noqa: B008
 def test_the_bound_holds_and_closes_as_the_chain_gets_longer():
     """The gap falls as 1 / N with the kernel's variance; the posterior's leaves one."""
     gaps = {
-        n: gap(DDPM(linear_betas(n, 0.1 / n, 20 / n)), Uniform(n), beta) for n in (50, 100, 200)
+        n: gap(DDPM(linear_betas(n, 0.1 / n, 20 / n)), Uniform(n), kernel_std)
+        for n in (50, 100, 200)
     }
     assert gaps[50] > gaps[100] > gaps[200] > 0
     assert math.log2(gaps[50] / gaps[100]) == pytest.approx(1, abs=0.1)
     assert math.log2(gaps[100] / gaps[200]) == pytest.approx(1, abs=0.1)
-    left = [gap(DDPM(linear_betas(n, 0.1 / n, 20 / n)), Uniform(n), posterior) for n in (50, 200)]
+    left = [
+        gap(DDPM(linear_betas(n, 0.1 / n, 20 / n)), Uniform(n), posterior_std) for n in (50, 200)
+    ]
     assert left[0] > left[1] > 0.2
 
 
 @pytest.mark.parametrize("sde", [VP(), VE(), SubVP()], ids=repr)
 def test_the_bound_of_a_continuous_process(sde):
     """The gap falls as 1 / N to what the prior N(0, sigma(T)^2) in place of p_T costs."""
-    gaps = [gap(sde, LogSNR(n), beta) for n in (40, 80, 160)]
+    gaps = [gap(sde, LogSNR(n), kernel_std) for n in (40, 80, 160)]
     mean, variance = Gaussian(0.2, 0.3).moments(sde, f64(sde.T))
     sigma = sde.sigma(f64(sde.T))
     prior = float(gaussian_kl(mean, variance.sqrt(), torch.zeros_like(sigma), sigma))

@@ -13,7 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from egsde.data import Emoji, UnpairedData
+from egsde.data import Emoji, TwoDomains
 from egsde.evaluation.metrics import (
     CleanFid,
     DomainAccuracy,
@@ -227,7 +227,7 @@ def test_the_domain_is_that_of_the_largest_logit() -> None:
     suite = Suite(fid=False, kid=False, single={"domain": classify})
     shares = {}
     for style, other in (("noto", "twemoji"), ("twemoji", "noto")):
-        data = UnpairedData(Emoji(), style, other, size=32, limit=60)
+        data = TwoDomains(Emoji(), style, other, size=32, limit=60)
         suite.start()
         for batch in data.translation_loader("train", batch_size=30):
             image = to_uint8(batch["x0"])

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from egsde.scores import Extractor, ScoreModel
-from egsde.scores.predictions import X0, Eps, Prediction, V
+from egsde.scores.predictions import EpsPrediction, Prediction, VPrediction, X0Prediction
 from egsde.sde import DDPM, SDE, VP
 from egsde.training.ema import EMA
 from egsde.training.modules import Constant, Cosine, DomainClassifierModule, Linear, ScoreModule
@@ -99,17 +99,25 @@ def bayes_loss(sde: SDE, prediction: Prediction, s: float) -> float:
     t = sde.training_time(torch.linspace(0, 1, 20001, dtype=torch.float64)[:-1])
     alpha, sigma = sde.alpha(t), sde.sigma(t)
     x0_variance = (s * sigma).square() / ((alpha * s).square() + sigma.square())
-    scale = {Eps: alpha / sigma, X0: torch.ones_like(t), V: (alpha**2 + sigma**2) / sigma}
+    scale = {
+        EpsPrediction: alpha / sigma,
+        X0Prediction: torch.ones_like(t),
+        VPrediction: (alpha**2 + sigma**2) / sigma,
+    }
     return float((scale[type(prediction)].square() * x0_variance).mean())
 
 
 def test_bayes_losses_are_the_recorded_ones() -> None:
     recorded = np.load(shared_path("oracles/bayes_dsm.npz"))
-    assert bayes_loss(VP(), Eps(), 0.5) == pytest.approx(0.17331, rel=1e-3), recorded.files
+    assert bayes_loss(VP(), EpsPrediction(), 0.5) == pytest.approx(0.17331, rel=1e-3), (
+        recorded.files
+    )
 
 
 @pytest.mark.parametrize("sde", [VP(), DDPM()], ids=["vp", "ddpm"])
-@pytest.mark.parametrize("prediction", [Eps(), X0(), V()], ids=["eps", "x0", "v"])
+@pytest.mark.parametrize(
+    "prediction", [EpsPrediction(), X0Prediction(), VPrediction()], ids=["eps", "x0", "v"]
+)
 def test_a_trained_score_reaches_the_bayes_loss(sde: SDE, prediction: Prediction) -> None:
     torch.manual_seed(0)
     score = ScoreModel(Pointwise(), sde, prediction)
@@ -170,7 +178,7 @@ def test_every_batch_of_a_step_has_its_own_noise() -> None:
             drawn.append(float(torch.rand(())))
             return super().loss(*args)
 
-    score = ScoreModel(Pointwise(), VP(), Eps())
+    score = ScoreModel(Pointwise(), VP(), EpsPrediction())
     module = Watched(score, partial(torch.optim.Adam, lr=1e-3), Cosine(20), ema_decay=0.9)
     trained(module, Data(0.5), steps=3, accumulate_grad_batches=2)
     assert len(set(drawn)) == len(drawn) == 6

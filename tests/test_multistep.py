@@ -132,7 +132,7 @@ def moments_error(solver, sde, start: float, steps: int) -> np.ndarray:
     problem, noise = Gaussian(), Impulses(steps + 4)
     mean, variance = problem.moments(sde, f64(start))
     x = mean + variance.sqrt() * noise.stream("start")(noise.images(0.0))
-    times = LogSNR(round(steps / float(sde.share(f64(start))))).times(sde, start)
+    times = LogSNR(round(steps / float(sde.fraction(f64(start))))).times(sde, start)
     y = Sampler(solver, LogSNR(1)).run(Reverse(sde, problem.score(sde)), x, times, noise)
     exact = [float(m) for m in problem.moments(sde, times[-1])]
     return np.subtract(noise.moments(y), exact)
@@ -191,7 +191,7 @@ def test_every_process_from_any_start(sde):
     for start in (sde.T, sde.T / 2):
         start_x = x * sde.sigma(f64(start))
         times, score = (
-            LogSNR(round(20 / float(sde.share(f64(start))))).times(sde, start),
+            LogSNR(round(20 / float(sde.fraction(f64(start))))).times(sde, start),
             Gaussian().score(sde),
         )
         for solver in FAMILY:

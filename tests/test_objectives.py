@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from egsde.scores import ScoreModel
-from egsde.scores.predictions import EDM, X0, Eps, Score, V
+from egsde.scores.predictions import (
+    EDMPrediction,
+    EpsPrediction,
+    ScorePrediction,
+    VPrediction,
+    X0Prediction,
+)
 from egsde.sde import EDM as EDMProcess
 from egsde.sde import NCSN, VE, VP, CosineVP, SubVP
 from egsde.training.objectives import (
@@ -46,7 +52,7 @@ def test_denoising_losses_are_score_sdes(name, weighting, mean):
 
 def test_ncsns_objective_is_half_the_weighted_sum_over_levels():
     sde = NCSN(torch.linspace(0.1, 2, 7, dtype=torch.float64))
-    model = ScoreModel(Net(), sde, Score(raw_input=True))
+    model = ScoreModel(Net(), sde, ScorePrediction(raw_input=True))
     x0, t, eps = batch(64, sde)
     sigma = sde.sigmas[(t * 7).round().long() - 1]
     x = x0 + sigma * eps
@@ -63,11 +69,11 @@ def test_simple_losses_are_weighted_denoising_losses(sde):
     alpha, sigma = sde.alpha(t).flatten(), sde.sigma(t).flatten()
     power = alpha**2 + sigma**2
     weights = {
-        Eps(): torch.ones_like(alpha),
-        X0(): (sigma / alpha) ** 2,
-        V(): power / alpha**2,
-        Score(): 1 / sigma**2,
-        EDM(): ((alpha / 2) ** 2 + sigma**2) / (alpha / 2) ** 2,
+        EpsPrediction(): torch.ones_like(alpha),
+        X0Prediction(): (sigma / alpha) ** 2,
+        VPrediction(): power / alpha**2,
+        ScorePrediction(): 1 / sigma**2,
+        EDMPrediction(): ((alpha / 2) ** 2 + sigma**2) / (alpha / 2) ** 2,
     }
     for prediction, weight in weights.items():
         model = ScoreModel(Net(), sde, prediction)
@@ -93,7 +99,7 @@ def test_the_trace_of_a_linear_score_is_exact():
 @pytest.mark.parametrize("reduced", [True, False])
 def test_projections_average_to_the_exact_trace(project, reduced):
     sde = VE()
-    model = ScoreModel(Net(), sde, Eps())
+    model = ScoreModel(Net(), sde, EpsPrediction())
     x0, t, eps = (part.repeat_interleave(4000, 0) for part in batch(4, sde))
     sliced = SlicedScoreMatching(project, reduced=reduced)(model, x0, t, eps).view(4, 4000)
     exact = ExplicitScoreMatching()(model, x0, t, eps).view(4, 4000)[:, 0]
@@ -106,7 +112,7 @@ def test_projections_average_to_the_exact_trace(project, reduced):
 def test_matching_with_and_without_the_target_differs_by_a_constant():
     """E half DSM = E ESM + 1/2 per element, and so do their gradients (Vincent 2011)."""
     sde = VP()
-    model = ScoreModel(Net(), sde, Eps())
+    model = ScoreModel(Net(), sde, EpsPrediction())
     x0, t, eps = batch(1, sde)
     nodes, weights = np.polynomial.hermite_e.hermegauss(20)  # exact averages over eps
     z = torch.from_numpy(

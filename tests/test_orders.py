@@ -23,7 +23,7 @@ from torch import Tensor
 from egsde.noise import Noise, Replay
 from egsde.sampling.sampler import Sampler
 from egsde.sde import SDE, VE, VP, Reverse
-from egsde.solvers.ancestral import Ancestral, beta
+from egsde.solvers.ancestral import Ancestral, kernel_std
 from egsde.solvers.base import Solver
 from egsde.solvers.ddim import DDIM
 from egsde.solvers.edm_heun import EDMHeun
@@ -79,7 +79,7 @@ NOISY: dict[str, Solver] = {
     "euler-maruyama": EulerMaruyama(),
     "reverse diffusion": ReverseDiffusion(),
     "ancestral": Ancestral(),
-    "ancestral beta": Ancestral(beta),
+    "ancestral beta": Ancestral(kernel_std),
     "ddim eta 1": DDIM(1.0),
     "ddim eta 0.5": DDIM(0.5),
     "learned variance": LearnedVariance(lambda x, t: torch.full_like(x, 0.3)),

@@ -8,12 +8,27 @@ from torch import nn
 
 from egsde.networks import MLP, ADMUNet
 from egsde.scores import ScoreModel
-from egsde.scores.predictions import EDM, X0, Eps, LogSigma, NetworkTime, Score, V
+from egsde.scores.predictions import (
+    EDMPrediction,
+    EpsPrediction,
+    LogSigma,
+    NetworkTime,
+    ScorePrediction,
+    VPrediction,
+    X0Prediction,
+)
 from egsde.sde import DDPM, NCSN, VE, VP, CosineVP, SubVP
 from egsde.sde import EDM as EDMProcess
 
 PROCESSES = [VP(), SubVP(), VE(), CosineVP(), EDMProcess(), DDPM(), NCSN()]
-PREDICTIONS = [Eps(), X0(), V(), Score(), EDM(), EDM(sigma_data=1.3)]
+PREDICTIONS = [
+    EpsPrediction(),
+    X0Prediction(),
+    VPrediction(),
+    ScorePrediction(),
+    EDMPrediction(),
+    EDMPrediction(sigma_data=1.3),
+]
 
 
 def state(sde):
@@ -39,20 +54,25 @@ def test_the_target_is_the_score_of_the_noise(prediction, sde):
 def test_inputs_and_edm_targets_have_unit_size(sde):
     """Second moments of the scaled input and EDM's target are 1 for data N(0, sigma_data^2)."""
     _, _, _, alpha, sigma = state(sde)
-    for prediction, data in ((Eps(), 1.0), (V(), 1.0), (EDM(), 0.5), (EDM(sigma_data=2), 2.0)):
+    for prediction, data in (
+        (EpsPrediction(), 1.0),
+        (VPrediction(), 1.0),
+        (EDMPrediction(), 0.5),
+        (EDMPrediction(sigma_data=2), 2.0),
+    ):
         moment = (alpha * data).square() + sigma.square()
         assert torch.allclose(prediction.scale(alpha, sigma).square() * moment, alpha / alpha)
     one = torch.ones_like(alpha)
     zero = torch.zeros_like(alpha)
-    from_x0 = EDM().target(0.5 * one, zero, alpha, sigma)
-    from_eps = EDM().target(zero, one, alpha, sigma)
+    from_x0 = EDMPrediction().target(0.5 * one, zero, alpha, sigma)
+    from_eps = EDMPrediction().target(zero, one, alpha, sigma)
     assert torch.allclose(from_x0.square() + from_eps.square(), one)
 
 
 def test_edm_is_table_1_of_karras():
     sigma = torch.tensor([0.002, 0.1, 0.5, 3.0, 80.0], dtype=torch.float64)[:, None, None, None]
     x, output = torch.randn(2, 5, 3, 2, 2, dtype=torch.float64)
-    edm, data = EDM(), 0.5
+    edm, data = EDMPrediction(), 0.5
     skip = data**2 / (sigma**2 + data**2)
     out = sigma * data / (sigma**2 + data**2).sqrt()
     denoised = skip * x + out * output
@@ -69,7 +89,7 @@ def test_edm_is_table_1_of_karras():
 @pytest.mark.parametrize("sde", PROCESSES, ids=repr)
 def test_v_is_edm_for_unit_data_with_the_other_sign(sde):
     x0, eps, x, alpha, sigma = state(sde)
-    v, edm = V(), EDM(sigma_data=1)
+    v, edm = VPrediction(), EDMPrediction(sigma_data=1)
     assert torch.allclose(v.target(x0, eps, alpha, sigma), -edm.target(x0, eps, alpha, sigma))
     assert torch.allclose(v.score(eps, x, alpha, sigma), edm.score(-eps, x, alpha, sigma))
 
@@ -77,7 +97,7 @@ def test_v_is_edm_for_unit_data_with_the_other_sign(sde):
 @pytest.mark.parametrize("sigma_data", [0.0, -1.0])
 def test_edm_refuses_data_without_spread(sigma_data):
     with pytest.raises(ValueError, match="sigma_data > 0"):
-        EDM(sigma_data=sigma_data)
+        EDMPrediction(sigma_data=sigma_data)
 
 
 class Recorder(nn.Module):
@@ -89,7 +109,11 @@ class Recorder(nn.Module):
 
 
 @pytest.mark.parametrize("sde", [VP(), CosineVP(), DDPM()], ids=repr)
-@pytest.mark.parametrize("prediction", [Eps(), X0(), V(), Score()], ids=lambda p: type(p).__name__)
+@pytest.mark.parametrize(
+    "prediction",
+    [EpsPrediction(), X0Prediction(), VPrediction(), ScorePrediction()],
+    ids=lambda p: type(p).__name__,
+)
 def test_variance_preserving_networks_see_x_itself(sde, prediction):
     """Bitwise in float32: published networks give what they gave."""
     net = Recorder()
@@ -107,7 +131,7 @@ def test_variance_preserving_networks_see_x_itself(sde, prediction):
 def test_raw_input_and_labels():
     net, x, t = Recorder(), torch.randn(4, 3, 2, 2), torch.tensor(0.7, dtype=torch.float64)
     sigma = VE().sigma(t)
-    ScoreModel(net, VE(), Eps(raw_input=True, label=LogSigma())).output(x, t)
+    ScoreModel(net, VE(), EpsPrediction(raw_input=True, label=LogSigma())).output(x, t)
     assert torch.equal(net.given[0], x) and torch.allclose(net.given[1], sigma.log().float())
     ScoreModel(net, VE()).output(x, t)
     assert torch.allclose(net.given[0], x / (1 + sigma**2).sqrt().float())
@@ -124,7 +148,7 @@ def test_eps_is_ncsnpp_output_divided_by_sigma():
              "num_head_channels": 32}  # fmt: skip
     net, sde = ADMUNet(8, **small, fourier_scale=16.0), VE()
     nn.init.normal_(net.out[-1].weight, std=0.1)
-    model = ScoreModel(net, sde, Eps(raw_input=True, label=LogSigma()))
+    model = ScoreModel(net, sde, EpsPrediction(raw_input=True, label=LogSigma()))
     x, t = torch.randn(2, 3, 8, 8), torch.tensor(0.3, dtype=torch.float64)
     sigma = sde.sigma(t)
     raw = net(x, sigma.log().float().expand(2))

@@ -30,7 +30,7 @@ from egsde.solvers import (
     ReverseDiffusion,
     Solver,
 )
-from egsde.solvers.ancestral import beta, posterior
+from egsde.solvers.ancestral import kernel_std, posterior_std
 from egsde.solvers.langevin import batch_mean
 from problems import RecordedMixture
 from shared import ROOT, shared_path
@@ -124,7 +124,7 @@ def ours(run, record) -> tuple[torch.Tensor, torch.Tensor]:
     predictors = {
         "none": None,
         "reverse_diffusion": ReverseDiffusion(eta=0.0 if flow else 1.0),
-        "ancestral_sampling": Ancestral(posterior if name == "ve" else beta),
+        "ancestral_sampling": Ancestral(posterior_std if name == "ve" else kernel_std),
         "euler_maruyama": EulerMaruyama(),
     }
     snr = float(record["snr"])

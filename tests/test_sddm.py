@@ -11,7 +11,7 @@ from egsde.energies import LowPassL2
 from egsde.linear.blocks import join, split
 from egsde.methods import sddm
 from egsde.methods.diffusion import networks_of
-from egsde.methods.sddm import Balanced, along, shortest
+from egsde.methods.sddm import MultiGradientScore, along, shortest
 from egsde.noise import Noise
 from egsde.programs.sample import build_translator
 from egsde.sampling.grids import Uniform
@@ -86,12 +86,12 @@ def test_balancing_leaves_the_rest_of_the_score_and_stops_with_the_energies():
     score = Mixture().score(sde)
     y, t = images(), f64(0.3)
     center = sde.alpha(t) * split(images(1), 2).mean(-1, keepdim=True)
-    guided = Balanced(score, {"pull": LowPassL2(2)}, blocks=2, until=0.2)
+    guided = MultiGradientScore(score, {"pull": LowPassL2(2)}, blocks=2, until=0.2)
     change = guided(y, t, source(sde)) - score(y, t)
     assert change.abs().max() > 1e-3
     assert torch.allclose(along(change, y, center, 2), change, atol=1e-10)
     assert torch.equal(guided(y, f64(0.2), source(sde)), score(y, f64(0.2)))
-    assert torch.equal(Balanced(score, {}, blocks=2)(y, t, source(sde)), score(y, t))
+    assert torch.equal(MultiGradientScore(score, {}, blocks=2)(y, t, source(sde)), score(y, t))
 
 
 def test_a_translation_keeps_the_blocks_means_of_its_source():

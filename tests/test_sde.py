@@ -86,10 +86,10 @@ def test_training_times_and_labels_cover_the_process(sde):
 
 def test_a_whole_run_is_all_of_the_process():
     for sde in CONTINUOUS + CHAINS:
-        assert sde.share(f64(sde.T)) == pytest.approx(1, abs=1e-12)
-        assert ((sde.share(times(sde)) >= 0) & (sde.share(times(sde)) < 1 + 1e-12)).all()
-    assert VP().share(f64(0.3)) == DDPM().share(f64(0.3)) == 0.3
-    assert EDM(0.01, 100.0).share(f64(1.0)) == pytest.approx(0.5)
+        assert sde.fraction(f64(sde.T)) == pytest.approx(1, abs=1e-12)
+        assert ((sde.fraction(times(sde)) >= 0) & (sde.fraction(times(sde)) < 1 + 1e-12)).all()
+    assert VP().fraction(f64(0.3)) == DDPM().fraction(f64(0.3)) == 0.3
+    assert EDM(0.01, 100.0).fraction(f64(1.0)) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from egsde.sampling.grids import LogSNR, Quadratic, Uniform
 from egsde.sampling.sampler import Sampler, Walk
 from egsde.sde import DDPM, VP, Reverse, linear_betas
 from egsde.solvers import DDIM, Ancestral, EulerMaruyama
-from egsde.solvers.ancestral import beta
+from egsde.solvers.ancestral import kernel_std
 from problems import Gaussian, Impulses, Mixture, f64
 from shared import shared_path
 
@@ -103,14 +103,14 @@ def test_ancestral_step_is_the_ddpm_posterior():
     z = torch.ones_like(x)
     for variance, solver in [
         (b * (1 - before) / (1 - now), Ancestral()),
-        (b, Ancestral(beta)),
+        (b, Ancestral(kernel_std)),
     ]:
         ours, carry = solver.step(reverse, x, t, s, lambda x: z)
         assert torch.allclose(ours, mean + variance.sqrt() * z, rtol=1e-11)
         assert carry is None
 
 
-@pytest.mark.parametrize("solver", [Ancestral(), Ancestral(beta), DDIM(1.0), EulerMaruyama()])
+@pytest.mark.parametrize("solver", [Ancestral(), Ancestral(kernel_std), DDIM(1.0), EulerMaruyama()])
 def test_no_noise_into_clean_data(solver):
     sde, x = DDPM(), torch.randn(2, 3, 4, 4, dtype=torch.float64)
     reverse, t, s = Reverse(sde, Gaussian().score(sde)), f64(0.001), f64(0.0)

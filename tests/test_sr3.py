@@ -10,13 +10,13 @@ from torch import nn
 
 from egsde.linear.filters import LowPass, cubic
 from egsde.methods import sr3
-from egsde.methods.average import Mean
+from egsde.methods.average import MeanOfSamples
 from egsde.noise import Noise
 from egsde.programs.sample import sample
 from egsde.sampling.grids import LogSNR
 from egsde.sampling.sampler import Sampler
 from egsde.scores.conditional import ConditionalScore
-from egsde.scores.predictions import Eps, NoiseLevel
+from egsde.scores.predictions import EpsPrediction, NoiseLevel
 from egsde.sde import DDPM, VE, VP, SubVP
 from egsde.solvers import DDIM, DPMSolverPP
 from egsde.training.objectives import Simple
@@ -43,7 +43,7 @@ class Exact(nn.Module):
 
 
 def exact() -> ConditionalScore:
-    return ConditionalScore(Exact(), VP(), Eps(NoiseLevel()))
+    return ConditionalScore(Exact(), VP(), EpsPrediction(NoiseLevel()))
 
 
 def shrunk(seed: int) -> torch.Tensor:
@@ -83,9 +83,9 @@ def test_means_are_those_of_the_samples_and_of_at_least_one():
     x = torch.stack([shrunk(0), shrunk(1)])
     noise = Noise(0, ["a", "b"])
     draws = torch.stack([one(x, noise.child(f"sample/{k}")) for k in range(3)])
-    assert torch.allclose(Mean(one, 3)(x, noise), draws.mean(0), rtol=1e-12)
+    assert torch.allclose(MeanOfSamples(one, 3)(x, noise), draws.mean(0), rtol=1e-12)
     with pytest.raises(ValueError, match="at least one sample"):
-        Mean(one, 0)
+        MeanOfSamples(one, 0)
 
 
 @pytest.mark.parametrize("sde", [VP(), DDPM(), SubVP(), VE()], ids=lambda s: type(s).__name__)
@@ -109,7 +109,7 @@ class Labels(nn.Module):
 
 def test_training_draws_the_noise_level_continuously():
     sde, net = VP(), Labels()
-    score = ConditionalScore(net, sde, Eps(NoiseLevel()))
+    score = ConditionalScore(net, sde, EpsPrediction(NoiseLevel()))
     torch.manual_seed(0)
     u = torch.rand(500, 1, 1, 1, dtype=torch.float64)
     t = sde.training_time(u)

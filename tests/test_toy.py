@@ -9,7 +9,7 @@ import torch
 from egsde.data import Toy
 from egsde.data.toy import DOMAINS, MODES, SPREAD, WEIGHTS
 from egsde.scores.files import load_score
-from egsde.scores.predictions import EDM, LogSigma
+from egsde.scores.predictions import EDMPrediction, LogSigma
 from egsde.sde import EDM as EDMProcess
 from runs import rows, trained
 
@@ -73,7 +73,7 @@ def test_weights_keep_the_prediction_and_its_label(tmp_path):
     run(tmp_path, "sde=edm", "prediction=edm", "prediction.sigma_data=0.4", "trainer.max_steps=2",
         "trainer.val_check_interval=2")  # fmt: skip
     model = load_score(str(tmp_path / "weights.safetensors"), EDMProcess())
-    assert model.prediction == EDM(LogSigma(0.25), sigma_data=0.4)
+    assert model.prediction == EDMPrediction(LogSigma(0.25), sigma_data=0.4)
     x, t = torch.randn(5, 2, 1, 1), torch.tensor(0.3, dtype=torch.float64)
     assert model(x, t).isfinite().all()
 

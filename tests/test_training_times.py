@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from egsde.scores import ScoreModel
-from egsde.scores.predictions import Eps
+from egsde.scores.predictions import EpsPrediction
 from egsde.sde import DDPM, NCSN, VE, VP, CosineVP, SubVP
 from egsde.sde import EDM as EDMProcess
 from egsde.training.modules import ScoreModule
-from egsde.training.objectives import Importance, LogNormal, LossSecondMoment, Uniform
+from egsde.training.objectives import Importance, LogNormal, LossSecondMoment, UniformTimes
 from small_scores import Net
 
 
@@ -29,13 +29,13 @@ SDES = [VP(), SubVP(), VE(), CosineVP(), EDMProcess(), *CHAINS]
 def test_importance_weights_leave_averages_as_they_are(sde):
     for function in (lambda t: torch.ones_like(t), lambda t: t / sde.T, sde.sigma):
         t, weight = Importance()(sde, grid())
-        plain = function(Uniform()(sde, grid())[0]).mean()
+        plain = function(UniformTimes()(sde, grid())[0]).mean()
         assert float((weight * function(t)).mean()) == pytest.approx(float(plain), rel=2e-3)
 
 
 @pytest.mark.parametrize("sde", SDES, ids=repr)
 def test_uniform_until_keeps_the_lowest_share_of_the_times(sde):
-    few, every = Uniform(until=0.3)(sde, grid(1000))[0], Uniform()(sde, grid(1000))[0]
+    few, every = UniformTimes(until=0.3)(sde, grid(1000))[0], UniformTimes()(sde, grid(1000))[0]
     lowest = every.flatten().sort().values[:300]
     assert torch.allclose(few.flatten().sort().values[::10], lowest[::3], rtol=0.02, atol=2e-3)
 
@@ -43,7 +43,7 @@ def test_uniform_until_keeps_the_lowest_share_of_the_times(sde):
 @pytest.mark.parametrize("until", [0, -1, 1.5])
 def test_uniform_refuses_what_is_no_share(until):
     with pytest.raises(ValueError, match=r"in \(0, 1\]"):
-        Uniform(until)
+        UniformTimes(until)
 
 
 @pytest.mark.parametrize("sde", [VP(), VE()], ids=repr)
@@ -74,7 +74,7 @@ def test_log_normal_times(sde):
 
 
 def test_edms_own_times_are_log_normal():
-    ours, own = LogNormal()(EDMProcess(), grid(999))[0], Uniform()(EDMProcess(), grid(999))[0]
+    ours, own = LogNormal()(EDMProcess(), grid(999))[0], UniformTimes()(EDMProcess(), grid(999))[0]
     middle = slice(50, -50)  # EDM's own are clamped, not cut, at 0.002
     assert torch.allclose(ours[middle], own[middle], rtol=1e-3)
 
@@ -105,8 +105,8 @@ def test_loss_second_moment_follows_the_losses_and_stays_unbiased():
 def test_a_module_weights_its_losses_and_its_bins():
     """Whatever the times, val/loss estimates the same average."""
     means = []
-    for times in (Uniform(), Importance()):
-        model = ScoreModel(Net(), VP(), Eps())
+    for times in (UniformTimes(), Importance()):
+        model = ScoreModel(Net(), VP(), EpsPrediction())
         module = ScoreModule(model, torch.optim.SGD, lambda step, total: 1.0, times=times)
         torch.manual_seed(0)
         x0 = 0.5 * torch.randn(20000, 2, 1, 1, dtype=torch.float64)

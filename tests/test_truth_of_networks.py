@@ -12,7 +12,7 @@ import torch
 from hydra.utils import instantiate
 
 from demo_networks import CLASSIFIER, SCORE, SDE
-from egsde.data import UnpairedData
+from egsde.data import TwoDomains
 from egsde.programs.agreement import check_networks
 from egsde.scores.container import read_config, save_weights
 from egsde.scores.files import load_conditional, load_cycle, load_extractor, load_score
@@ -24,7 +24,7 @@ from runs import command, trained
 SAVED = {"source": "photos/cats", "target": "photos/dogs", "size": 16, "extra": []}
 
 
-def run_data(source: str = "/other/cats", target: str = "dogs.zip", *more: str) -> UnpairedData:
+def run_data(source: str = "/other/cats", target: str = "dogs.zip", *more: str) -> TwoDomains:
     return data("folder", f"data.source={source}", f"data.target={target}", "data.size=16", *more)
 
 
@@ -33,7 +33,9 @@ def file(folder: Path, kind: str, network: dict[str, Any], **saved: Any) -> str:
     network = network | inputs
     modules = torch.nn.ModuleDict({p: instantiate(network) for p in "xy"})
     whole = modules if kind == "cycle" else modules["x"]
-    prediction = None if kind == "classifier" else {"_target_": "egsde.scores.predictions.Eps"}
+    prediction = (
+        None if kind == "classifier" else {"_target_": "egsde.scores.predictions.EpsPrediction"}
+    )
     rest = {"validation": saved.pop("validation", {})}
     config = {"kind": kind, "network": network, "sde": SDE, "prediction": prediction, **rest}
     save_weights(folder / "w.safetensors", {"averaged": whole}, config | {"data": SAVED | saved})

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from egsde.evaluation.likelihood.terms import Discretised
 from egsde.scores import ScoreModel
-from egsde.scores.predictions import EDM
+from egsde.scores.predictions import EDMPrediction
 from egsde.sde import DDPM, NCSN, VE, VP, CosineVP, SubVP
 from egsde.sde import EDM as EDMProcess
 from egsde.training.objectives import Hybrid, Simple, VariationalLoss, variational_terms
@@ -106,7 +106,7 @@ def test_bounds_are_refused_where_there_is_no_such_chain(sde, steps):
 
 @pytest.mark.parametrize("sde", [VP(), SubVP(), CosineVP(), NCSN(), EDMProcess()], ids=repr)
 def test_the_bound_is_finite_on_every_clean_process(sde):
-    model = ScoreModel(Net(2, 4), sde, EDM())
+    model = ScoreModel(Net(2, 4), sde, EDMPrediction())
     x0, _, eps = batch(64, sde)
     t = sde.training_time(torch.linspace(0, 1 - 1e-9, 64, dtype=torch.float64)[:, None, None, None])
     steps = len(sde.sigmas) if "NCSN" in repr(sde) else 1000

@@ -34,6 +34,21 @@ MOVED = {  # the module of version 0.1 -> the room that has its names
     "weights": "scores.files",
 }
 
+RENAMED = {  # after the move
+    "egsde.data.SideBySide": "egsde.data.HalvesOfAFile",
+    "egsde.data.UnpairedData": "egsde.data.TwoDomains",
+    "egsde.evaluation.likelihood.LogProb": "egsde.evaluation.likelihood.LogDensity",
+    "egsde.scores.predictions.EDM": "egsde.scores.predictions.EDMPrediction",
+    "egsde.scores.predictions.Eps": "egsde.scores.predictions.EpsPrediction",
+    "egsde.scores.predictions.Score": "egsde.scores.predictions.ScorePrediction",
+    "egsde.scores.predictions.V": "egsde.scores.predictions.VPrediction",
+    "egsde.scores.predictions.X0": "egsde.scores.predictions.X0Prediction",
+    "egsde.solvers.ancestral.beta": "egsde.solvers.ancestral.kernel_std",
+    "egsde.solvers.ancestral.posterior": "egsde.solvers.ancestral.posterior_std",
+    "egsde.training.modules.Replay": "egsde.training.modules.KeptPartners",
+    "egsde.training.objectives.Uniform": "egsde.training.objectives.UniformTimes",
+}
+
 
 def current(node: Any) -> Any:
     """A plain configuration with today's names in place of old ones."""
@@ -44,5 +59,5 @@ def current(node: Any) -> Any:
     top, _, rest = node.partition(".") if isinstance(node, str) else ("", "", "")
     module, _, name = rest.partition(".")
     if top == "egsde" and name and module in MOVED:
-        return f"egsde.{MOVED[module]}.{name}"
-    return node
+        node = f"egsde.{MOVED[module]}.{name}"
+    return RENAMED.get(node, node) if isinstance(node, str) else node

@@ -5,8 +5,8 @@ from egsde.data.domains import Images, Store, output_name
 from egsde.data.emoji.pictures import Emoji
 from egsde.data.fluent import Fluent
 from egsde.data.folder import Folders
-from egsde.data.module import UnpairedData
-from egsde.data.pairs import PairedFolders, SideBySide
+from egsde.data.module import TwoDomains
+from egsde.data.pairs import HalvesOfAFile, PairedFolders
 from egsde.data.toy import Toy
 
 __all__ = [
@@ -16,9 +16,9 @@ __all__ = [
     "Folders",
     "Images",
     "PairedFolders",
-    "SideBySide",
+    "HalvesOfAFile",
     "Store",
     "Toy",
-    "UnpairedData",
+    "TwoDomains",
     "output_name",
 ]

@@ -27,7 +27,7 @@ from egsde.noise import keyed_generator
 STORE_KEYS = {"root", "fit", "on_error", "cache_mib"}
 
 
-class UnpairedData(LightningDataModule):
+class TwoDomains(LightningDataModule):
     """Source and target domain of a store.
 
     view: what a training batch shows, "target" dict(id, image), "labelled" dict(id, image, label)
@@ -72,7 +72,7 @@ class UnpairedData(LightningDataModule):
         super().__init__()
         unknown = set(described) - STORE_KEYS
         if unknown:
-            raise ValueError(f"UnpairedData has no option {', '.join(sorted(unknown))}")
+            raise ValueError(f"TwoDomains has no option {', '.join(sorted(unknown))}")
         if view not in VIEWS:
             raise ValueError(f"data.view={view!r} is unknown; use one of {', '.join(VIEWS)}")
         if source == target and degradation is None:

@@ -17,7 +17,7 @@ class PairedFolders(Folders):
     paired = True
 
 
-class SideBySide(Folders):
+class HalvesOfAFile(Folders):
     """Files that hold two pictures, one in each half, in {split} folders or in one pool.
 
     halves: names of the domains in the left and in the right half.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from egsde.linear.quadratic import NO_SPRING, Spring
+from egsde.linear.quadratic import NO_QUADRATIC, QuadraticPart
 from egsde.source import Source
 
 
@@ -29,9 +29,9 @@ class Energy:
             y = y.detach().requires_grad_()
             return torch.autograd.grad(self(y, t, source).sum(), y)[0]
 
-    def spring(self, source: Source) -> Spring:
+    def quadratic(self, source: Source) -> QuadraticPart:
         """The part of this energy that is a quadratic form of y, for solvers that use it."""
-        return NO_SPRING
+        return NO_QUADRATIC
 
     def weighted(self) -> dict[str, tuple[Energy, float]]:
         """Terms by name with their weights: what a sum is made of."""
@@ -108,11 +108,13 @@ class WeightedSum(Energy):
                 total = total + weight * self.terms[name].grad(y, t, source)
         return total
 
-    def spring(self, source: Source) -> Spring:
+    def quadratic(self, source: Source) -> QuadraticPart:
         """The stiffest term's; a solver integrates one exactly and finds the rest in the score."""
-        parts = [(self.terms[n].spring(source), w) for n, w in self.weights.items() if w > 0]
-        springs = [replace(part, rate=w * part.rate) for part, w in parts]
-        return max(springs, key=lambda spring: float(spring.rate.max()), default=NO_SPRING)
+        parts = [(self.terms[n].quadratic(source), w) for n, w in self.weights.items() if w > 0]
+        quadratics = [replace(part, rate=w * part.rate) for part, w in parts]
+        return max(
+            quadratics, key=lambda quadratic: float(quadratic.rate.max()), default=NO_QUADRATIC
+        )
 
     def weighted(self) -> dict[str, tuple[Energy, float]]:
         return {name: (self.terms[name], weight) for name, weight in self.weights.items()}

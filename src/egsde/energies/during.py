@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from egsde.energies.base import Energy
-from egsde.linear.quadratic import Spring
+from egsde.linear.quadratic import QuadraticPart
 from egsde.source import Source
 
 
@@ -33,9 +33,9 @@ class During(Energy):
     def grad(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         return self.energy.grad(y, t, source) if self._acts(t) else torch.zeros_like(y)
 
-    def spring(self, source: Source) -> Spring:
+    def quadratic(self, source: Source) -> QuadraticPart:
         """The inner energy's, during these times."""
-        return replace(self.energy.spring(source), acts=self._acts)
+        return replace(self.energy.quadratic(source), acts=self._acts)
 
     def _acts(self, t: Tensor) -> bool:
         return self.t_lo <= float(t) <= self.t_hi

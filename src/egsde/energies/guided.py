@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from egsde.energies.base import Energy
-from egsde.linear.quadratic import Spring
+from egsde.linear.quadratic import QuadraticPart
 from egsde.scores import Score
 from egsde.source import Source
 
@@ -22,9 +22,9 @@ class Guided:
     def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         return self.score(y, t, source) - self.energy.grad(y, t, source)
 
-    def spring(self, source: Source) -> Spring:
+    def quadratic(self, source: Source) -> QuadraticPart:
         """The quadratic part of the energy, for solvers that integrate it exactly."""
-        return self.energy.spring(source)
+        return self.energy.quadratic(source)
 
 
 def guided(score: Score, energy: Energy | None) -> Score:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from egsde.energies.base import Energy
 from egsde.linear.filters import Kernel, LowPass, linear
-from egsde.linear.quadratic import Spring
+from egsde.linear.quadratic import QuadraticPart
 from egsde.source import Source
 
 
@@ -32,9 +32,9 @@ class LowPassL2(Energy):
     def grad(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         return 2 * LowPass(self.factor, self.kernel).gram(y - source.mean(t))
 
-    def spring(self, source: Source) -> Spring:
+    def quadratic(self, source: Source) -> QuadraticPart:
         """It is one: its curvatures are 2 times the products of the eigenvalues of G."""
         low_pass = LowPass(self.factor, self.kernel)
         (height, left), (width, right) = (low_pass.modes(n) for n in source.x0.shape[-2:])
         bases = (left.to(source.x0), right.to(source.x0))
-        return Spring(2 * torch.outer(height, width), source.mean_parts, bases)
+        return QuadraticPart(2 * torch.outer(height, width), source.mean_parts, bases)

@@ -3,7 +3,7 @@
 from egsde.linear.blocks import join, split
 from egsde.linear.filters import Kernel, LowPass, box, cubic, linear, resize_matrix
 from egsde.linear.operators import Box, Cond, Grey, Operator, Pixels, known_pixels
-from egsde.linear.quadratic import NO_SPRING, Spring
+from egsde.linear.quadratic import NO_QUADRATIC, QuadraticPart
 
 __all__ = [
     "Box",
@@ -11,10 +11,10 @@ __all__ = [
     "Grey",
     "Kernel",
     "LowPass",
-    "NO_SPRING",
+    "NO_QUADRATIC",
     "Operator",
     "Pixels",
-    "Spring",
+    "QuadraticPart",
     "box",
     "cubic",
     "join",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Spring:
+class QuadraticPart:
     """rate: kappa, float64 (H, W) or (). centre(t) -> (x_0, eps) of c = alpha x_0 + sigma eps.
 
     bases: (L, R) on the image's device and dtype, None where the image's own pixels are modes.
@@ -26,7 +26,7 @@ class Spring:
     bases: tuple[Tensor, Tensor] | None = None
     acts: Callable[[Tensor], bool] = lambda t: True
 
-    def at(self, t: Tensor) -> Spring:
+    def at(self, t: Tensor) -> QuadraticPart:
         """The same, of rate zero where it does not act."""
         return self if self.acts(t) else replace(self, rate=torch.zeros_like(self.rate))
 
@@ -47,4 +47,4 @@ def _nowhere(t: Tensor) -> tuple[Tensor, Tensor]:
     return torch.zeros(()), torch.zeros(())
 
 
-NO_SPRING = Spring(torch.zeros((), dtype=torch.float64), _nowhere)
+NO_QUADRATIC = QuadraticPart(torch.zeros((), dtype=torch.float64), _nowhere)

@@ -1,6 +1,6 @@
 """The papers' methods: one function each, with the paper's defaults, and the translators' parts."""
 
-from egsde.methods.average import Mean
+from egsde.methods.average import MeanOfSamples
 from egsde.methods.ccdf import ccdf
 from egsde.methods.cycle_diffusion import CycleDiffusion, IntoClean, Replayed, cycle_diffusion
 from egsde.methods.ddib import Encode, NoNoise, TwoWay, ddib
@@ -10,27 +10,27 @@ from egsde.methods.egsde import algorithm_1, egsde, egsde_fast, sdedit
 from egsde.methods.guidance import classifier_guidance, generate
 from egsde.methods.ilvr import ilvr
 from egsde.methods.paired import paired
-from egsde.methods.palette import Hidden, palette
+from egsde.methods.palette import NoiseInHoles, palette
 from egsde.methods.repaint import repaint
 from egsde.methods.score_sde import colourise, inpaint
-from egsde.methods.sddm import Balanced, sddm
+from egsde.methods.sddm import MultiGradientScore, sddm
 from egsde.methods.sr3 import Cascade, Stage, sr3
-from egsde.methods.unit_ddpm import Released, SideBySide, unit_ddpm
+from egsde.methods.unit_ddpm import JointTranslator, Released, unit_ddpm
 
 __all__ = [
-    "Balanced",
+    "MultiGradientScore",
     "Cascade",
     "CycleDiffusion",
     "Diffusion",
     "Encode",
-    "Hidden",
+    "NoiseInHoles",
     "IntoClean",
-    "Mean",
+    "MeanOfSamples",
     "NoNoise",
     "OnePass",
     "Released",
     "Replayed",
-    "SideBySide",
+    "JointTranslator",
     "Stage",
     "Translator",
     "TwoWay",

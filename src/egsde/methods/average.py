@@ -15,7 +15,7 @@ from egsde.noise import Noise
 
 
 @dataclass(frozen=True)
-class Mean:
+class MeanOfSamples:
     """`samples` runs of `translator` with noise of their own; ValueError for fewer than one."""
 
     translator: Translator

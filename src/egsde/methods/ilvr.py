@@ -8,7 +8,7 @@ from egsde.constraints import MatchLowPass, Reference, new_time
 from egsde.linear.filters import LowPass, cubic
 from egsde.methods.diffusion import Diffusion, prior
 from egsde.sampling.sampler import Sampler
-from egsde.scores.decorators import Clipped, LearnedShare
+from egsde.scores.decorators import Clipped, LearnedV
 from egsde.scores.model import Score
 from egsde.sde import SDE
 from egsde.solvers import LearnedVariance
@@ -31,8 +31,8 @@ def ilvr(
     in [-1, 1]; learned_variance: the network's own noise takes the solver's place.
     """
     if learned_variance:
-        score = both = LearnedShare(score)  # type: ignore[arg-type]
-        sampler = replace(sampler, solver=LearnedVariance(both.share))
+        score = both = LearnedV(score)  # type: ignore[arg-type]
+        sampler = replace(sampler, solver=LearnedVariance(both.learned_v))
     score = Clipped(score, sde) if clip else score
     constraint = MatchLowPass(low_pass, until, reference)
     return Diffusion(sde, score, sampler, constraint=constraint, start=prior, source_noise="fresh")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from egsde.constraints import ShowKnown
 from egsde.linear.operators import known_pixels
-from egsde.methods.average import Mean
+from egsde.methods.average import MeanOfSamples
 from egsde.methods.diffusion import Diffusion, Translator, prior, steps_of
 from egsde.noise import Noise
 from egsde.sampling.sampler import Sampler
@@ -20,7 +20,7 @@ from egsde.sde import SDE
 
 
 @dataclass(frozen=True)
-class Hidden:
+class NoiseInHoles:
     """`inner` of x0 with noise where cond mask is 0, as its network was trained.
 
     An image with no known pixel stays as it is: grey, or saved as JPEG, it is the condition.
@@ -43,13 +43,13 @@ class Hidden:
 
 def palette(
     sde: SDE, score: Score, sampler: Sampler, clip: bool = True, samples: int = 1
-) -> Hidden | Mean:
+) -> NoiseInHoles | MeanOfSamples:
     """Palette (Saharia 2022): restoration from noise alone, one network for all its degradations.
 
     score: a ConditionalScore with masked=True; pixels where cond mask is 1 are known and end
-    exactly the source's; the others are `Hidden`. samples: the mean of so many results, a better
-    guess than one of them.
+    exactly the source's; the others are noise, as its network was trained. samples: the mean of so
+    many results, a better guess than one of them.
     """
     score = Clipped(score, sde) if clip else score
-    restored = Hidden(Diffusion(sde, score, sampler, constraint=ShowKnown(), start=prior))
-    return restored if samples == 1 else Mean(restored, samples)
+    restored = NoiseInHoles(Diffusion(sde, score, sampler, constraint=ShowKnown(), start=prior))
+    return restored if samples == 1 else MeanOfSamples(restored, samples)

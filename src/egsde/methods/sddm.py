@@ -31,8 +31,8 @@ def along(direction: Tensor, y: Tensor, center: Tensor, n: int) -> Tensor:
     parts, radius = split(direction, n), split(y, n) - center
     radius = radius - radius.mean(-1, keepdim=True)
     parts = parts - parts.mean(-1, keepdim=True)
-    share = (parts * radius).sum(-1, keepdim=True) / radius.square().sum(-1, keepdim=True)
-    return join(parts - share * radius, y)
+    fraction = (parts * radius).sum(-1, keepdim=True) / radius.square().sum(-1, keepdim=True)
+    return join(parts - fraction * radius, y)
 
 
 def shortest(vectors: Tensor, iterations: int = 20) -> Tensor:
@@ -51,7 +51,7 @@ def shortest(vectors: Tensor, iterations: int = 20) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Balanced:
+class MultiGradientScore:
     """The score with the energies' parts along M_t taken in, while t > until; then the score.
 
     Each -grad E along M_t is given gain g(t)^2 times the length of the score's, per image and
@@ -93,6 +93,6 @@ def sddm(
     """SDDM (Sun 2023): from noise alone, block statistics of the source imposed after each step
     and score and energies balanced along them, while t > until; 100 respaced ancestral steps.
     The official code's four more refinements at the last such step are left out."""
-    balanced = Balanced(Clipped(score, sde), terms, blocks, until, gain)
+    balanced = MultiGradientScore(Clipped(score, sde), terms, blocks, until, gain)
     constraint = MatchBlocks(blocks, until)
     return Diffusion(sde, balanced, sampler, constraint=constraint, start=prior)

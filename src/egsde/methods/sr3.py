@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from egsde.linear.filters import cubic, resize_matrix
-from egsde.methods.average import Mean
+from egsde.methods.average import MeanOfSamples
 from egsde.methods.diffusion import Diffusion, Translator, steps_of
 from egsde.methods.paired import paired
 from egsde.noise import Noise
@@ -73,8 +73,8 @@ class Cascade:
 
 def sr3(
     sde: SDE, score: Score, sampler: Sampler, clip: bool = True, samples: int = 1
-) -> Diffusion | Mean:
+) -> Diffusion | MeanOfSamples:
     """SR3 (Saharia 2021): super-resolution from noise alone; the source is the small picture,
     enlarged. Several in a row are a `Cascade`. samples: as in `palette`."""
     enlarged = paired(sde, score, sampler, clip)
-    return enlarged if samples == 1 else Mean(enlarged, samples)
+    return enlarged if samples == 1 else MeanOfSamples(enlarged, samples)

@@ -48,7 +48,7 @@ class Released:
     def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         x, y = y.chunk(2, dim=1)
         s_y = self.score.given(x).score(y, t)
-        if float(self.sde.share(t)) > self.release:
+        if float(self.sde.fraction(t)) > self.release:
             x0 = source.x0.chunk(2, dim=1)[0]
             s_x = self.sde.score_of(x0, x, t).to(x.dtype)
         else:
@@ -57,7 +57,7 @@ class Released:
 
 
 @dataclass(frozen=True)
-class SideBySide:
+class JointTranslator:
     """x0 -> the second half of `inner`'s result for (x0, 0), from the noised x0 and noise."""
 
     inner: Translator
@@ -78,8 +78,8 @@ def unit_ddpm(
     sampler: Sampler,
     release: float = 0.1,
     clip: bool = True,
-) -> SideBySide:
+) -> JointTranslator:
     """UNIT-DDPM (Sasaki 2021): p(y_t | x_t) with the noised source as x_t, and from `release` on,
     a share of the process, with an x_t that `partner`, the score of x_t given y_t, denoises."""
     both: Score = Released(score, partner, sde, release)
-    return SideBySide(Diffusion(sde, Clipped(both, sde) if clip else both, sampler))
+    return JointTranslator(Diffusion(sde, Clipped(both, sde) if clip else both, sampler))

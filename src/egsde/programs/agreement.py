@@ -14,14 +14,14 @@ from unicodedata import normalize
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import nn
 
-from egsde.data import UnpairedData
+from egsde.data import TwoDomains
 
 MARGIN = 0.15  # of what lies between chance and certainty: a classifier below it is near chance
 Asked = tuple[str, Any, Any]  # what, in the file, in the run
 
 
 def check_networks(
-    networks: Iterable[nn.Module], data: UnpairedData, *, check: bool = True, also: str = ""
+    networks: Iterable[nn.Module], data: TwoDomains, *, check: bool = True, also: str = ""
 ) -> None:
     """ValueError with both values where a network's file disagrees with the run.
 
@@ -46,7 +46,7 @@ def check_networks(
             _warn_of_chance(record)
 
 
-def disagreements(record: Mapping[str, Any], data: UnpairedData, also: str) -> Iterator[Asked]:
+def disagreements(record: Mapping[str, Any], data: TwoDomains, also: str) -> Iterator[Asked]:
     """What the file says beside what the run says, agreeing or not."""
     saved = record.get("data") or {}
     if not saved:

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
-from egsde.data import UnpairedData
+from egsde.data import TwoDomains
 from egsde.data.domains import spread
 from egsde.data.shards import shard
 from egsde.methods.diffusion import networks_of
@@ -49,7 +49,7 @@ class Evaluation(LightningModule):
     def __init__(
         self,
         likelihood: Likelihood,
-        data: UnpairedData,
+        data: TwoDomains,
         *,
         domain: str,
         split: str,

@@ -9,7 +9,7 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import nn
 
-from egsde.data import UnpairedData
+from egsde.data import TwoDomains
 
 READERS = {
     "mask": "translator=repaint, inpaint, palette, sdedit with translator.mask=true",
@@ -19,7 +19,7 @@ DRAWN_BY_DEFAULT = "centre"  # the embedded pictures' mask, there for whoever re
 
 
 def name_unread(
-    data: UnpairedData, translator: Any, given: Mapping[str, Any], overrides: Iterable[str]
+    data: TwoDomains, translator: Any, given: Mapping[str, Any], overrides: Iterable[str]
 ) -> None:
     """Warn of data.mask and data.low where a person gave them and the translator reads neither.
 

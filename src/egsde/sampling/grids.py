@@ -1,7 +1,7 @@
 """Time grids: t_start = t_0 > t_1 > ... > t_n, where a sampler's steps begin and end.
 
-`steps` counts steps of a whole run from T; a translation from t_start runs the share
-n = steps `sde.share(t_start)` of them. Grids end at t_min (0 for a chain) and are snapped to a
+`steps` counts steps of a whole run from T; a translation from t_start runs the part
+n = steps `sde.fraction(t_start)` of them. Grids end at t_min (0 for a chain) and are snapped to a
 chain's levels; a grid that would visit a level twice is an error.
 """
 
@@ -35,15 +35,15 @@ def _snapped(
         times[0], times[-1] = start, sde.t_min
         return sde.snap(times)
 
-    share = float(sde.share(torch.tensor(start, dtype=torch.float64)))
-    n = max(1, round(steps * share))
+    fraction = float(sde.fraction(torch.tensor(start, dtype=torch.float64)))
+    n = max(1, round(steps * fraction))
     times = snapped(n)
     if bool((times.diff() >= 0).any()):
         fewer = (k for k in range(n - 1, 0, -1) if bool((snapped(k).diff() < 0).all()))
         largest = next(fewer, 1)
         raise ValueError(
             f"{grid} visits a level of {sde} twice: from t_start={start} it can take at most "
-            f"{largest} steps; use steps={int(largest / share)}"
+            f"{largest} steps; use steps={int(largest / fraction)}"
         )
     return times
 

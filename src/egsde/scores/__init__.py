@@ -1,15 +1,15 @@
 """Networks as scores of (y, t, source), and what is made of scores."""
 
-from egsde.scores.conditional import ConditionalScore, Given, View, clean, noised
-from egsde.scores.decorators import Clipped, LearnedShare
+from egsde.scores.conditional import ConditionalScore, ConditionedScore, View, clean, noised
+from egsde.scores.decorators import Clipped, LearnedV
 from egsde.scores.model import Extractor, Score, ScoreModel, ScoreViews
 
 __all__ = [
     "Clipped",
     "ConditionalScore",
     "Extractor",
-    "Given",
-    "LearnedShare",
+    "ConditionedScore",
+    "LearnedV",
     "Score",
     "ScoreModel",
     "ScoreViews",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from egsde.linear.operators import known_pixels
 from egsde.scores.model import ScoreModel, ScoreViews
-from egsde.scores.predictions import Eps, Prediction
+from egsde.scores.predictions import EpsPrediction, Prediction
 from egsde.sde import SDE
 from egsde.source import Source
 
@@ -42,7 +42,7 @@ class ConditionalScore(ScoreModel):
         self,
         net: nn.Module,
         sde: SDE,
-        prediction: Prediction = Eps(),  # noqa: B008 (frozen)
+        prediction: Prediction = EpsPrediction(),  # noqa: B008 (frozen)
         *,
         view: View = clean,
         masked: bool = False,
@@ -52,12 +52,12 @@ class ConditionalScore(ScoreModel):
         self.view, self.masked = view, masked
         self.reads = ("mask",) if masked else ()
 
-    def given(self, condition: Tensor, known: Tensor | None = None) -> Given:
+    def given(self, condition: Tensor, known: Tensor | None = None) -> ConditionedScore:
         """The score for this condition: (y, t) -> like y, with all that objectives ask.
 
         known, (B, 1 or C, H, W): 1 where the condition shows y_0 itself.
         """
-        return Given(self, condition, known)
+        return ConditionedScore(self, condition, known)
 
     def outputs(self, x: Tensor, t: Tensor) -> Tensor:
         raise ValueError("a conditional score has no value without a condition: use given(...)")
@@ -73,7 +73,7 @@ class ConditionalScore(ScoreModel):
 
 
 @dataclass(frozen=True)
-class Given(ScoreViews):
+class ConditionedScore(ScoreViews):
     """A conditional score and its condition (B, C', H, W): a score of y alone.
 
     Known pixels go to the network as the condition has them, and their score is that of a certain

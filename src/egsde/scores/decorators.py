@@ -33,7 +33,7 @@ class Clipped:
 
 
 @dataclass
-class LearnedShare:
+class LearnedV:
     """A network's score and the v of its learned variance, from one evaluation (Nichol 2021).
 
     The network has a second half of channels, 2 v - 1 ("learn_sigma"); ValueError without.
@@ -54,7 +54,7 @@ class LearnedShare:
         sde = self.score.sde
         return self.score.prediction.score(outputs[:, :channels], y, sde.alpha(t), sde.sigma(t))
 
-    def share(self, y: Tensor, t: Tensor) -> Tensor:
+    def learned_v(self, y: Tensor, t: Tensor) -> Tensor:
         """v at (y, t), like y: kept from the last call where that was for the same y and t."""
         if self._last is None or self._last[0] is not y or self._last[1] is not t:
             self(y, t)

@@ -15,7 +15,7 @@ from egsde.scores import Extractor, ScoreModel, blueprints
 from egsde.scores.blueprints import Allow
 from egsde.scores.conditional import ConditionalScore, View, clean
 from egsde.scores.container import find, is_ours, read_config, read_shapes, read_weights
-from egsde.scores.predictions import Eps, NoiseLevel
+from egsde.scores.predictions import EpsPrediction, NoiseLevel
 from egsde.sde import SDE
 
 OPTIONS = {  # what opens each kind of file
@@ -183,7 +183,7 @@ def official_score(
     path = find(weights, "score.weights")
     _refuse_ours(path, "score=trained")
     network = load_official(kind, dict(config), read_checkpoint(path))
-    return ScoreModel(network.requires_grad_(False), sde, Eps(), autocast=autocast)
+    return ScoreModel(network.requires_grad_(False), sde, EpsPrediction(), autocast=autocast)
 
 
 def official_extractor(

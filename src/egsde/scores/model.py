@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from egsde.scores.predictions import Eps, Prediction
+from egsde.scores.predictions import EpsPrediction, Prediction
 from egsde.sde import SDE
 
 
@@ -48,7 +48,7 @@ class ScoreViews:
         """The prediction at x_t, (B, C, H, W)."""
         return self.outputs(x, t)[:, : x.shape[1]]
 
-    def share(self, x: Tensor, t: Tensor) -> Tensor:
+    def learned_v(self, x: Tensor, t: Tensor) -> Tensor:
         """v of a learned log variance v log beta + (1 - v) log posterior (Nichol 2021), like x.
 
         One more evaluation of the network; ValueError where it has no second half of channels.
@@ -79,7 +79,7 @@ class ScoreModel(ScoreViews, nn.Module):
         self,
         net: nn.Module,
         sde: SDE,
-        prediction: Prediction = Eps(),  # noqa: B008 (frozen)
+        prediction: Prediction = EpsPrediction(),  # noqa: B008 (frozen)
         *,
         autocast: bool = False,
     ) -> None:

@@ -26,11 +26,11 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         "VP": "egsde.sde.continuous.VP",
     },
     "prediction": {
-        "EDM": "egsde.scores.predictions.EDM",
-        "Eps": "egsde.scores.predictions.Eps",
-        "Score": "egsde.scores.predictions.Score",
-        "V": "egsde.scores.predictions.V",
-        "X0": "egsde.scores.predictions.X0",
+        "EDM": "egsde.scores.predictions.EDMPrediction",
+        "Eps": "egsde.scores.predictions.EpsPrediction",
+        "Score": "egsde.scores.predictions.ScorePrediction",
+        "V": "egsde.scores.predictions.VPrediction",
+        "X0": "egsde.scores.predictions.X0Prediction",
     },
     "inner": {  # what stands inside a process (its table) or a prediction (its label)
         "LogSigma": "egsde.scores.predictions.LogSigma",

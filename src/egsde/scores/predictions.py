@@ -87,7 +87,7 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Eps(Prediction):
+class EpsPrediction(Prediction):
     """The noise (Ho 2020): score = -net / sigma.
 
     This is the division by sigma of NCSNv2 and NCSN++ (`scale_by_sigma`), whose networks give the
@@ -102,7 +102,7 @@ class Eps(Prediction):
 
 
 @dataclass(frozen=True)
-class X0(Prediction):
+class X0Prediction(Prediction):
     """The clean image: score = (alpha x_0 - x) / sigma^2."""
 
     def target(self, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ class X0(Prediction):
 
 
 @dataclass(frozen=True)
-class V(Prediction):
+class VPrediction(Prediction):
     """The velocity (alpha eps - sigma x_0) / sqrt(alpha^2 + sigma^2) (Salimans 2022).
 
     The root is 1 on variance preserving processes, and keeps the target's size elsewhere.
@@ -128,7 +128,7 @@ class V(Prediction):
 
 
 @dataclass(frozen=True)
-class Score(Prediction):
+class ScorePrediction(Prediction):
     """The score itself (NCSN, Song 2019); its target -eps / sigma has no bound at small sigma.
 
     Train it with a loss that weights by sigma^2 (`loss=dsm`), not with `loss=simple`.
@@ -142,7 +142,7 @@ class Score(Prediction):
 
 
 @dataclass(frozen=True)
-class EDM(Prediction):
+class EDMPrediction(Prediction):
     """x_0 = c_skip x + c_out net(c_in x, c_noise) (Karras 2022, table 1), for any alpha and sigma.
 
     With r = sigma / alpha the noise level of x / alpha and v = sigma^2 + (alpha sigma_data)^2:

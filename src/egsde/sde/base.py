@@ -107,7 +107,7 @@ class SDE:
                 f"use a time inside, such as {self.T / 2}"
             )
 
-    def share(self, t: Tensor) -> Tensor:
+    def fraction(self, t: Tensor) -> Tensor:
         """The part of a whole run, from T, that a run from t is, in [0, 1]: t / T."""
         return t / self.T
 

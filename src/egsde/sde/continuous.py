@@ -139,7 +139,7 @@ class EDM(VarianceExploding):
     def diffusion(self, t: Tensor) -> Tensor:
         return (2 * t).sqrt()
 
-    def share(self, t: Tensor) -> Tensor:
+    def fraction(self, t: Tensor) -> Tensor:
         """In log sigma: time itself would leave no steps to a start at an image's noise levels."""
         return (t / self.sigma_min).log() / math.log(self.sigma_max / self.sigma_min)
 
@@ -150,7 +150,7 @@ class EDM(VarianceExploding):
 
     def network_time(self, t: Tensor) -> Tensor:
         """Affine in log sigma: 0 at sigma_min, 999 at sigma_max, as VE's."""
-        return 999 * self.share(t)
+        return 999 * self.fraction(t)
 
 
 def _check_sigmas(sde: VE | EDM) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from egsde.linear.quadratic import NO_SPRING, Spring
+from egsde.linear.quadratic import NO_QUADRATIC, QuadraticPart
 from egsde.sde.base import SDE
 
 
@@ -26,20 +26,20 @@ class Reverse:
     """An SDE and a score (x, t) -> like x; asked only where sigma(t) > 0.
 
     impose (x, t) -> like x: the constraint, for a solver of several moves to apply between them;
-    after the last one the loop does. spring: the part of the score that is minus the gradient of
-    a known quadratic energy, for solvers that integrate it exactly; the score contains it.
+    after the last one the loop does. quadratic: the part of the score that is minus the gradient
+    of a known quadratic energy, for solvers that integrate it exactly; the score contains it.
     """
 
     sde: SDE
     score: Callable[[Tensor, Tensor], Tensor]
     impose: Callable[[Tensor, Tensor], Tensor] = _nothing
-    spring: Spring = NO_SPRING
+    quadratic: QuadraticPart = NO_QUADRATIC
 
     @staticmethod
     def given(sde: SDE, score: Any, source: Any) -> Reverse:
-        """Of a score (y, t, source) -> like y for one source, with its `spring` if it has one."""
-        spring = getattr(score, "spring", lambda source: NO_SPRING)
-        return Reverse(sde, partial(score, source=source), spring=spring(source))
+        """Of a score (y, t, source) -> like y for one source, with its `quadratic` if any."""
+        quadratic = getattr(score, "quadratic", lambda source: NO_QUADRATIC)
+        return Reverse(sde, partial(score, source=source), quadratic=quadratic(source))
 
     def eps(self, x: Tensor, t: Tensor) -> Tensor:
         """Predicted noise: -sigma score."""

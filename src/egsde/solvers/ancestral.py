@@ -17,12 +17,12 @@ from egsde.sde.reverse import Reverse
 from egsde.solvers.base import Carry, Solver
 
 
-def posterior(std: Tensor, sigma_s: Tensor, sigma_t: Tensor) -> Tensor:
+def posterior_std(std: Tensor, sigma_s: Tensor, sigma_t: Tensor) -> Tensor:
     """std sigma_s / sigma_t: the posterior's q(x_s | x_t, x_0), "fixedsmall"."""
     return std * sigma_s / sigma_t
 
 
-def beta(std: Tensor, sigma_s: Tensor, sigma_t: Tensor) -> Tensor:
+def kernel_std(std: Tensor, sigma_s: Tensor, sigma_t: Tensor) -> Tensor:
     """std, the kernel's own, "fixedlarge"; none into clean data."""
     return std * (sigma_s > 0)
 
@@ -35,9 +35,9 @@ def mean_and_std(reverse: Reverse, x: Tensor, t: Tensor, s: Tensor) -> tuple[Ten
 
 @dataclass(frozen=True)
 class Ancestral(Solver):
-    """variance: the standard deviation of the step's noise, `posterior` or `beta`."""
+    """noise_std: the standard deviation of the step's noise, `posterior_std` or `kernel_std`."""
 
-    variance: Callable[[Tensor, Tensor, Tensor], Tensor] = posterior
+    noise_std: Callable[[Tensor, Tensor, Tensor], Tensor] = posterior_std
     weak_order: ClassVar[float | None] = 1.0
     strong_order: ClassVar[float | None] = 1.0
 
@@ -46,4 +46,4 @@ class Ancestral(Solver):
     ) -> tuple[Tensor, Carry]:
         sde = reverse.sde
         mean, std = mean_and_std(reverse, x, t, s)
-        return mean + self.variance(std, sde.sigma(s), sde.sigma(t)) * randn(x), None
+        return mean + self.noise_std(std, sde.sigma(s), sde.sigma(t)) * randn(x), None

@@ -37,6 +37,6 @@ class DDIM(Solver):
         if eta == 0:
             return sde.alpha(s) * x0 + sde.sigma(s) * eps, None
         _, std = sde.transition(s, t)
-        share = eta * std / sde.sigma(t)  # sqrt(v) / sigma_s
-        kept = sde.sigma(s) * (1 - share.square()).clamp(min=0).sqrt()
-        return sde.alpha(s) * x0 + kept * eps + sde.sigma(s) * share * randn(x), None
+        ratio = eta * std / sde.sigma(t)  # sqrt(v) / sigma_s
+        kept = sde.sigma(s) * (1 - ratio.square()).clamp(min=0).sqrt()
+        return sde.alpha(s) * x0 + kept * eps + sde.sigma(s) * ratio * randn(x), None

@@ -48,27 +48,27 @@ class GuidedAdams(Solver):
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
     ) -> tuple[Tensor, Carry]:
-        sde, spring = reverse.sde, reverse.spring.at(t)
+        sde, quadratic = reverse.sde, reverse.quadratic.at(t)
         guided = reverse.x0(x, t)
         if sde.is_clean(s):
             return (sde.alpha(s) * guided).to(x.dtype), None
-        clean, eps = spring.centre(t)
-        pull = spring.grad(x, sde.alpha(t) * clean + sde.sigma(t) * eps)
+        clean, eps = quadratic.centre(t)
+        pull = quadratic.grad(x, sde.alpha(t) * clean + sde.sigma(t) * eps)
         free = guided + sde.sigma(t).square() / sde.alpha(t) * pull
-        points = [Point(sde.log_snr(t), spring.modes(free))]
+        points = [Point(sde.log_snr(t), quadratic.modes(free))]
         if carry is not None:
             past, step, predicted = carry
             if self.corrector:
                 better = step.sum([*points, *past[: self.corrector - 1]])
-                x = (x + sde.alpha(t) * spring.image(better - predicted)).to(x.dtype)
+                x = (x + sde.alpha(t) * quadratic.image(better - predicted)).to(x.dtype)
             points += past
         points = points[: max(self.order, self.corrector)]
-        step = Step.between(sde, spring.rate, t, s)
+        step = Step.between(sde, quadratic.rate, t, s)
         predicted = step.sum(points[: self.order])
         parts = (step.whole / sde.alpha(t), step.pull, step.noisy_pull, step.std)
-        values = [spring.modes(value) for value in (x, clean, eps, randn(x))]
+        values = [quadratic.modes(value) for value in (x, clean, eps, randn(x))]
         u = predicted + sum(part.to(x) * value for part, value in zip(parts, values, strict=True))
-        return (sde.alpha(s) * spring.image(u)).to(x.dtype), (points, step, predicted)
+        return (sde.alpha(s) * quadratic.image(u)).to(x.dtype), (points, step, predicted)
 
 
 class Step(NamedTuple):

@@ -20,9 +20,9 @@ from egsde.solvers.base import Carry, Solver
 
 @dataclass(frozen=True)
 class LearnedVariance(Solver):
-    """share: (x, t) -> v, like x. No noise is added into clean data."""
+    """learned_v: (x, t) -> v, like x. No noise is added into clean data."""
 
-    share: Callable[[Tensor, Tensor], Tensor]
+    learned_v: Callable[[Tensor, Tensor], Tensor]
     weak_order: ClassVar[float | None] = 1.0
     strong_order: ClassVar[float | None] = 1.0
 
@@ -34,4 +34,4 @@ class LearnedVariance(Solver):
         ratio = sde.sigma(s) / sde.sigma(t)
         if not ratio > 0:
             return mean, None
-        return mean + std * ratio ** (1 - self.share(x, t)) * randn(x), None
+        return mean + std * ratio ** (1 - self.learned_v(x, t)) * randn(x), None

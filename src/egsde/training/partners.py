@@ -79,7 +79,7 @@ class Coupling:
             raise ValueError(f"start has {sorted(unknown)}; its directions are x and y")
 
 
-class Replay(nn.Module):
+class KeptPartners(nn.Module):
     """Partners are kept, by direction and id, and made anew by `inner` after `every` uses.
 
     They are kept in half precision, in the checkpoint too. ValueError for every < 1.

@@ -2,7 +2,7 @@
 
 from egsde.evaluation.likelihood.bound import VariationalBound
 from egsde.evaluation.likelihood.divergence import Basis, Hutchinson, with_divergence
-from egsde.evaluation.likelihood.flow import LogProb, ProbabilityFlow, dequantised
+from egsde.evaluation.likelihood.flow import LogDensity, ProbabilityFlow, dequantised
 from egsde.evaluation.likelihood.terms import (
     Decoder,
     Density,
@@ -20,7 +20,7 @@ __all__ = [
     "Density",
     "Discretised",
     "Hutchinson",
-    "LogProb",
+    "LogDensity",
     "ProbabilityFlow",
     "VariationalBound",
     "bits_per_dim",

@@ -19,22 +19,22 @@ from egsde.sampling.grids import Grid, Uniform
 from egsde.scores import Score
 from egsde.sde import SDE
 from egsde.sde.reverse import Reverse
-from egsde.solvers.ancestral import beta
+from egsde.solvers.ancestral import kernel_std
 
 
 @dataclass(frozen=True)
 class VariationalBound:
-    """variance: standard deviation of a step's noise, `ancestral.posterior` or `beta`.
+    """noise_std: standard deviation of a step's noise, `ancestral.posterior_std` or `kernel_std`.
 
-    With beta the bound tightens as steps shrink; with posterior a gap stays, since the last steps
-    always halve the noise. The decoder sees N(x0-hat, sigma^2 / alpha^2) at the last noisy time.
-    clip: x0-hat is kept in [-1, 1], as in the official code.
+    With kernel_std the bound tightens as steps shrink; with posterior_std a gap stays, since the
+    last steps always halve the noise. The decoder sees N(x0-hat, sigma^2 / alpha^2) at the last
+    noisy time. clip: x0-hat is kept in [-1, 1], as in the official code.
     """
 
     sde: SDE
     score: Score
     grid: Grid = Uniform(1000)
-    variance: Callable[[Tensor, Tensor, Tensor], Tensor] = beta
+    noise_std: Callable[[Tensor, Tensor, Tensor], Tensor] = kernel_std
     decoder: Decoder = Discretised()
     clip: bool = False
 
@@ -68,7 +68,7 @@ class VariationalBound:
             if i + 1 < len(times):
                 s = times[i + 1]
                 mean, _ = posterior(sde, x0_hat, x_t.double(), (t, s))
-                std = self.variance(sde.transition(s, t)[1], sde.sigma(s), sde.sigma(t))
+                std = self.noise_std(sde.transition(s, t)[1], sde.sigma(s), sde.sigma(t))
                 steps = steps + step_kl(sde, x, x_t.double(), (t, s), (mean, std))
         last = times[-1]
         decoded = self.decoder.log_prob(x, x0_hat, sde.sigma(last) / sde.alpha(last))

@@ -21,7 +21,7 @@ from egsde.solvers.dormand_prince import integrate
 
 
 @dataclass(frozen=True)
-class LogProb:
+class LogDensity:
     """log_prob (B,) in nats, float64; latent x_T; evaluations of the score (B,)."""
 
     log_prob: Tensor
@@ -65,7 +65,7 @@ class ProbabilityFlow:
 
     @torch.inference_mode(False)
     @torch.no_grad()
-    def log_prob(self, x: Tensor, noise: Noise | Replay) -> LogProb:
+    def log_prob(self, x: Tensor, noise: Noise | Replay) -> LogDensity:
         """log density of images (B, C, H, W); the probes are the stream "probe"."""
         state = x.to(torch.float64, copy=True)
         probes = self.probes.draw(state, noise.stream("probe"))
@@ -79,7 +79,7 @@ class ProbabilityFlow:
         end, nfe = integrate(field, start, self.sde.t_train, self.sde.T, self.rtol, self.atol)
         latent = end[:, :-1].reshape(x.shape)
         prior = self._prior(latent) if self.prior is None else self.prior(latent)
-        return LogProb(prior + end[:, -1], latent, nfe)
+        return LogDensity(prior + end[:, -1], latent, nfe)
 
     def _velocity(
         self, x: Tensor, t: Tensor, probes: Tensor, dtype: torch.dtype

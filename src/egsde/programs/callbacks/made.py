@@ -14,7 +14,7 @@ from torch import Tensor
 LOST = 10.0  # images are in [-1, 1]; what is this far outside is no image any more
 
 
-class Made:
+class Tally:
     """Counts the images made on this rank, the seconds, and each network's evaluations of them."""
 
     def __init__(self, networks: Mapping[str, Any]) -> None:

@@ -17,13 +17,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
-from egsde.data import UnpairedData
+from egsde.data import TwoDomains
 from egsde.evaluation.metrics import Suite
 from egsde.evaluation.reports import draw_grid
 from egsde.methods.diffusion import Translator, networks_of, steps_of
 from egsde.noise import Noise
 from egsde.programs.callbacks.interrupts import Interrupts
-from egsde.programs.callbacks.made import Made
+from egsde.programs.callbacks.made import Tally
 from egsde.programs.callbacks.pictures import log_image, log_table, to_uint8
 from egsde.programs.callbacks.progress import Advance, images_bar, step_by_step
 from egsde.programs.callbacks.shelf import Seconds, Shelf
@@ -109,7 +109,7 @@ class Translate(Callback):
         self,
         trainer: Trainer,
         translator: Translator,
-        data: UnpairedData,
+        data: TwoDomains,
         device: torch.device,
         shelf: Shelf | None,
     ) -> Report:
@@ -118,7 +118,7 @@ class Translate(Callback):
         if self.metrics is not None:
             self.metrics.start(device)
         kept: list[tuple[Tensor, ...]] = []
-        made = Made(networks_of(translator))
+        made = Tally(networks_of(translator))
         total = len(data.translations(self.split))
         share = len(range(trainer.global_rank, total, trainer.world_size))
         with images_bar(share, shown=shelf is not None and trainer.is_global_zero) as counted:
@@ -146,7 +146,7 @@ class Translate(Callback):
         batch: dict[str, Any],
         device: torch.device,
         shelf: Shelf | None,
-        made: Made,
+        made: Tally,
         advance: Advance,
     ) -> Tensor:
         """uint8 translations of a batch; those that lie on the shelf are read, not made again."""
@@ -184,9 +184,9 @@ class Translate(Callback):
     def _gather(
         self,
         trainer: Trainer,
-        data: UnpairedData,
+        data: TwoDomains,
         kept: list[tuple[Tensor, ...]],
-        made: Made,
+        made: Tally,
         total: int,
         reference: bool,
     ) -> Report:
@@ -210,7 +210,7 @@ class Translate(Callback):
             report.per_image = found["per_image"]
         return report
 
-    def _set_reference(self, trainer: Trainer, data: UnpairedData) -> None:
+    def _set_reference(self, trainer: Trainer, data: TwoDomains) -> None:
         """Real images of both domains, the source those that are translated; once a run."""
         assert self.metrics is not None
         split = self.metrics.protocol.reference_split

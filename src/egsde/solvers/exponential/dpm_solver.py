@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from egsde.solvers.exponential.forms import Data, Eps, Form, Moments, dpm
+from egsde.solvers.exponential.forms import DenoisedForm, Moments, NoiseForm, Variable, dpm
 from egsde.solvers.exponential.multistep import Multistep
 
 
@@ -28,8 +28,8 @@ class DPMSolverPP(Multistep):
 
     moments: Moments = dpm
 
-    def form(self, s: Tensor) -> Form:
-        return Data()
+    def form(self, s: Tensor) -> Variable:
+        return DenoisedForm()
 
     def orders(self) -> tuple[float | None, float | None]:
         reached = float(min(self.order, 2))
@@ -40,5 +40,5 @@ class DPMSolverPP(Multistep):
 class DPMSolver(DPMSolverPP):
     """The same in predicted noises."""
 
-    def form(self, s: Tensor) -> Form:
-        return Eps()
+    def form(self, s: Tensor) -> Variable:
+        return NoiseForm()

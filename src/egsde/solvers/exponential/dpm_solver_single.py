@@ -17,11 +17,11 @@ from egsde.sde import SDE
 from egsde.sde.reverse import Reverse
 from egsde.solvers.base import Carry
 from egsde.solvers.exponential.forms import (
-    Data,
-    Eps,
-    Form,
+    DenoisedForm,
     Moments,
+    NoiseForm,
     Point,
+    Variable,
     adams,
     bh2,
     weighted,
@@ -51,7 +51,7 @@ class DPMSolverPPSingle(Ordered):
     """
 
     stages: Callable[[SDE, Tensor, Tensor, int], list[Tensor]] = even_log_snr
-    form: ClassVar[Form] = Data()
+    form: ClassVar[Variable] = DenoisedForm()
 
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
@@ -89,4 +89,4 @@ class DPMSolverPPSingle(Ordered):
 class DPMSolverSingle(DPMSolverPPSingle):
     """In predicted noises."""
 
-    form: ClassVar[Form] = Eps()
+    form: ClassVar[Variable] = NoiseForm()

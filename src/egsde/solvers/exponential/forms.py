@@ -2,10 +2,11 @@
 
     x_s = scale x_t + gain int_0^z e^(u - z) m du + std noise,     z = k (lambda_s - lambda_t)
 
-m is the denoised image (`Data`: gain alpha_s, k = 1 + tau^2) or the predicted noise (`Eps`: gain
-sigma_s, k = -1), replaced by the polynomial through known values (lambda_j, m_j). The integral is
-then sum_j w_j m_j; at nodes r_j = (lambda_j - lambda_t) / (lambda_s - lambda_t) the weights solve
-sum_j w_j r_j^n = moment n, n! psi_n(z) when exact (Lu 2022, arXiv 2211.01095; Xue 2023).
+m is the denoised image (`DenoisedForm`: gain alpha_s, k = 1 + tau^2) or the predicted noise
+(`NoiseForm`: gain sigma_s, k = -1), replaced by the polynomial through known values (lambda_j,
+m_j). The integral is then sum_j w_j m_j; at nodes r_j = (lambda_j - lambda_t) / (lambda_s -
+lambda_t) the weights solve sum_j w_j r_j^n = moment n, n! psi_n(z) when exact (Lu 2022, arXiv
+2211.01095; Xue 2023).
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Coefficients(NamedTuple):
     std: Tensor
 
 
-class Form(Protocol):
+class Variable(Protocol):
     """What the polynomial interpolates."""
 
     def value(self, reverse: Reverse, x: Tensor, t: Tensor) -> Tensor: ...
@@ -50,7 +51,7 @@ class Form(Protocol):
 
 
 @dataclass(frozen=True)
-class Data:
+class DenoisedForm:
     """Denoised images. tau: amount of noise; 0 the probability-flow ODE, 1 the reverse SDE."""
 
     tau: float = 0.0
@@ -69,7 +70,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Eps:
+class NoiseForm:
     """Predicted noises, on the probability-flow ODE."""
 
     def value(self, reverse: Reverse, x: Tensor, t: Tensor) -> Tensor:

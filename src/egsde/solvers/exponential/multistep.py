@@ -17,9 +17,9 @@ from egsde.sde.reverse import Reverse
 from egsde.solvers.base import Carry, Solver
 from egsde.solvers.exponential.forms import (
     Coefficients,
-    Form,
     Moments,
     Point,
+    Variable,
     adams,
     weighted,
 )
@@ -63,7 +63,7 @@ class Ordered(Solver):
         return dict(zip(self.ends[::-1], self.last[::-1], strict=False)).get(float(s), 3)
 
 
-class Leap(NamedTuple):
+class PredictedStep(NamedTuple):
     """A predicted step, kept until its end has been evaluated."""
 
     points: tuple[Point, ...]  # newest first: the first is where the step began
@@ -87,7 +87,7 @@ class Multistep(Ordered):
 
     moments: Moments = adams
 
-    def form(self, s: Tensor) -> Form:
+    def form(self, s: Tensor) -> Variable:
         """The form of a step into s."""
         raise NotImplementedError
 
@@ -114,4 +114,4 @@ class Multistep(Ordered):
         if float(step.std) > 0:
             x_s = x_s + step.std * randn(x)
         reread = points[: min(self.corrected(), limit)]
-        return x_s, (points, Leap(reread, step, predicted) if reread else None)
+        return x_s, (points, PredictedStep(reread, step, predicted) if reread else None)

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from egsde.solvers.exponential.forms import Data, Form, Moments, adams
+from egsde.solvers.exponential.forms import DenoisedForm, Moments, Variable, adams
 from egsde.solvers.exponential.multistep import Multistep
 
 
@@ -34,8 +34,8 @@ class SASolver(Multistep):
     weak_order: ClassVar[float | None] = 2.0
     strong_order: ClassVar[float | None] = 1.0
 
-    def form(self, s: Tensor) -> Form:
-        return Data(self.tau if self.t_low <= float(s) <= self.t_high else 0.0)
+    def form(self, s: Tensor) -> Variable:
+        return DenoisedForm(self.tau if self.t_low <= float(s) <= self.t_high else 0.0)
 
     def corrected(self) -> int:
         return max(self.corrector - 1, 0)

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from egsde.solvers.exponential.forms import Data, Form, Moments, dpm
+from egsde.solvers.exponential.forms import DenoisedForm, Moments, Variable, dpm
 from egsde.solvers.exponential.multistep import Multistep
 
 
@@ -24,8 +24,8 @@ class SDEDPMSolverPP(Multistep):
     moments: Moments = dpm
     strong_order: ClassVar[float | None] = 1.0
 
-    def form(self, s: Tensor) -> Form:
-        return Data(tau=1.0)
+    def form(self, s: Tensor) -> Variable:
+        return DenoisedForm(tau=1.0)
 
     def orders(self) -> tuple[float | None, float | None]:
         return float(min(self.order, 2)), 1.0

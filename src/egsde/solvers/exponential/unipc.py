@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from egsde.solvers.exponential.forms import Data, Form, Moments, bh2
+from egsde.solvers.exponential.forms import DenoisedForm, Moments, Variable, bh2
 from egsde.solvers.exponential.multistep import Multistep
 
 
@@ -27,8 +27,8 @@ class UniPC(Multistep):
     weak_order: ClassVar[float | None] = 3.0
     strong_order: ClassVar[float | None] = 3.0
 
-    def form(self, s: Tensor) -> Form:
-        return Data()
+    def form(self, s: Tensor) -> Variable:
+        return DenoisedForm()
 
     def orders(self) -> tuple[float | None, float | None]:
         reached = float(min(self.order + 1, 3))  # 3: the first step's two values are order 2

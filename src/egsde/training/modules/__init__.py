@@ -5,7 +5,7 @@ from egsde.training.modules.conditional import ConditionalModule
 from egsde.training.modules.cycle import CycleModule
 from egsde.training.modules.score import ScoreModule
 from egsde.training.modules.unit_ddpm import UnitDDPMModule
-from egsde.training.partners import Coupling, InLoop, Partners, Replay
+from egsde.training.partners import Coupling, InLoop, KeptPartners, Partners
 from egsde.training.schedules import Constant, Cosine, Linear
 from egsde.training.tasks import Degrade, Pair, Paired
 
@@ -22,7 +22,7 @@ __all__ = [
     "Pair",
     "Paired",
     "Partners",
-    "Replay",
+    "KeptPartners",
     "ScoreModule",
     "UnitDDPMModule",
 ]

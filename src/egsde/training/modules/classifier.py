@@ -61,7 +61,7 @@ class DomainClassifierModule(TimedModule):
         u = self.draws.uniform(x0)
         t = sde.training_time(u**power * largest)
         logits = model(sde.perturb(x0, t, self.draws.normal(x0)), t)
-        self.bins[stage].add(sde.share(t), (logits.argmax(1) == label).float())
+        self.bins[stage].add(sde.fraction(t), (logits.argmax(1) == label).float())
         return nn.functional.cross_entropy(logits, label)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from egsde.scores.conditional import ConditionalScore
 from egsde.training.modules.base import Schedule
 from egsde.training.modules.score import ScoreModule
-from egsde.training.objectives import Objective, Simple, Times, Uniform
+from egsde.training.objectives import Objective, Simple, Times, UniformTimes
 from egsde.training.tasks import Paired, Task
 
 
@@ -31,7 +31,7 @@ class ConditionalModule(ScoreModule):
         schedule: Schedule,
         ema_decay: float = 0.9999,
         loss: Objective = Simple(),  # noqa: B008 (frozen)
-        times: Times = Uniform(),  # noqa: B008 (frozen)
+        times: Times = UniformTimes(),  # noqa: B008 (frozen)
         task: Task = Paired(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__(score, optimizer, schedule, ema_decay, loss, times)

@@ -23,8 +23,8 @@ from egsde.noise import Noise
 from egsde.scores.conditional import ConditionalScore
 from egsde.training.in_loop import Detached
 from egsde.training.modules.base import Schedule, TimedModule
-from egsde.training.objectives import Objective, Simple, Times, Uniform
-from egsde.training.partners import InLoop, Partners, Replay
+from egsde.training.objectives import Objective, Simple, Times, UniformTimes
+from egsde.training.partners import InLoop, KeptPartners, Partners
 
 OTHER = {"x": "y", "y": "x"}
 
@@ -46,7 +46,7 @@ class CycleModule(TimedModule):
         schedule: Schedule,
         ema_decay: float = 0.9999,
         loss: Objective = Simple(),  # noqa: B008 (frozen)
-        times: Times = Uniform(),  # noqa: B008 (frozen)
+        times: Times = UniformTimes(),  # noqa: B008 (frozen)
         self_training: float = 0.0,
         cycle: float = 0.0,
         reconstruct: InLoop | None = None,
@@ -60,7 +60,11 @@ class CycleModule(TimedModule):
                 f"cycle={cycle} needs a reconstruct that gradients flow through, got {mode}: use "
                 "gradient=checkpointed, square_root, adjoint, truncated or full, or module.cycle=0"
             )
-        if not cycle and isinstance(partners, Replay) and not isinstance(mode, Detached | None):
+        if (
+            not cycle
+            and isinstance(partners, KeptPartners)
+            and not isinstance(mode, Detached | None)
+        ):
             raise ValueError(
                 f"gradient {mode} would have no effect: kept partners are data and module.cycle=0; "
                 "use gradient=detached, or module.cycle=10, or partners=in_loop"
@@ -91,7 +95,7 @@ class CycleModule(TimedModule):
             partner, own = made[other], made[d]
             if partner is not None:
                 losses = self.objective(score.given(partner), images[d], t, eps)
-                self.bins["train"].add(score.sde.share(t), losses, weight)
+                self.bins["train"].add(score.sde.fraction(t), losses, weight)
                 total = total + (weight * losses).mean()
             if own is not None and self.self_training:
                 losses = self.objective(score.given(images[other]), own, t, eps)

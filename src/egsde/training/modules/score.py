@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from egsde.scores import ScoreModel
 from egsde.training.modules.base import Schedule, TimedModule
-from egsde.training.objectives import Objective, Simple, Times, Uniform
+from egsde.training.objectives import Objective, Simple, Times, UniformTimes
 
 
 class ScoreModule(TimedModule):
@@ -30,7 +30,7 @@ class ScoreModule(TimedModule):
         schedule: Schedule,
         ema_decay: float = 0.9999,
         loss: Objective = Simple(),  # noqa: B008 (frozen)
-        times: Times = Uniform(),  # noqa: B008 (frozen)
+        times: Times = UniformTimes(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__(score.net, optimizer, schedule, ema_decay)
         self.score = score
@@ -50,7 +50,7 @@ class ScoreModule(TimedModule):
         u = self.draws.uniform(x0)
         t, weight = self.times(score.sde, u)
         losses = self.objective(score, x0, t, self.draws.normal(x0))
-        self.bins[stage].add(score.sde.share(t), losses, weight)
+        self.bins[stage].add(score.sde.fraction(t), losses, weight)
         if stage == "train":
             self.times.observe(u, losses)
         return (weight.flatten().to(losses) * losses).mean()

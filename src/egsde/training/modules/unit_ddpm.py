@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from egsde.scores.conditional import ConditionalScore
 from egsde.training.modules.base import Schedule, TimedModule
-from egsde.training.objectives import Objective, Simple, Times, Uniform
+from egsde.training.objectives import Objective, Simple, Times, UniformTimes
 
 
 class UnitDDPMModule(TimedModule):
@@ -38,7 +38,7 @@ class UnitDDPMModule(TimedModule):
         schedule: Schedule,
         ema_decay: float = 0.9999,
         loss: Objective = Simple(),  # noqa: B008 (frozen)
-        times: Times = Uniform(),  # noqa: B008 (frozen)
+        times: Times = UniformTimes(),  # noqa: B008 (frozen)
         cycle: float = 10.0,
     ) -> None:
         parts = {"x": score_x.net, "y": score_y.net, "to_x": to_x, "to_y": to_y}
@@ -72,7 +72,7 @@ class UnitDDPMModule(TimedModule):
         x_t, y_t = sde.perturb(x, t, eps_x), sde.perturb(y, t, eps_y)
         losses = self.objective(score_x.given(y_t), x, t, eps_x)
         losses = losses + self.objective(score_y.given(x_t), y, t, eps_y)
-        self.bins["train"].add(sde.share(t), losses, weight)
+        self.bins["train"].add(sde.fraction(t), losses, weight)
         return (weight.flatten().to(losses) * losses).mean()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:

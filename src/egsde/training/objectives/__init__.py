@@ -10,7 +10,13 @@ from egsde.training.objectives.score_matching import (
     rademacher,
 )
 from egsde.training.objectives.simple import Objective, Simple
-from egsde.training.objectives.times import Importance, LogNormal, LossSecondMoment, Times, Uniform
+from egsde.training.objectives.times import (
+    Importance,
+    LogNormal,
+    LossSecondMoment,
+    Times,
+    UniformTimes,
+)
 from egsde.training.objectives.variational import VariationalLoss, variational_terms
 
 __all__ = [
@@ -25,7 +31,7 @@ __all__ = [
     "Simple",
     "SlicedScoreMatching",
     "Times",
-    "Uniform",
+    "UniformTimes",
     "VariationalLoss",
     "gaussian",
     "likelihood",

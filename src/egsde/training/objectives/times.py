@@ -23,7 +23,7 @@ class Times(Protocol):
 
 
 @dataclass(frozen=True)
-class Uniform:
+class UniformTimes:
     """The process's own training times (`sde.training_time`).
 
     until: only the lowest such share of them, for models that never start from pure noise.

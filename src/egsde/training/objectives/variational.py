@@ -39,8 +39,8 @@ def learned_log_variance(sde: SDE, t: Tensor, s: Tensor, second: Tensor) -> Tens
     smallest, largest = log_variances(sde, t, s)
     if not second.shape[1]:
         return smallest
-    share = (second + 1) / 2
-    return share * largest + (1 - share) * smallest
+    v = (second + 1) / 2
+    return v * largest + (1 - v) * smallest
 
 
 def variational_terms(
