@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 import torch
@@ -79,6 +80,43 @@ def test_a_run_starts_from_given_weights(score, tmp_path):
     for use in ("averaged", "raw"):
         after = read_weights(tmp_path / "weights.safetensors", use)
         assert all(torch.allclose(after[k], v, atol=1e-7) for k, v in before.items())
+
+
+@pytest.mark.parametrize("use", ["averaged", "raw"])
+def test_a_checkpoint_opens_as_its_weights_do(score, use, tmp_path):
+    last, weights = score[0] / "checkpoints" / "last.ckpt", score[0] / "weights.safetensors"
+    networks = [load_score(path, DDPM(), use).net.state_dict() for path in (last, weights)]
+    assert all(torch.equal(value, networks[1][name]) for name, value in networks[0].items())
+    with pytest.raises(ValueError, match="last.ckpt holds a score, not a classifier"):
+        load_extractor(str(last), DDPM())
+    trained(tmp_path, f"init_weights={last}", "module.optimizer.lr=0", "trainer.max_steps=1",
+            "callbacks.previews=null")  # fmt: skip
+    before, after = (read_weights(p, "raw") for p in (last, tmp_path / "weights.safetensors"))
+    assert all(torch.allclose(after[k], v, atol=0.1) for k, v in before.items())
+
+
+def test_weights_are_for_everyone_whom_the_umask_lets_read(score):
+    mask = os.umask(0)
+    os.umask(mask)
+    for name in ("weights.safetensors", "checkpoints/last.ckpt"):
+        assert (score[0] / name).stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["network.num_channels=64", "network.num_head_channels=64"], "misshaped keys: "),
+        (["network.channel_mult=[1,1]"], "missing keys: "),
+        (["model=classifier", "network.channel_mult=[1,1]"], "a score, and a classifier is train"),
+    ],
+)
+@pytest.mark.parametrize("name", ["weights.safetensors", "checkpoints/last.ckpt"])
+def test_weights_of_another_network_start_none(given, words, name, score, tmp_path):
+    path, drop = score[0] / name, ("network", "callbacks.previews")
+    with pytest.raises(ValueError, match=words) as caught:
+        trained(tmp_path, f"init_weights={path}", *given,
+                drop=drop if "model=classifier" in given else ())  # fmt: skip
+    assert f"init_weights={path}" in str(caught.value)
 
 
 def test_a_classifier_trains_on_three_domains_of_files(tmp_path):

@@ -24,6 +24,9 @@ def whole(path: Path, shared: bool = False) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        mask = os.umask(0)  # there is no way to ask without setting
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)  # some writers make files that only their owner can read
         flush(temporary)
         temporary.replace(path)
         flush(path.parent)

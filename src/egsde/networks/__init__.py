@@ -5,6 +5,7 @@ from egsde.networks.adm_unet import ADMUNet
 from egsde.networks.ddpm_unet import DDPMUNet
 from egsde.networks.mlp import MLP
 from egsde.networks.official import (
+    check_fit,
     load_official,
     load_official_file,
     read_weights,
@@ -20,6 +21,7 @@ __all__ = [
     "DDPMUNet",
     "MLP",
     "Pairing",
+    "check_fit",
     "load_official",
     "load_official_file",
     "read_weights",

@@ -37,9 +37,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     last state dict, which is the averaged one where there is one. ValueError for anything else.
     """
     path = Path(path)
-    if path.suffix not in (".pt", ".pth", ".safetensors"):
+    if path.suffix not in (".pt", ".pth", ".ckpt", ".safetensors"):
         raise ValueError(f"cannot read weights from {path.name}; use .pt, .pth or .safetensors")
-    content = _loaded(path)
+    content = loaded(path)
     state = _state_in(content)
     if state is None:
         keys = list(content)[:5] if isinstance(content, dict) else type(content).__name__
@@ -50,8 +50,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     return without_prefix(state)
 
 
-def _loaded(path: Path) -> Any:
-    """What torch.save or safetensors wrote; ValueError says what the file is instead."""
+def check_head(path: Path) -> None:
+    """ValueError for a file whose beginning shows that it holds no weights."""
     with path.open("rb") as file:
         head = file.read(256).lstrip()
     for sign, what in NO_WEIGHTS.items():
@@ -59,6 +59,11 @@ def _loaded(path: Path) -> Any:
             raise ValueError(f"{path} {what}")
     if not head:
         raise ValueError(f"{path} is empty; download or copy it again")
+
+
+def loaded(path: Path) -> Any:
+    """What torch.save or safetensors wrote; ValueError says what the file is instead."""
+    check_head(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

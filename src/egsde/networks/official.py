@@ -131,7 +131,7 @@ def load_official(kind: str, config: Config, state_dict: State) -> nn.Module:
     state = without_prefix(state_dict)
     for theirs, ours in RENAMED.get(kind, {}).items():
         state = {_renamed_start(key, theirs, ours): value for key, value in state.items()}
-    _check(net.state_dict(), state, kind)
+    check_fit(net.state_dict(), state, f"the {kind!r} network that the config describes")
     net = net.to_empty(device="cpu")
     net.load_state_dict(state)
     return net.eval()
@@ -153,7 +153,7 @@ def start_from_imagenet(net: ADMEncoder, state_dict: State) -> ADMEncoder:
     """
     trunk = {k: v for k, v in without_prefix(state_dict).items() if not k.startswith("out.")}
     own = {k: v for k, v in net.state_dict().items() if not k.startswith("I2Iout.")}
-    _check(own, trunk, "dse")
+    check_fit(own, trunk, "the 'dse' network that the config describes")
     net.load_state_dict(trunk, strict=False)
     return net
 
@@ -175,7 +175,8 @@ def widened(net: nn.Module, state_dict: State) -> dict[str, Tensor]:
     return state
 
 
-def _check(expected: State, got: State, kind: str) -> None:
+def check_fit(expected: State, got: State, network: str) -> None:
+    """ValueError that lists what of a file's weights does not fit a network."""
     missing = sorted(set(expected) - set(got))
     unexpected = sorted(set(got) - set(expected))
     misshaped = [
@@ -185,7 +186,7 @@ def _check(expected: State, got: State, kind: str) -> None:
     ]
     if missing or unexpected or misshaped:
         raise ValueError(
-            f"the weights do not fit the {kind!r} network that the config describes:\n"
+            f"the weights do not fit {network}:\n"
             f"  missing keys: {_some(missing)}\n"
             f"  unexpected keys: {_some(unexpected)}\n"
             f"  misshaped keys: {_some(misshaped)}\n"

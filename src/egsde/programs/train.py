@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from omegaconf import DictConfig
 
-from egsde.networks import ADMEncoder, start_from_imagenet, widened
+from egsde.networks import ADMEncoder, check_fit, start_from_imagenet, widened
 from egsde.old_names import current
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, Checkpoints, TwoFiles, read
@@ -22,7 +22,7 @@ from egsde.programs.records import claim
 from egsde.programs.resumed import differences
 from egsde.programs.run import again, closing, given, of_a_lost_process, prepare, save_yaml, stopped
 from egsde.scores.blueprints import described
-from egsde.scores.container import find, is_ours, read_weights
+from egsde.scores.container import find, is_ours, read_config, read_weights
 from egsde.scores.files import read_checkpoint
 
 LEFT = ("checkpoints", "weights.safetensors", "metrics.csv")
@@ -171,9 +171,18 @@ def _initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
         if name is None:
             continue
         path, network = find(name, "init_weights"), module.network.get_submodule(part)
+        key = f"init_weights.{part}" if part else "init_weights"
         if isinstance(network, ADMEncoder) and not is_ours(path):
             start_from_imagenet(network, read_checkpoint(path))
+            continue
+        if is_ours(path):
+            kind, mine = read_config(path)["kind"], module.config.get("kind")
+            if "classifier" in (kind, mine) and kind != mine:
+                raise ValueError(f"{key}={path} holds a {kind}, and a {mine} is trained")
+            state = read_weights(path, "averaged")
         else:
-            state = read_weights(path, "averaged") if is_ours(path) else read_checkpoint(path)
-            network.load_state_dict(widened(network, state))
+            state = read_checkpoint(path)
+        state = widened(network, state)
+        check_fit(network.state_dict(), state, f"the network that is trained, {key}={path}")
+        network.load_state_dict(state)
     module.ema.net.load_state_dict(module.network.state_dict())

@@ -1,7 +1,8 @@
 """Our `weights.safetensors` on disk: tensors and, as metadata, what they belong to.
 
 `averaged.<name>` and `raw.<name>` are the networks' weights; the configuration of the network, the
-SDE and the prediction (`egsde.scores.blueprints`) makes the file open without any other.
+SDE and the prediction (`egsde.scores.blueprints`) makes the file open without any other. A
+checkpoint of training (`last.ckpt`) holds the same and is read alike.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from egsde.disk import whole
+from egsde.networks.files import check_head, loaded
 from egsde.scores import blueprints
 from egsde.scores.blueprints import Allow
 
 PACKAGE = Path(__file__).parents[1]
 FETCHED = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "egsde" / "networks"
+# What of a training's configuration goes with its weights.
+RECORDED = ("kind", "network", "sde", "prediction", "data", "seed")
 LONGEST = 2**20  # characters of a file's configuration
 
 
@@ -61,9 +66,48 @@ def save_weights(
         save_file(tensors, temporary, metadata={"egsde": text})
 
 
+class Checkpoint:
+    """A checkpoint of training, asked as safetensors asks a file."""
+
+    def __init__(self, content: Any) -> None:
+        state = content.get("state_dict", {}) if isinstance(content, dict) else {}
+        self.config = content.get("config") if isinstance(content, dict) else None
+        self.tensors = {
+            f"{ours}.{name.removeprefix(theirs)}": value
+            for theirs, ours in (("ema.net.", "averaged"), ("network.", "raw"))
+            for name, value in state.items()
+            if name.startswith(theirs)
+        }
+
+    def metadata(self) -> dict[str, str]:
+        if not self.tensors or not isinstance(self.config, dict):
+            return {}
+        return {"egsde": json.dumps({k: v for k, v in self.config.items() if k in RECORDED})}
+
+    def keys(self) -> list[str]:
+        return list(self.tensors)
+
+    def get_tensor(self, name: str) -> Tensor:
+        return self.tensors[name]
+
+    def get_slice(self, name: str) -> Checkpoint.Shape:
+        return Checkpoint.Shape(tuple(self.tensors[name].shape))
+
+    @dataclass(frozen=True)
+    class Shape:
+        shape: tuple[int, ...]
+
+        def get_shape(self) -> tuple[int, ...]:
+            return self.shape
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """The file; a ValueError names it, whatever is wrong with it."""
+    check_head(path)
+    if path.suffix == ".ckpt":
+        yield Checkpoint(loaded(path))
+        return
     try:
         with safe_open(path, framework="pt") as file:
             yield file
@@ -74,8 +118,8 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether the file was written by `save_weights`."""
-    if path.suffix != ".safetensors":
+    """Whether the file was written by `save_weights`, or is a checkpoint of training."""
+    if path.suffix not in (".safetensors", ".ckpt"):
         return False
     with _opened(path) as file:
         return "egsde" in (file.metadata() or {})

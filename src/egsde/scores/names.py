@@ -47,7 +47,8 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-# Files without a format number name a class as Python did then: one of these modules and the name.
+# Files without a format number, and checkpoints, name a class as Python does: one of these modules
+# and the name.
 OLD_MODULES: Mapping[str, tuple[str, ...]] = {
     "network": (
         "egsde.networks",
@@ -58,8 +59,8 @@ OLD_MODULES: Mapping[str, tuple[str, ...]] = {
         "egsde.networks.pairing",
     ),
     "sde": ("egsde.sde", "egsde.sde.chains", "egsde.sde.continuous"),
-    "prediction": ("egsde.predictions",),
-    "inner": ("egsde.sde", "egsde.sde.tables", "egsde.predictions"),
+    "prediction": ("egsde.predictions", "egsde.scores.predictions"),
+    "inner": ("egsde.sde", "egsde.sde.tables", "egsde.predictions", "egsde.scores.predictions"),
 }
 
 

@@ -10,9 +10,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from egsde.scores.container import read_config, save_weights
-
-RECORDED = ("kind", "network", "sde", "prediction", "data", "seed")
+from egsde.scores.container import RECORDED, read_config, save_weights
 
 
 class Export(Callback):
