@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from egsde.programs.checks import check
 from egsde.programs.line import read
 from egsde.programs.messages import readable
-from egsde.programs.settings import CONF
+from egsde.programs.settings import CONF, groups_of
 
 Do = Callable[[Path], object]
 
@@ -53,7 +53,7 @@ def command(program: str, *arguments: str) -> Do:
     def do(folder: Path) -> None:
         overrides = read(program, [a.replace("FOLDER", str(folder)) for a in arguments])
         parsed = OverridesParser.create().parse_overrides([o for o in overrides if o != "-m"])
-        values = [o for o in parsed if _only_a_value(o)]
+        values = [o for o in parsed if _only_a_value(o, program)]
         chosen = tuple(str(o.input_line) for o in parsed if o not in values)
         cfg = deepcopy(_composed(program, chosen))
         for override in values:
@@ -65,11 +65,14 @@ def command(program: str, *arguments: str) -> Do:
     return do
 
 
-def _only_a_value(override: Override) -> bool:
+def _only_a_value(override: Override, program: str) -> bool:
     """Whether an override can be put into the configuration that the others make."""
     key = override.key_or_group
-    group = (CONF / key.split("@")[0]).is_dir()
+    group = key.split("@")[0] in _groups(program)
     return not (group or override.is_delete() or override.is_add() or key == "data.size")
+
+
+_groups = cache(groups_of)
 
 
 @cache
