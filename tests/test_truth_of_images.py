@@ -229,6 +229,34 @@ def test_the_programs_ask(program, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
 
 
+@pytest.mark.parametrize(
+    ("out", "refused"),
+    [
+        ("a", True),
+        ("a/run", True),
+        ("link/x/y", True),
+        ("run", False),
+        ("ab", False),
+        ("b/x", True),
+    ],
+)
+def test_no_run_writes_among_the_pictures_that_it_reads(tmp_path, out, refused):
+    from egsde.programs.records import refuse_inside
+
+    for name in ("a", "b", "ab"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    for root, domains in (
+        (None, [str(tmp_path / "a"), str(tmp_path / "b")]),
+        (tmp_path, ["a", "b"]),
+    ):
+        if not refused:
+            refuse_inside(tmp_path / out, domains, root)
+            continue
+        with pytest.raises(ValueError, match="lies in the folder of the domain"):
+            refuse_inside(tmp_path / out, domains, root)
+
+
 def test_json_files_hold_no_nan(tmp_path):
     from egsde.programs.records import write_json
 

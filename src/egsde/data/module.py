@@ -75,6 +75,13 @@ class TwoDomains(LightningDataModule):
             raise ValueError(f"TwoDomains has no option {', '.join(sorted(unknown))}")
         if view not in VIEWS:
             raise ValueError(f"data.view={view!r} is unknown; use one of {', '.join(VIEWS)}")
+        read = {"source": source, "target": target} if degradation is None else {"target": target}
+        for key, domain in read.items():
+            if not str(domain or "").strip():
+                raise ValueError(
+                    f"data.{key} is an empty path; was it a shell variable that is not set? Name a "
+                    "folder"
+                )
         if source == target and degradation is None:
             raise ValueError(f"data.source and data.target are both {source!r}; choose two domains")
         for name, beside in (("mask", mask), ("low", low)):

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,18 @@ def continued(out: Path, record: dict[str, Any], given: Iterable[str] = ()) -> d
             "folder, or the same settings to continue it"
         )
     return record | {"recipe": recipe(old)}
+
+
+def refuse_inside(out: Path, domains: Sequence[str], root: str | None) -> None:
+    """ValueError where the run would write its pictures among those it reads: the next would read
+    them, too."""
+    for domain in domains:
+        place = Path(root or "", domain).expanduser()
+        if place.is_dir() and place.resolve() in (out.resolve(), *out.resolve().parents):
+            raise ValueError(
+                f"out={out} lies in the folder of the domain {domain!r}, whose images the run's "
+                "own pictures would become; give a folder outside: out=..."
+            )
 
 
 def foreign(images: Path, expected: set[str]) -> list[str]:

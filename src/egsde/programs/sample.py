@@ -30,6 +30,7 @@ from egsde.programs.records import (
     foreign,
     read_record,
     recipe,
+    refuse_inside,
     write_json,
 )
 from egsde.programs.run import (
@@ -96,6 +97,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     parts = Parts(cfg)
     data, translator = parts("data"), parts("translator")
     module = Translation(translator, data)
+    refuse_inside(out, data.domains, config["data"].get("root"))
     check_networks(module.networks.values(), data, check=cfg.check)
     name_unread(data, translator, config["data"], overrides())
     record = {

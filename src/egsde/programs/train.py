@@ -18,7 +18,7 @@ from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, Checkpoints, Tw
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.folders import to_give_back
 from egsde.programs.lock import held
-from egsde.programs.records import claim
+from egsde.programs.records import claim, refuse_inside
 from egsde.programs.resumed import differences
 from egsde.programs.run import again, closing, given, of_a_lost_process, prepare, save_yaml, stopped
 from egsde.scores.blueprints import described
@@ -45,6 +45,7 @@ def train(cfg: DictConfig) -> float | None:
         seed_everything(cfg.seed, workers=True, verbose=False)
         parts = Parts(cfg)
         data = parts("data")
+        refuse_inside(out, data.domains, config["data"].get("root"))
         for split in ("train", "val"):
             data.viewed(split)
         module = parts("module")
