@@ -68,12 +68,7 @@ def command(program: str, *arguments: str) -> Do:
 def _only_a_value(override: Override, program: str) -> bool:
     """Whether an override can be put into the configuration that the others make."""
     key = override.key_or_group
-<<<<<<< HEAD
     group = key.split("@")[0] in _groups(program)
-=======
-    name = key.split("@")[0]
-    group = (CONF / name).is_dir() or any(CONF.glob(f"programs/*/{name}"))
->>>>>>> cdfb560 (The table of answers knows the groups of one program; its page is written again)
     return not (group or override.is_delete() or override.is_add() or key == "data.size")
 
 

@@ -67,13 +67,8 @@ ROWS = [
         ("metrics.protocol.pairwise_size=big", "metrics.protocol.pairwise_size=big, but"),
         # a part that is needed
         ("extractor=null", "energy=none needs none"),
-<<<<<<< HEAD
         ("~extractor", "~extractor"),
         ("~score", "~score"),
-=======
-        ("~extractor", "taken away by ~extractor"),
-        ("~score", "taken away by ~score"),
->>>>>>> cdfb560 (The table of answers knows the groups of one program; its page is written again)
         ("~sde", "reads sde, and there is none"),
         ("~sampler", "sampler has no _target_, but a part is wanted"),
         ("~energy", "was it taken away by ~energy?"),
@@ -92,11 +87,7 @@ ROWS = [
         ("split=tset", "split=tset is unknown; did you mean split=test?"),
         ("split=everything", "split=everything is unknown; there is train, val, test, all"),
         ("trainer.max_step=3", "max_step' is not in struct"),
-<<<<<<< HEAD
         ("+sampler.solver.foo=3", "has no setting foo; it takes"),
-=======
-        ("+sampler.solver.foo=3", "has no setting foo"),
->>>>>>> cdfb560 (The table of answers knows the groups of one program; its page is written again)
         ("+sampler.grid.step=3", "has no setting step; did you mean steps?"),
         ("+trainer.max_step=4", "has no setting max_step; did you mean max_steps"),
         ("score._target_=egsde.foo", "score._target_=egsde.foo cannot be imported"),
