@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from egsde.programs.cli import CONF
 from egsde.programs.sample import without_effect
+from egsde.programs.values import check_values
 from runs import command, composed
 from shared import shared_path
 
@@ -75,6 +76,7 @@ def test_a_cycle_composes_with_every_coupling(coupling, tmp_path):
 def test_translation_composes_with_every_option(overrides, tmp_path):
     cfg = composed("sample", tmp_path, "experiment=none", *overrides)
     OmegaConf.to_container(cfg, resolve=True)
+    check_values(cfg, {}, ("sampler", "sde"), {})
     sampler, sde = instantiate(cfg.sampler), instantiate(cfg.sde)
     try:
         assert len(sampler.times(sde, 0.5)) >= 2  # an adaptive solver: one step

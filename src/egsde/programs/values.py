@@ -137,6 +137,7 @@ def _holds(value: Any, wanted: Any) -> bool:
 
 def _admits(wanted: Any, container: type) -> bool:
     kind = get_origin(wanted) or wanted
+    kind = list if kind is tuple else kind  # a configuration has no tuples
     try:
         return kind is not object and issubclass(container, kind)
     except TypeError:  # no class, or a protocol of methods
