@@ -14,3 +14,22 @@ def all_gather(value: Any) -> list[Any]:
     values: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(values, value)
     return values
+
+
+def to_first(value: Any) -> list[Any]:
+    """The values of all processes on the first, none on the others: what is large stays there."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return [value]
+    first = dist.get_rank() == 0
+    values: list[Any] = [None] * dist.get_world_size() if first else []
+    dist.gather_object(value, values if first else None)
+    return values
+
+
+def from_first(value: Any) -> Any:
+    """The first process's value."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return value
+    values = [value]
+    dist.broadcast_object_list(values)
+    return values[0]

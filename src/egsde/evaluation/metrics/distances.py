@@ -3,15 +3,22 @@
     FID = |mean_a - mean_b|^2 + tr A + tr B - 2 tr (A B)^(1/2)        A, B: sample covariances
     KID = mean k(a, a') + mean k(b, b') - 2 mean k(a, b)              k(u, v) = (u.v / d + 1)^3
 
-Rows: a (n, d), b (m, d).
+Rows: a (n, d), b (m, d), taken in blocks: time grows with n + m, and beside the rows themselves
+memory does not grow. KID is over all pairs up to `EXACT` rows; above, it is torch-fidelity's mean
+over `SUBSETS` subsets of `SUBSET` rows.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
+
+BLOCK = 8192  # rows at a time
+EXACT = 10_000  # the longest set of which all pairs are taken
+SUBSETS, SUBSET = 100, 1000
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
@@ -19,18 +26,31 @@ def frechet(a: Tensor, b: Tensor) -> float:
 
     With centred, scaled rows U, V (U'U = A, V'V = B) the eigenvalues of A B are the squared
     singular values of U V', so tr (A B)^(1/2) = sum svd(U V'): no matrix root, no 1e-6 on a
-    singular diagonal. A set longer than d enters by its QR factor. Raises ValueError for sets of
-    fewer than two rows.
+    singular diagonal. A set longer than d enters by its QR factor, block by block. Raises
+    ValueError for sets of fewer than two rows.
     """
     if min(len(a), len(b)) < 2:
         raise ValueError(f"FID needs at least two images on each side, got {len(a)} and {len(b)}")
-    a, b = a.double(), b.double()
-    mean_a, mean_b = a.mean(0), b.mean(0)
-    u, v = (a - mean_a) / math.sqrt(len(a) - 1), (b - mean_b) / math.sqrt(len(b) - 1)
-    u, v = (torch.linalg.qr(w, mode="r").R if len(w) > w.shape[1] else w for w in (u, v))
+    (mean_a, u), (mean_b, v) = moments(a), moments(b)
     root = torch.linalg.svdvals(u @ v.mT).sum()
     distance = (mean_a - mean_b).square().sum() + u.square().sum() + v.square().sum() - 2 * root
     return max(float(distance), 0.0)
+
+
+def moments(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (d,) and a factor U of at most d rows, or n, with U'U the sample covariance."""
+    blocks, d = rows.split(BLOCK), rows.shape[1]
+    if len(blocks) == 1:
+        mean = rows.double().mean(0)
+    else:
+        mean = torch.stack([block.double().sum(0) for block in blocks]).sum(0) / len(rows)
+    factor = rows.new_empty(0, d, dtype=torch.float64)
+    for block in blocks:
+        scaled = (block.double() - mean) / math.sqrt(len(rows) - 1)
+        factor = torch.cat([factor, scaled])
+        if len(factor) > d:  # R of everything so far: R'R is the sum of the blocks' covariances
+            factor = torch.linalg.qr(factor, mode="r").R
+    return mean, factor
 
 
 def kernel(a: Tensor, b: Tensor) -> Tensor:
@@ -39,14 +59,17 @@ def kernel(a: Tensor, b: Tensor) -> Tensor:
 
 
 def kid(a: Tensor, b: Tensor) -> tuple[float, float]:
-    """Unbiased squared MMD over all pairs (no subsets, may be negative), and its standard error.
+    """Unbiased squared MMD (may be negative), and its standard error.
 
-    The error is that of the U-statistic's first-order term, 4 (var h_a / n + var h_b / m) with
-    h_a = mean k(a, .) - mean k(a, b): good when the sets differ, too small when they do not.
+    Over all pairs the error is that of the U-statistic's first-order term, 4 (var h_a / n +
+    var h_b / m) with h_a = mean k(a, .) - mean k(a, b): good when the sets differ, too small when
+    they do not. Over subsets (torch-fidelity's, its random seed) it is their spread / sqrt(100).
     Raises ValueError for sets of fewer than two rows.
     """
     if min(len(a), len(b)) < 2:
         raise ValueError(f"KID needs at least two images on each side, got {len(a)} and {len(b)}")
+    if max(len(a), len(b)) > EXACT:
+        return _over_subsets(a, b)
     a, b = a.double(), b.double()
     aa, bb, ab, ba = (_row_means(*pair) for pair in ((a, a), (b, b), (a, b), (b, a)))
     h_a, h_b = aa - ab, bb - ba
@@ -54,8 +77,26 @@ def kid(a: Tensor, b: Tensor) -> tuple[float, float]:
     return float(aa.mean() + bb.mean() - ab.mean() - ba.mean()), error
 
 
-def _row_means(a: Tensor, b: Tensor, block: int = 4096) -> Tensor:
+def kid_definition(n: int, m: int) -> str:
+    """How `kid` takes sets of these sizes, for the protocol."""
+    which = "all pairs"
+    if max(n, m) > EXACT:
+        which = f"{SUBSETS} subsets of {min(SUBSET, n, m)} (torch-fidelity's definition)"
+    return f"unbiased MMD^2 over {which}, kernel (u.v / d + 1)^3, not scaled"
+
+
+def _over_subsets(a: Tensor, b: Tensor) -> tuple[float, float]:
+    size, chance = min(SUBSET, len(a), len(b)), np.random.RandomState(2020)
+    values = []
+    for _ in range(SUBSETS):
+        pair = [rows[chance.choice(len(rows), size, replace=False)] for rows in (a, b)]
+        values.append(kid(*pair)[0])
+    return float(np.mean(values)), float(np.std(values)) / math.sqrt(SUBSETS)
+
+
+def _row_means(a: Tensor, b: Tensor) -> Tensor:
     """Mean of k(a_i, b_j) over j, leaving out j = i where both sets are the same."""
+    block = min(4096, max(1, 2**24 // len(b)))  # 128 MiB of kernel values at a time
     sums = torch.cat([kernel(rows, b).sum(1) for rows in a.split(block)])
     if a is not b:
         return sums / len(b)

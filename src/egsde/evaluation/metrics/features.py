@@ -9,7 +9,7 @@ through first.
 from __future__ import annotations
 
 import hashlib
-import os
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,9 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torchmetrics.utilities.prints import rank_zero_warn
 
+from egsde.disk import whole
 from egsde.evaluation.metrics.inception_weights import cache_folder
 
 CHUNK = 32
@@ -74,14 +76,15 @@ class Features:
     def of_set(
         self, batches: Iterable[Tensor], key: str, cache: Path | None = None, gather: Gather = alone
     ) -> Tensor:
-        """Rows (n, d) of the image set `key`, in the order of the images' hashes, float64.
+        """Rows (n, d) of the image set `key`, in the order of the images' hashes, float32.
 
         That order is a fixed shuffle that no process count or loader changes. What neither the
         package nor the cache folder holds is computed, and put into the cache folder. `gather`:
-        each process passes its own part of the set and all get the whole.
+        each process passes its own part of the set and gets what `gather` gives, whole or empty.
+        A damaged cache is computed again, and one that cannot be written is told once.
         """
         file = (cache or cache_folder() / "features") / f"{key}-{self.fingerprint}.npz"
-        own = load(file) if file.is_file() else {}
+        own = kept(file)
         known = dict(own)
         for shipped in sorted(SHIPPED.glob(f"*-{self.fingerprint}.npz")):
             known |= load(shipped)
@@ -98,9 +101,9 @@ class Features:
         parts = gather(([(h, known[h]) for h in hashes], len(known) > stored))
         found = sorted((pair for part, _ in parts for pair in part), key=lambda pair: pair[0])
         if any(computed for _, computed in parts):
-            save(own | dict(found), file)
-        values = np.stack([row for _, row in found]) if found else np.empty((0, 0))
-        return torch.from_numpy(values.astype(np.float64))
+            keep(own | dict(found), file)
+        rows = [row for _, row in found]
+        return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, 0)
 
     def _rows(self, images: dict[bytes, Tensor]) -> Rows:
         if not images:
@@ -123,12 +126,32 @@ def load(path: Path) -> Rows:
     return {h.tobytes(): v for h, v in zip(hashes, values, strict=True)}
 
 
+def kept(path: Path) -> Rows:
+    """The rows in a cache file; none where it is absent or damaged."""
+    if not path.is_file():
+        return {}
+    try:
+        return load(path)
+    except Exception as error:  # a cut zip raises whatever its bytes make it raise
+        rank_zero_warn(f"{path} is damaged ({error}); its features are computed again")
+        return {}
+
+
+def keep(rows: Rows, path: Path) -> None:
+    """Save to the cache, or say once that it cannot be: the numbers do not depend on it."""
+    try:
+        save(rows, path)
+    except OSError as error:
+        warnings.warn(
+            f"features cannot be kept in {path.parent} ({error}), so the next run computes them "
+            "again; XDG_CACHE_HOME or metrics.cache names another folder",
+            stacklevel=2,
+        )
+
+
 def save(rows: Rows, path: Path, dtype: type = np.float32) -> None:
     """Write hash -> row, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     hashes = np.stack([np.frombuffer(key, np.uint8) for key in sorted(rows)])
     values: np.ndarray = np.stack([rows[key] for key in sorted(rows)]).astype(dtype)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
+    with whole(path, shared=True) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, hashes=hashes, features=values)
-    os.replace(temporary, path)

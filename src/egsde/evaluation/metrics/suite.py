@@ -61,7 +61,7 @@ class Suite:
         self.features: Features | None = None
         self._asked = self._warned = False
         self._key: str | None = None
-        self._target = self._source = self._real = torch.empty(0, 0, dtype=torch.float64)
+        self._target = self._source = self._real = torch.empty(0, 0)
         self._images: list[dict] = []
         self._rows: list[np.ndarray] = []
 
@@ -86,6 +86,7 @@ class Suite:
         key: str = "reference",
         floor: Iterable[Tensor] = (),
         gather: Gather = alone,
+        collect: Gather | None = None,
     ) -> None:
         """The real target images FID compares with; the source images, for `fid_source`.
 
@@ -93,7 +94,8 @@ class Suite:
         `fid_floor` has the counts and hence the bias of `fid`; without them it is the FID of the
         reference's two halves, which is higher. All are iterables of uint8 (B, 3, H, W), read
         only when needed. `key` names the sets in the cache folder (data set, split, size).
-        Without `gather` every process passes whole sets, with it its own part.
+        Without `gather` every process passes whole sets, with it its own part. `collect`: the rows
+        of all processes where they are measured, nothing elsewhere; by default `gather`.
         """
         if self.has_reference(key):
             return
@@ -102,7 +104,7 @@ class Suite:
             self.features = None
         if self.features is None:
             return
-        rows = partial(self.features.of_set, cache=self.cache, gather=gather)
+        rows = partial(self.features.of_set, cache=self.cache, gather=collect or gather)
         self._target, self._source = rows(target, f"{key}-target"), rows(source, f"{key}-source")
         self._real = rows(floor, f"{key}-floor")
 
@@ -128,8 +130,9 @@ class Suite:
     def compute(self, gather: Gather = alone) -> dict:
         """`metrics` (name -> mean), `per_image` rows in the order of ids, and their `protocol`.
 
-        Every process must call it; `gather` (all_gather of objects) is called once. Numbers that
-        cannot be had are absent. Raises ValueError when an image was counted twice.
+        Every process must call it; `gather` is called once and gives the parts of all processes,
+        or none where nothing is to be measured. Numbers that cannot be had are absent. Raises
+        ValueError when an image was counted twice.
         """
         parts = gather((self._images, self._rows))
         images = [image for part, _ in parts for image in part]
@@ -146,7 +149,7 @@ class Suite:
         protocol = {**self.protocol.describe(), "n_images": len(images)}
         rows = [row for _, part in parts for row in part]
         if self.features is not None and len(rows) == len(images) > 0:
-            y = torch.from_numpy(np.stack([rows[i] for i in order]).astype(np.float64))
+            y = torch.from_numpy(np.stack([rows[i] for i in order]))
             metrics = {**self._distances(y), **metrics}
             protocol |= self._describe_features(len(y))
         bad = [name for name, value in metrics.items() if not math.isfinite(value)]
@@ -212,5 +215,5 @@ class Suite:
             "n_source": len(self._source),
             "floor": "other real images" if other else "halves of the reference",
             "n_floor": [len(rows) for rows in self._floor(n)],
-            "kid": "unbiased MMD^2 over all pairs, kernel (u.v / d + 1)^3, not scaled",
+            "kid": distances.kid_definition(n, len(self._target)),
         }

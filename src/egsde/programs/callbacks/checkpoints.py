@@ -116,6 +116,8 @@ class Checkpoints(Callback):
         step = trainer.global_step
         if step == self.saved:
             return True
+        module: Any = trainer.lightning_module
+        module.check_finite()
         keep_rows(trainer)
         trainer.save_checkpoint(self.folder / LAST)
         files: Any = trainer.strategy.checkpoint_io

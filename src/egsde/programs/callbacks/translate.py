@@ -28,12 +28,12 @@ from egsde.programs.callbacks.pictures import log_image, log_table, to_uint8
 from egsde.programs.callbacks.progress import Advance, images_bar, step_by_step
 from egsde.programs.callbacks.shelf import Seconds, Shelf
 from egsde.programs.shards import Shard
-from egsde.training.ranks import all_gather
+from egsde.training.ranks import all_gather, from_first, to_first
 
 
 @dataclass
 class Report:
-    """What a translation run found: on every rank the same."""
+    """What a translation run found: on every rank the same, `per_image` on the first alone."""
 
     n: int
     seconds_per_image: float | None = None  # of all runs
@@ -205,8 +205,9 @@ class Translate(Callback):
         if self.metrics is not None:
             if reference:
                 self._set_reference(trainer, data)
-            found = self.metrics.compute(all_gather)
-            report.metrics, report.protocol = found["metrics"], found["protocol"]
+            found = self.metrics.compute(to_first)
+            numbers = {key: found[key] for key in ("metrics", "protocol")}
+            report.metrics, report.protocol = from_first(numbers).values()
             report.per_image = found["per_image"]
         return report
 
@@ -219,7 +220,7 @@ class Translate(Callback):
         if not self.metrics.has_reference(key):
             target = self._shared_out(data.domain("target", split), "image", rank, world)
             source = self._shared_out(data.translations(self.split), "x0", rank, world)
-            self.metrics.set_reference(target, source, key=key, gather=all_gather)
+            self.metrics.set_reference(target, source, key=key, gather=all_gather, collect=to_first)
 
     def _shared_out(self, dataset: Any, name: str, rank: int, world: int) -> Iterator[Tensor]:
         """One rank's images of a dataset as uint8 batches of one."""

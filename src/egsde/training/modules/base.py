@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from egsde.training.draws import ById, ByPlace, Draws, Unkeyed, places
 from egsde.training.ema import EMA
+from egsde.training.finite import Finite
 from egsde.training.modules.bins import Means, TimeBins
 from egsde.training.standing import after
 
@@ -55,6 +56,7 @@ class TimedModule(LightningModule):
         self.length_before: float | None = None  # of the schedule of a run that is resumed
         self.seed = 0  # set by the entry point
         self.config: dict[str, Any] = {}  # plain and resolved; set by the entry point
+        self.finite: Finite | None = None  # what is not yet known of the last step
         self.validated: dict[str, float] = {}  # what the last validation measured
         self.draw = 0  # counts what is drawn for: a batch, several of which may make one step
         self.draws: Draws = Unkeyed()  # of the batch at hand
@@ -137,13 +139,19 @@ class TimedModule(LightningModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
-        if not norm.isfinite() and self.trainer.precision != "16-mixed":  # which skips such steps
-            raise ValueError(
-                f"step {self.global_step}: the loss or its gradient is not finite (norm {norm}); "
-                "nothing of this step is kept. Use a smaller module.optimizer.lr, a longer "
-                "module.schedule.warmup, or trainer.precision=32-true, and look at the images"
-            )
+        if self.trainer.precision != "16-mixed":  # which skips steps that overflow
+            self.check_finite()
+            self.finite = Finite(self.global_step, norm)
+            if norm.device.type == "cpu":
+                self.check_finite()
         self.log_dict({"train/grad_norm": norm, "train/lr": optimizer.param_groups[0]["lr"]})
+
+    def check_finite(self) -> None:
+        """ValueError where the last step's gradient was not finite: before a save and, so that no
+        step waits for the device, a step later."""
+        last, self.finite = self.finite, None
+        if last is not None:
+            last.check()
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)

@@ -1,0 +1,29 @@
+"""Is a step's gradient finite? Asked without waiting for the device that computes it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class Finite:
+    """The gradient norm of a step, on its way to the CPU."""
+
+    def __init__(self, step: int, norm: Tensor) -> None:
+        self.step, self.norm, self.arrived = step, norm, None
+        if norm.is_cuda:
+            self.norm = torch.empty((), dtype=norm.dtype, pin_memory=True)
+            self.norm.copy_(norm, non_blocking=True)
+            self.arrived = torch.cuda.Event()
+            self.arrived.record()
+
+    def check(self) -> None:
+        """ValueError where it is not finite."""
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        if not self.norm.isfinite():
+            raise ValueError(
+                f"step {self.step}: the loss or its gradient is not finite (norm {self.norm}); "
+                "the last checkpoint is of before. Use a smaller module.optimizer.lr, a longer "
+                "module.schedule.warmup, or trainer.precision=32-true, and look at the images"
+            )

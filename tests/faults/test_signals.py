@@ -1,0 +1,126 @@
+"""Ctrl-C, SIGTERM, SIGUSR1 and a killed process: real commands in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from demo_networks import write_networks
+from runs import TRAIN
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+
+def started(folder: Path, script: str, *arguments: str) -> subprocess.Popen:
+    """In a session of its own, as a terminal's Ctrl-C goes to a whole group."""
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / script), *arguments], cwd=folder, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+
+
+def wait_for(path: Path, pattern: str, count: int = 1) -> None:
+    for _ in range(600):
+        if len(list(path.glob(pattern))) >= count:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no {pattern} in {path}")
+
+
+def group_ends(pid: int) -> bool:
+    for _ in range(100):
+        try:
+            os.killpg(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(
+    ("name", "to", "code"), [("SIGINT", "group", 130), ("SIGTERM", "first", 143),
+                             ("SIGUSR1", "first", 138)],
+)  # fmt: skip
+def test_a_translation_stops_and_goes_on(name, to, code, processes, tmp_path):
+    networks = [o for o in write_networks(tmp_path) if not o.startswith(("trainer", "sampler"))]
+    several = ["trainer=ddp_cpu"] if processes == 2 else ["trainer.accelerator=cpu"]
+    job = started(tmp_path, "sample.py", *networks, *several, "limit=40", "data.eval_batch_size=2",
+                  "sampler.grid.steps=100", "out=run")  # fmt: skip
+    wait_for(tmp_path / "run" / "images", "*.png", 4)
+    began = time.perf_counter()
+    kill = os.killpg if to == "group" else os.kill
+    kill(job.pid, getattr(signal, name))
+    out, err = job.communicate(timeout=120)
+    assert job.returncode == code, err
+    assert time.perf_counter() - began < 30 and group_ends(job.pid)
+    told = out.splitlines()[-2:]
+    made = len(list((tmp_path / "run" / "images").glob("*.png")))
+    assert f"stopped by {name}" in told[0] and 4 <= made < 40 and f"{made} images" in told[0]
+    assert told[1].startswith("to go on: python ") and "out=run" in told[1]
+    assert "Traceback" not in err
+    assert not list((tmp_path / "run").rglob("*.tmp")) and not (tmp_path / "run/.lock").exists()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(
+    ("name", "to", "code"), [("SIGINT", "group", 130), ("SIGTERM", "first", 143),
+                             ("SIGUSR1", "first", 138)],
+)  # fmt: skip
+def test_a_training_stops_and_goes_on(name, to, code, processes, tmp_path):
+    tiny = [o for o in TRAIN if not o.startswith(("trainer.acc", "trainer.max"))]
+    several = ["trainer=ddp_cpu"] if processes == 2 else ["trainer.accelerator=cpu"]
+    options = (*tiny, *several, "callbacks.previews=null", "out=run")
+    job = started(tmp_path, "train.py", *options, "trainer.max_steps=5000")
+    wait_for(tmp_path / "run" / "checkpoints", "last.ckpt")
+    kill = os.killpg if to == "group" else os.kill
+    kill(job.pid, getattr(signal, name))
+    out, err = job.communicate(timeout=120)
+    assert job.returncode == code, err
+    assert group_ends(job.pid) and "Traceback" not in err
+    told = out.splitlines()[-2:]
+    assert f"stopped by {name}: step " in told[0] and told[1].startswith("to go on: python ")
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
+    step = int(told[0].split("step ")[1].split()[0])
+    more = started(tmp_path, "train.py", *options, f"trainer.max_steps={step + 2}")
+    out, err = more.communicate(timeout=120)
+    assert more.returncode == 0 and f"going on from step {step}" in out, err
+    assert (tmp_path / "run" / "weights.safetensors").exists()
+
+
+def test_a_killed_process_ends_the_training_and_is_named(tmp_path):
+    tiny = [o for o in TRAIN if not o.startswith(("trainer.acc", "trainer.max"))]
+    job = started(tmp_path, "train.py", *tiny, "trainer=ddp_cpu", "callbacks.previews=null",
+                  "out=run", "trainer.max_steps=5000")  # fmt: skip
+    wait_for(tmp_path / "run" / "checkpoints", "last.ckpt")
+    children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+    (second,) = (int(c) for c in children if b"train.py" in Path(f"/proc/{c}/cmdline").read_bytes())
+    os.kill(second, signal.SIGKILL)
+    out, err = job.communicate(timeout=120)
+    assert job.returncode == 1, err
+    assert "process 1 of 2 has ended with signal 9" in err and "is the last saved" in err
+
+
+def test_a_second_command_in_the_folder_is_refused(tmp_path):
+    networks = [o for o in write_networks(tmp_path) if not o.startswith(("trainer", "sampler"))]
+    options = (*networks, "trainer.accelerator=cpu", "limit=40", "data.eval_batch_size=2",
+               "sampler.grid.steps=100", "out=run")  # fmt: skip
+    job = started(tmp_path, "sample.py", *options)
+    wait_for(tmp_path / "run" / "images", "*.png", 1)
+    other = started(tmp_path, "sample.py", *options)
+    _, err = other.communicate(timeout=120)
+    assert other.returncode == 1 and "run is in use by" in err and str(job.pid) in err
+    assert json.loads((tmp_path / "run" / ".lock").read_text())["process"] == job.pid
+    job.kill()
+    job.communicate()
+    again = started(tmp_path, "sample.py", *options[:-4], "limit=4", *options[-3:])
+    out, err = again.communicate(timeout=120)
+    assert again.returncode == 0, err
