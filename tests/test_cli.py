@@ -93,7 +93,7 @@ def test_no_data_is_told_in_one_screen(tmp_path, monkeypatch, capsys):
         (["data=folder"], "error: data.source is not given; add data.source="),
         (["init_weights=nothing.pt"], "error: no weights at"),
         (["resume=nothing.ckpt"], "error: no checkpoint at"),
-        (["data.source=twemoji"], "choose two domains"),
+        (["data.source=3d"], "choose two domains"),
     ],
 )
 def test_errors_of_the_configuration_come_without_a_traceback(
@@ -107,7 +107,7 @@ def test_errors_of_the_configuration_come_without_a_traceback(
 def test_full_error_shows_where(tmp_path, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(Exception, match="choose two domains") as caught:
-        command("train", *TRAIN, "data.source=twemoji", f"out={tmp_path}")
+        command("train", *TRAIN, "data.source=3d", f"out={tmp_path}")
     assert "TwoDomains" in str(caught.getrepr(chain=True))
 
 

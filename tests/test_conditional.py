@@ -78,7 +78,7 @@ def test_an_unpaired_batch_is_refused():
 
 def test_a_conditional_model_starts_as_the_unconditional_one(tmp_path):
     weights = "demo/score.safetensors"
-    module = instantiate(composed("train", tmp_path, "model=conditional").module)
+    module = instantiate(composed("train", tmp_path, "model=conditional", "data=emoji").module)
     before = load_score(weights, DDPM())
     _initialise(module, weights)
     generator = torch.Generator().manual_seed(0)
@@ -108,9 +108,9 @@ def test_only_a_wider_input_is_filled_up():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The other direction of the embedded pairs: Twemoji to Noto."""
+    """The other direction of the embedded pairs: 3D to flat."""
     out = tmp_path_factory.mktemp("conditional")
-    trained(out, "model=conditional", "data.source=twemoji", "data.target=noto")
+    trained(out, "model=conditional", "data.source=3d", "data.target=flat")
     return out
 
 
@@ -120,7 +120,7 @@ def test_training_previews_against_the_truth(run):
     pictures = sorted((run / "previews").glob("*.png"))
     assert len(pictures) == 2 and Image.open(pictures[0]).height >= 3 * 16  # source, y, truth
     config = read_config(run / "weights.safetensors")
-    assert config["kind"] == "conditional" and config["data"]["source"] == "twemoji"
+    assert config["kind"] == "conditional" and config["data"]["source"] == "3d"
 
 
 def test_the_weights_open_as_what_they_are(run):
@@ -139,7 +139,7 @@ def test_translation_from_the_command_line(run, tmp_path):
     out = tmp_path / "out"
     code = command(
         "sample", "experiment=none", "translator=paired", "score=conditional",
-        f"score.weights={run / 'weights.safetensors'}", "data.source=twemoji", "data.target=noto",
+        f"score.weights={run / 'weights.safetensors'}", "data.source=3d", "data.target=flat",
         "data.size=16", "limit=3", "metrics=pairwise", "logger=none", "trainer.accelerator=cpu",
         "sampler.grid.steps=3", f"out={out}",
     )  # fmt: skip

@@ -170,7 +170,7 @@ def test_both_networks_are_found_and_a_shared_one_once():
 @pytest.mark.parametrize("method", ["ddib", "cycle_diffusion"])
 def test_on_the_command_line(method, tmp_path):
     weights = [w for w in write_networks(tmp_path) if w.startswith("score.")]
-    overrides = ["experiment=none", f"translator={method}", "sampler.grid.steps=10", *weights]
+    overrides = ["data=emoji", "experiment=none", f"translator={method}", "sampler.grid.steps=10", *weights]
     with pytest.raises(
         InstantiationException, match="train.py data.source=.* source_score.weights="
     ):

@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from demo_networks import write_networks
-from egsde.data import Emoji, output_name
+from egsde.data import Fluent, output_name
 from egsde.methods.diffusion import networks_of
 from egsde.programs.cli import CONF
 from egsde.programs.sample import build_translator, sample
@@ -53,8 +53,8 @@ def test_the_folder_holds_what_is_promised(seven: Path) -> None:
 
 
 def test_metrics_are_those_of_the_written_files(seven: Path, networks: list[str]) -> None:
-    noto = Emoji().images("noto", "test", 16)
-    source = {output_name(name): noto.array(i) for i, name in enumerate(noto.ids)}
+    flat = Fluent().images("flat", "test", 16)
+    source = {output_name(name): flat.array(i) for i, name in enumerate(flat.ids)}
     distances = [
         np.sqrt(np.square((image - source[name].astype(int)) / 255).sum())
         for name, image in pixels(seven).items()

@@ -155,6 +155,6 @@ def test_training_records_what_is_asked(tmp_path):
             "network.channel_mult=[1]", "network.num_head_channels=32",
             drop=("network", "callbacks.previews", "data.limit"))  # fmt: skip
     config = read_config(tmp_path / "weights.safetensors")
-    assert config["data"]["target"] == "twemoji" and config["data"]["size"] == 16
+    assert config["data"]["target"] == "3d" and config["data"]["size"] == 16
     assert 0 <= config["validation"]["val/accuracy"] <= 1
     shutil.rmtree(tmp_path / "checkpoints")

@@ -42,7 +42,7 @@ def read(program: str, arguments: Sequence[str]) -> list[str]:
 def demonstrated(program: str, given: Sequence[str]) -> list[str]:
     """sample.py without data, method, experiment or configuration of one's own is the demo."""
     own = re.compile(
-        r"[+~]*(data|translator|experiment|hparams_search)(?=[=./@]|$)|(--config-|-c[pn]$)"
+        r"[+~]*((data|translator|experiment|hparams_search)(?=[=@]|$)|translator\.)|--config-|-c[pn]$"
     )
     alone = program == "sample" and not any(map(own.match, given))
     return ["experiment=demo"] if alone else []
