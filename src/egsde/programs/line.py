@@ -36,7 +36,8 @@ def read(program: str, arguments: Sequence[str]) -> list[str]:
             raise ValueError(
                 f"{flag} comes before the overrides: python {program}.py {flag} {' '.join(rest)}"
             )
-    return [*found, *demonstrated(program, found)]
+    first = places[0] if places else len(found)  # overrides stand together
+    return [*found[:first], *demonstrated(program, found), *found[first:]]
 
 
 def demonstrated(program: str, given: Sequence[str]) -> list[str]:

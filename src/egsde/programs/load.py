@@ -22,6 +22,7 @@ from egsde.methods.diffusion import Translator, networks_of
 from egsde.noise import Noise
 from egsde.programs.callbacks.pictures import to_uint8
 from egsde.programs.cards import CARDS
+from egsde.programs.line import demonstrated
 from egsde.programs.sample import build_translator
 from egsde.programs.settings import CONF
 from egsde.scores import blueprints
@@ -107,7 +108,7 @@ def load(
     given = [*_part("extractor", extractor), *_part("source_score", source_score), *overrides]
     path = Path(what).expanduser()
     if str(what) == "demo":
-        cfg = _composed(["experiment=demo", *given])
+        cfg = _composed([*demonstrated("sample", given), *given])
     elif str(what) in CARDS:
         cfg = _of_card(str(what), given, guided=extractor is not None)
     elif (path / "run.json").is_file():
