@@ -110,7 +110,7 @@ def test_every_experiment_composes(program, name, tmp_path):
     instantiate(cfg.sde)
 
 
-@pytest.mark.parametrize(("program", "name"), [("sample", "demo_score"), ("train", "cat2dog")])
+@pytest.mark.parametrize(("program", "name"), [("sample", "emoji_score"), ("train", "cat2dog")])
 def test_a_recipe_of_one_program_is_none_of_the_other(program, name, capsys):
     assert command(program, "--cfg", "job", f"experiment={name}") == 1
     said = capsys.readouterr().err
@@ -122,7 +122,7 @@ def test_a_recipe_of_one_program_is_none_of_the_other(program, name, capsys):
 def test_a_search_path_of_ones_own_keeps_the_experiments(tmp_path, capsys):
     (tmp_path / "sde").mkdir()
     (tmp_path / "sde" / "mine.yaml").write_text("_target_: egsde.sde.VP\n")
-    given = [f"hydra.searchpath=[file://{tmp_path}]", "sde=mine", "experiment=demo_score"]
+    given = [f"hydra.searchpath=[file://{tmp_path}]", "sde=mine", "experiment=emoji_score"]
     assert command("train", "--cfg", "job", *given) == 0
     assert "max_steps: 4000" in capsys.readouterr().out
 
