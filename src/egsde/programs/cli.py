@@ -31,6 +31,7 @@ from egsde.programs.folders import claiming, given_back
 from egsde.programs.line import overrides, read, searched
 from egsde.programs.manual import manual
 from egsde.programs.messages import readable
+from egsde.programs.secrets import told
 from egsde.programs.settings import CONF, groups_of
 from egsde.programs.sweep import Table
 
@@ -104,7 +105,7 @@ def _run(name: str, arguments: list[str]) -> None:
             remove_empty(Path(cfg.out))
             if full == "1":
                 raise
-            _tell(name, error)
+            _tell(name, error, cfg)
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # the sweep goes on
             raise SystemExit(1) from error
@@ -141,9 +142,11 @@ def _set(name: str, value: str | None) -> Iterator[None]:
         os.environ.update({name: before[name]} if name in before else {})
 
 
-def _tell(program: str, error: BaseException) -> None:
+def _tell(program: str, error: BaseException, cfg: DictConfig | None = None) -> None:
     """A mistake in one message; a traceback where it is likely ours."""
     message = readable(error, program)
+    if message is not None and cfg is not None:
+        message = told(message, cfg)
     if message is None:
         traceback.print_exception(error)
     else:

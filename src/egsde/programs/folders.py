@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from egsde.programs.trusted import check_hydra
+
 NEEDED = {  # what conf's own files say of Hydra, and a given-back file does not
     "hydra.run.dir": "${out}",
     "hydra.output_subdir": "null",
@@ -66,7 +68,11 @@ def given_back(program: str, arguments: Sequence[str]) -> list[str]:
     file = place / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     if not file.is_file():
         return list(arguments)
-    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        check_hydra(content)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise ValueError(f"{file}: {error}") from error
     # Hydra would look for a relative path beside its own program.
     found = [str(place) if a == folder else a.replace(f"={folder}", f"={place}") for a in arguments]
     if not isinstance(content, dict) or "out" not in content or "hydra" in content:

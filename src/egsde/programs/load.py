@@ -5,7 +5,6 @@ The configuration is the command line's: what `python sample.py OVERRIDES` would
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +22,12 @@ from egsde.noise import Noise
 from egsde.programs.callbacks.pictures import to_uint8
 from egsde.programs.cards import CARDS
 from egsde.programs.line import demonstrated
+from egsde.programs.records import read_record
 from egsde.programs.sample import build_translator
 from egsde.programs.settings import CONF
+from egsde.programs.trusted import check_plain, with_allow
 from egsde.scores import blueprints
+from egsde.scores.blueprints import Allow
 from egsde.scores.container import find, read_config
 
 # kind of a weights file: what translates with it, and its place in the configuration
@@ -96,6 +98,7 @@ def load(
     source_score: str | Path | None = None,
     seed: int = 0,
     device: str | torch.device = "cpu",
+    allow: Allow = (),
 ) -> PictureTranslator:
     """A translator ready for pictures.
 
@@ -103,7 +106,7 @@ def load(
     name of a card (`egsde.cards`). extractor: a classifier, as a file or a card; with it a plain
     score guides as EGSDE, without it as SDEdit. source_score: for translators with two scores.
     overrides: settings as on the command line, "t_start=0.4". ValueError or FileNotFoundError say
-    what is missing.
+    what is missing. allow: packages that a file may name, beside ours.
     """
     given = [*_part("extractor", extractor), *_part("source_score", source_score), *overrides]
     path = Path(what).expanduser()
@@ -112,12 +115,14 @@ def load(
     elif str(what) in CARDS:
         cfg = _of_card(str(what), given, guided=extractor is not None)
     elif (path / "run.json").is_file():
-        cfg = OmegaConf.create(json.loads((path / "run.json").read_text())["config"])
+        cfg = _of_run(path / "run.json", allow)
         cfg = OmegaConf.merge(cfg, OmegaConf.from_dotlist(given))  # type: ignore[assignment]
     elif (path / "weights.safetensors").is_file():
-        cfg = _of_file(path / "weights.safetensors", given, guided=extractor is not None)
+        cfg = _of_file(
+            path / "weights.safetensors", given, guided=extractor is not None, allow=allow
+        )
     elif path.is_file():
-        cfg = _of_file(path, given, guided=extractor is not None)
+        cfg = _of_file(path, given, guided=extractor is not None, allow=allow)
     else:
         raise ValueError(
             f"nothing to load at {path.absolute()}: give demo, a folder of train.py or sample.py, "
@@ -160,7 +165,19 @@ def _of_card(name: str, given: list[str], guided: bool) -> DictConfig:
     return _composed(["experiment=none", *size, *plain, *card.overrides(), *given])
 
 
-def _of_file(path: Path, given: list[str], guided: bool) -> DictConfig:
+def _of_run(path: Path, allow: Allow) -> DictConfig:
+    """The configuration of a run of sample.py; ValueError where it names what is not ours."""
+    try:
+        config = read_record(path).get("config")
+        if not isinstance(config, dict):
+            raise ValueError("it holds no configuration")
+        check_plain(config, blueprints.prefixes(allow))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    return OmegaConf.create(with_allow(config, list(blueprints.prefixes(allow))))
+
+
+def _of_file(path: Path, given: list[str], guided: bool, allow: Allow) -> DictConfig:
     inside = read_config(path)
     kind = inside["kind"]
     if kind not in ALONE:
@@ -169,10 +186,16 @@ def _of_file(path: Path, given: list[str], guided: bool) -> DictConfig:
             "load a score and give it as extractor="
         )
     chosen = ["score=trained"] if guided and kind == "score" else list(ALONE[kind])
-    size = inside["network"].get("image_size")
+    network = inside["network"]
+    size = network.get("image_size") if isinstance(network, dict) else None
+    size = size if isinstance(size, int) else None
     data = ["data=folder", "data.source=source", "data.target=target"]
     sized = [f"data.size={size}"] if size is not None else []
     cfg = _composed(["experiment=none", *data, *sized, *chosen, f"score.weights='{path}'", *given])
     with open_dict(cfg):
-        cfg.sde = blueprints.configuration(inside["sde"], "sde")
+        cfg.allow = list(blueprints.prefixes(allow))
+        try:
+            cfg.sde = blueprints.configuration(inside["sde"], "sde", allow)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
     return cfg

@@ -22,12 +22,17 @@ from hydra.types import RunMode
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger, WandbLogger
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 import egsde
 from egsde.disk import whole
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.checks import check
 from egsde.programs.folders import refuse_elsewhere
+from egsde.programs.secrets import recorded, resolved
+from egsde.programs.settings import CONF
+from egsde.programs.trusted import check_allow, check_names
+from egsde.scores.blueprints import prefixes
 
 # Lightning's remarks on what is meant to be so, and PyTorch's on Lightning's own code.
 KNOWN = (
@@ -47,7 +52,7 @@ PACKAGES = ("torch", "lightning", "torchmetrics", "torch-fidelity", "hydra-core"
 
 
 def prepare(cfg: DictConfig, program: str) -> tuple[Path, dict[str, Any]]:
-    """The run's folder, also written into cfg.out, and the configuration as plain values.
+    """The run's folder, also written into cfg.out, and the configuration as it is recorded.
 
     ValueError for a configuration that cannot run (`check`), a sweep in one process over jobs that
     start several, and where a file allows.
@@ -56,20 +61,38 @@ def prepare(cfg: DictConfig, program: str) -> tuple[Path, dict[str, Any]]:
     if HydraConfig.initialized():
         with open_dict(cfg):  # before anything asks for the default one
             cfg.out = HydraConfig.get().runtime.output_dir
+        _check_trust(cfg)
     check(program, cfg, HydraConfig.get().overrides.task if HydraConfig.initialized() else ())
     if HydraConfig.initialized():
         hydra_cfg = HydraConfig.get()
-        if cfg.get("allow") and not any(map(ALLOW, hydra_cfg.overrides.task)):
-            raise ValueError(f"allow={cfg.allow} stands in a file; give it on the command line")
         if hydra_cfg.mode == RunMode.MULTIRUN and _several(cfg.trainer):
             raise ValueError(
                 "a sweep cannot start several processes a job from its own process; add "
                 "hydra/launcher=subprocess, which runs each job as a process of its own"
             )
     out = Path(cfg.out)
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    config = recorded(cfg)
     refuse_elsewhere(config, out)
     return out, config
+
+
+def _check_trust(cfg: DictConfig) -> None:
+    """Only the command line allows packages; a file given back names no others."""
+    hydra_cfg = HydraConfig.get()
+    leave = prefixes(cfg.get("allow")) if any(map(ALLOW, hydra_cfg.overrides.task)) else ()
+    main = [s.path for s in hydra_cfg.runtime.config_sources if s.provider == "main"]
+    try:
+        plain = resolved(cfg)
+    except OmegaConfBaseException:
+        if main != [str(CONF)]:
+            raise
+        return  # told better where it is read
+    check_allow(plain, leave)
+    if main != [str(CONF)]:
+        try:
+            check_names(plain, leave)
+        except ValueError as error:
+            raise ValueError(f"{', '.join(main)}/{hydra_cfg.job.config_name}: {error}") from error
 
 
 def quiet() -> None:

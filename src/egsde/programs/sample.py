@@ -42,6 +42,7 @@ from egsde.programs.run import (
     stopped,
     versions,
 )
+from egsde.programs.secrets import values_in
 from egsde.programs.settings import options
 from egsde.programs.shards import Shard, parsed, refuse_missing
 from egsde.programs.values import referred
@@ -114,8 +115,10 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     if data.single:
         rank_zero_only(print)("one image: nothing to compare with, so metrics are left out")
     metrics = None if data.single or shard is not None else parts("metrics")
+    hidden: dict[str, Any] = {"environment": values_in(cfg)} if values_in(cfg) else {}
+    made_with = recipe({**record, "config": {**record["config"], **hidden}})
     callback = Translate(
-        out, cfg.seed, cfg.split, metrics, columns=cfg.columns, recipe=recipe(record), shard=shard
+        out, cfg.seed, cfg.split, metrics, columns=cfg.columns, recipe=made_with, shard=shard
     )
     loggers = list(parts("logger").values())
     with closing(loggers):

@@ -144,6 +144,8 @@ def _checkpoint_to_resume(resume: str | None, out: Path, config: dict[str, Any])
         except ValueError as error:
             damaged.append(str(error))
             continue
+        if not isinstance(saved.get("config"), dict):
+            raise ValueError(f"{path} holds no configuration, so it is no checkpoint of train.py")
         _refuse_another_run(path, current(saved["config"]), config)
         if damaged:
             rank_zero_warn(f"{damaged[0]}; the one before is taken")

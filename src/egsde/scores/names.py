@@ -65,6 +65,9 @@ OLD_MODULES: Mapping[str, tuple[str, ...]] = {
 
 
 def short_of_old(name: str, place: str) -> str:
-    """The short name for a dotted one of an old file; any other name as it is."""
+    """The short name for a Python path, of an old file or of a checkpoint; any other name as is."""
+    today = {path: short for short, path in NAMES[place].items()}
+    if name in today:
+        return today[name]
     module, _, last = name.rpartition(".")
     return last if module in OLD_MODULES[place] and last in NAMES[place] else name

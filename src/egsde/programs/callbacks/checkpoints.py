@@ -7,6 +7,7 @@ these names is whole, and a save that failed is told and not counted.
 from __future__ import annotations
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -28,8 +29,13 @@ def read(path: Path) -> dict[str, Any]:
         saved["global_step"], saved["state_dict"], saved["loops"]
     except FileNotFoundError:
         raise
-    except Exception as error:  # unpickling raises whatever the bytes make it raise
-        raise ValueError(f"{path} is damaged ({error or type(error).__name__})") from error
+    except UnpicklingError as error:  # its words tell to switch the safety off
+        raise ValueError(
+            f"{path} is damaged, or holds Python objects, which could run code and are not opened"
+        ) from error
+    except Exception as error:  # reading raises whatever the bytes make it raise
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise ValueError(f"{path} is damaged ({reason})") from error
     return saved
 
 

@@ -1,0 +1,112 @@
+"""Configurations from a file of a run: what they may name is what our own conf names.
+
+run.json and config.yaml hold Python paths, and building one calls what stands there. A file may
+come from anyone, so a path that conf does not name needs allow=[package] from the person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from egsde.programs.settings import CONF
+
+NAMED = re.compile(r"_target_\s*[:=]\s*([\w.]+)|path: (egsde[\w.]+)")
+STARTERS = ("callbacks", "launcher", "sweeper", "searchpath")  # of Hydra: begin before we do
+GETS = "hydra.utils.get_method"
+DEEPEST = 40
+
+
+@cache
+def known() -> frozenset[str]:
+    """Every path that conf names, in a setting or in a comment on one."""
+    texts = (path.read_text(encoding="utf-8") for path in sorted(CONF.rglob("*.yaml")))
+    found = (name for text in texts for pair in NAMED.findall(text) for name in pair)
+    return frozenset(name for name in found if name)
+
+
+def check_names(node: Any, allow: tuple[str, ...] = (), depth: int = 0) -> None:
+    """ValueError for a part of another package, and for values that are not plain."""
+    if depth > DEEPEST:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    if isinstance(node, Mapping):
+        for key in ("_target_", "path") if node.get("_target_") == GETS else ("_target_",):
+            if key in node:
+                _check_name(node[key], allow)
+        for value in node.values():
+            check_names(value, allow, depth + 1)
+    elif isinstance(node, list):
+        for value in node:
+            check_names(value, allow, depth + 1)
+
+
+def _check_name(name: Any, allow: tuple[str, ...]) -> None:
+    if name in known() or any(str(name).startswith(f"{prefix}.") for prefix in allow):
+        return
+    package = str(name).split(".")[0]
+    raise ValueError(
+        f"it names {name!r:.80}, which no file of egsde's conf does; if you trust it and the file, "
+        f"add allow=[{package}]"
+    )
+
+
+def check_plain(node: Any, allow: tuple[str, ...] = (), depth: int = 0) -> None:
+    """`check_names` of a record, in which nothing is left to resolve."""
+    if depth == 0:
+        check_names(node, allow)
+    if isinstance(node, Mapping):
+        for value in node.values():
+            check_plain(value, allow, depth + 1)
+    elif isinstance(node, list):
+        for value in node:
+            check_plain(value, allow, depth + 1)
+    elif isinstance(node, str) and "${" in node:
+        raise ValueError(f"it holds {node!r:.80}; interpolations of a record are not resolved")
+
+
+def check_hydra(content: Any) -> None:
+    """ValueError where a file given back would have Hydra itself start something."""
+    settings = content.get("hydra") if isinstance(content, Mapping) else None
+    keys = [str(key) for key in content] if isinstance(content, Mapping) else []
+    if any(key.startswith(("hydra/", "hydra.")) for key in keys):
+        raise ValueError("it chooses parts of Hydra; give them on the command line")
+    if isinstance(settings, Mapping):
+        found = [key for key in STARTERS if key in settings]
+        if found or "_target_" in str(settings) or "oc.create" in str(settings):
+            raise ValueError(
+                f"its hydra section holds {', '.join(found) or 'parts'}, which would be started "
+                "before anything is checked; give them on the command line"
+            )
+    elif settings is not None:
+        raise ValueError("its hydra section is no list of settings")
+    for entry in (content.get("defaults") if isinstance(content, Mapping) else None) or ():
+        if "hydra" in str(entry) and "job_logging" not in str(entry):
+            raise ValueError(
+                f"its defaults hold {entry}; choose parts of Hydra on the command line"
+            )
+
+
+def with_allow(node: Any, allow: list[str]) -> Any:
+    """A record in which nothing but these packages is allowed, whatever it said."""
+    if isinstance(node, list):
+        return [with_allow(value, allow) for value in node]
+    if not isinstance(node, Mapping):
+        return node
+    return {k: allow if k == "allow" else with_allow(v, allow) for k, v in node.items()}
+
+
+def check_allow(node: Any, allow: tuple[str, ...], place: str = "") -> None:
+    """ValueError where a part is allowed more than the command line allows."""
+    if isinstance(node, list):
+        for value in node:
+            check_allow(value, allow, place)
+    elif isinstance(node, Mapping):
+        for key, value in node.items():
+            named = value if isinstance(value, list) else [value] if value else []
+            if key == "allow" and set(map(str, named)) - set(allow):
+                raise ValueError(
+                    f"{place}allow={value} stands in a file; give allow= on the command line"
+                )
+            check_allow(value, allow, f"{place}{key}.")
