@@ -101,7 +101,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     refuse_inside(out, data.domains, config["data"].get("root"))
     check_networks(module.networks.values(), data, check=cfg.check)
     name_unread(data, translator, config["data"], overrides())
-    record = {
+    record: dict[str, Any] = {
         "program": "sample.py",
         "config": config,
         "versions": versions(),
