@@ -143,6 +143,7 @@ ROWS = [
         ("trainer.max_steps=1e4", "write trainer.max_steps=10000"),
         ("trainer.max_steps=abc", "trainer.max_steps=abc, but a whole number"),
         ("trainer.log_every_n_steps=often", "trainer.log_every_n_steps=often, but"),
+        ("+callbacks.checkpoint.save_top_k=3", "has no setting save_top_k"),
         ("+trainer.overfit_batches=1", "limit=8 trains on eight"),
         ("trainer=ddp", "but PyTorch sees no GPU"),
         ("seed=0.5", "seed=0.5, but a whole number"),

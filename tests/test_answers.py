@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 import mistakes_in_data
+import mistakes_in_files
 import mistakes_in_settings
 from answers import Row
 
@@ -18,6 +19,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 SECTIONS = {
     "Settings and the command line": mistakes_in_settings.ROWS,
     **mistakes_in_data.SECTIONS,
+    "Weights, measures, machines": mistakes_in_files.ROWS,
 }
 HEAD = """\
 # What is answered
@@ -62,6 +64,7 @@ def test_every_mistake_is_answered(tmp_path, monkeypatch):
     text, wrong = page(tmp_path)
     assert not wrong, "\n".join(wrong)
     assert sum(map(len, SECTIONS.values())) >= 240
+    assert sum(map(len, SECTIONS.values())) >= 180
     assert text == PAGE.read_text(), "run python tests/test_answers.py to write the page again"
 
 

@@ -67,6 +67,13 @@ def test_wandb_shows_training(tmp_path):
     assert sum("previews" in row for row in run.history) == 1
 
 
+def test_a_resumed_run_is_the_same_run(tmp_path):
+    for steps in (2, 4):
+        trained(tmp_path, *OFFLINE, f"trainer.max_steps={steps}", "callbacks.previews=null")
+    found = [read_run(file) for file in runs_below(tmp_path)]
+    assert len(found) == 2 and found[0].id == found[1].id == (tmp_path / "wandb/id").read_text()
+
+
 def test_wandb_is_finished_when_a_job_fails(tmp_path):
     with pytest.raises(RuntimeError, match="crashed"):
         trained(tmp_path, *OFFLINE, "+callbacks.stop._target_=stops.Crash",

@@ -200,3 +200,11 @@ def test_impossible_sizes_are_named(options, message):
         defaults["channel_mult"] = [1, 2]
     with pytest.raises(ValueError, match=message):
         ADMUNet(**{**defaults, **options})
+
+
+@pytest.mark.parametrize("kind", ["adm", "dse"])
+def test_attention_that_no_feature_map_has_is_named(kind):
+    options = {"width": 32} if kind == "dse" else {"num_channels": 32}
+    make = ADMEncoder if kind == "dse" else ADMUNet
+    with pytest.warns(UserWarning, match="no attention at 4: .* have the sides 16, 8"):
+        make(16, **options, attention_resolutions="8,4", **SMALL)

@@ -79,8 +79,9 @@ class ADMEncoder(nn.Module):
         self.time_embed = nn.Sequential(
             nn.Linear(width, emb_channels), nn.SiLU(), nn.Linear(emb_channels, emb_channels)
         )
+        attend_at = downsampling(side, attention_resolutions, len(widths))
         self.input_blocks, self.middle_block, _ = make.encoder(
-            in_channels * patch**2, widths, depth, downsampling(side, attention_resolutions)
+            in_channels * patch**2, widths, depth, attend_at
         )
         self.fold = nn.PixelUnshuffle(patch)
         side //= 2 ** (len(widths) - 1)

@@ -6,6 +6,7 @@ Shapes: B images, C channels, H x W pixels, E embedding width, L = H W tokens, h
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -358,15 +359,24 @@ def level_widths(image_size: int, width: int, channel_mult: Numbers) -> tuple[in
     return tuple(int(width * m) for m in mult)
 
 
-def downsampling(image_size: int, resolutions: Numbers) -> frozenset[int]:
-    """Resolutions such as "16,8" as downsampling factors image_size / resolution."""
-    factors = set()
+def downsampling(image_size: int, resolutions: Numbers, levels: int) -> frozenset[int]:
+    """Resolutions such as "16,8" as downsampling factors image_size / resolution.
+
+    Warns of those at which the network, halving levels - 1 times, has no feature map.
+    """
+    factors, sides = set(), [image_size // 2**level for level in range(levels)]
     for resolution in numbers(resolutions):
         if resolution <= 0 or image_size % resolution:
             raise ValueError(
                 f"attention resolution {resolution} does not divide image_size={image_size}; "
                 f"attention_resolutions are sides of feature maps: {image_size}, "
                 f"{image_size // 2}, {image_size // 4} ..."
+            )
+        if resolution not in sides:
+            warnings.warn(
+                f"no attention at {resolution}: attention_resolutions names it, but the feature "
+                f"maps have the sides {', '.join(map(str, sides))}",
+                stacklevel=2,
             )
         factors.add(int(image_size // resolution))
     return frozenset(factors)

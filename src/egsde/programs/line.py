@@ -75,7 +75,8 @@ def one_of(key: str, value: str, known: Sequence[str]) -> None:
     if value in known:
         return
     near = difflib.get_close_matches(value, known, n=1)
-    hint = f"did you mean {key}={near[0]}?" if near else f"there is {', '.join(known)}"
+    listed = f"there is {', '.join(known)}" if known else "there is none"
+    hint = f"did you mean {key}={near[0]}?" if near else listed
     raise ValueError(f"{key}={value} is unknown; {hint}")
 
 

@@ -23,6 +23,7 @@ from egsde.programs.build import Parts
 from egsde.programs.callbacks import Report, Translate
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.inputs import name_unread
+from egsde.programs.line import one_of
 from egsde.programs.lock import held
 from egsde.programs.records import (
     claim,
@@ -117,6 +118,11 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     metrics = None if data.single or shard is not None else parts("metrics")
     hidden: dict[str, Any] = {"environment": values_in(cfg)} if values_in(cfg) else {}
     made_with = recipe({**record, "config": {**record["config"], **hidden}})
+    if metrics is not None:
+        metrics.check(cfg.data.size)
+    if cfg.objective != "fid" and shard is None:
+        known = [] if metrics is None else metrics.names
+        one_of("objective", cfg.objective, known)
     callback = Translate(
         out, cfg.seed, cfg.split, metrics, columns=cfg.columns, recipe=made_with, shard=shard
     )

@@ -17,6 +17,7 @@ from egsde.programs.build import Parts
 from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, Checkpoints, TwoFiles, read
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.folders import to_give_back
+from egsde.programs.line import one_of
 from egsde.programs.lock import held
 from egsde.programs.records import claim, refuse_inside
 from egsde.programs.resumed import differences
@@ -70,6 +71,7 @@ def _fit(
     saver, export = callbacks.get("checkpoint"), callbacks.get("export")
     if export is not None:
         export.allow = config["allow"]
+    _check_objective(parts.cfg, module, callbacks)
     standing = saver.standing if saver is not None else lambda: "nothing is saved"
     with closing(loggers):
         trainer: Trainer = parts(
@@ -100,6 +102,22 @@ def _fit(
         told = f"{', '.join(left)} in {out}" if left else f"nothing is kept in {out}"
         rank_zero_only(print)(f"step {trainer.global_step}: {told}")
     return trainer
+
+
+def _check_objective(cfg: DictConfig, module: Any, callbacks: Mapping[str, Any]) -> None:
+    """ValueError for a name that nothing logs, and for measures that previews cannot have."""
+    measures = getattr(callbacks.get("previews"), "metrics", None)
+    if measures is not None and cfg.data.size > 1:  # points are not drawn
+        measures.check(cfg.data.size)
+    ours = type(module).__module__.startswith("egsde.")
+    if cfg.objective == "val/loss" or not ours and cfg.objective.startswith(("train/", "val/")):
+        return
+    watched = [f"{stage}/{module.binned}" for stage in ("val", "train")]
+    known = ["val/loss", "train/loss", *watched, "train/grad_norm", "train/lr", "train/total",
+             "train/images_per_second", "train/cycle", "train/cycle_x", "train/cycle_y",
+             *(f"val/{name}" for name in (measures.names if measures else ()))]  # fmt: skip
+    if not cfg.objective.startswith(tuple(f"{name}/t" for name in watched)):
+        one_of("objective", cfg.objective, list(dict.fromkeys(known)))
 
 
 def allowed(callback: Any, cfg: DictConfig) -> bool:

@@ -65,6 +65,19 @@ class Suite:
         self._images: list[dict] = []
         self._rows: list[np.ndarray] = []
 
+    @property
+    def names(self) -> list[str]:
+        """What `compute` may find."""
+        distances = [("fid", self.fid), ("kid", self.kid)]
+        sets = [f"{d}{of}" for d, on in distances if on for of in ("", "_floor", "_source")]
+        each = [f"{name}{of}" for name in (*self.pairwise, *self.single) for of in ("", "_truth")]
+        return [*sets, *(["kid_se"] if self.kid else []), *each]
+
+    def check(self, size: int) -> None:
+        """ValueError where a distance cannot be had of images of this size: before the work."""
+        images = torch.arange(3 * size**2).remainder(256).to(torch.uint8).view(1, 3, size, size)
+        self._pairwise(images, images, "")
+
     def start(self, device: torch.device | str = "cpu") -> None:
         """Forget the images counted so far; the reference stays. Finds the network once."""
         self._images, self._rows = [], []

@@ -3,8 +3,9 @@
 from egsde.programs.callbacks.checkpoints import Checkpoints
 from egsde.programs.callbacks.csv import CSV
 from egsde.programs.callbacks.export import Export
+from egsde.programs.callbacks.same_run import same_run
 from egsde.programs.callbacks.steps import Steps
 from egsde.programs.callbacks.throughput import Throughput
 from egsde.programs.callbacks.translate import Report, Translate
 
-__all__ = ["CSV", "Checkpoints", "Export", "Report", "Steps", "Throughput", "Translate"]
+__all__ = ["CSV", "Checkpoints", "Export", "Report", "Steps", "Throughput", "Translate", "same_run"]
