@@ -17,7 +17,7 @@ from egsde.noise import Noise
 from egsde.programs.train import _initialise
 from egsde.sampling.grids import Uniform
 from egsde.sampling.sampler import Sampler
-from egsde.scores.conditional import ConditionalScore, noised
+from egsde.scores.conditional import ConditionalScore
 from egsde.scores.container import read_config, read_weights
 from egsde.scores.files import load_conditional, load_score
 from egsde.sde import DDPM, VP
@@ -59,8 +59,8 @@ def test_condition_first_in_training_and_in_sampling(channels):
 
 def test_the_condition_is_the_view_of_the_source():
     x, noise = torch.rand(2, 3, 4, 4), Noise(0, ["a", "b"])
-    sampler, nets = Sampler(DDIM(), Uniform(4)), []
-    for options in ({}, {"view": noised}):
+    sampler, nets = Sampler(DDIM(), Uniform(4), denoise=False), []
+    for options in ({}, {"noised": True}):
         nets.append(Recorder())
         score = ConditionalScore(nets[-1], VP(), **options)
         paired(VP(), score, sampler)(x, noise)
@@ -125,8 +125,8 @@ def test_training_previews_against_the_truth(run):
 
 def test_the_weights_open_as_what_they_are(run):
     path = str(run / "weights.safetensors")
-    model = load_conditional(path, DDPM(), "raw", view=noised)
-    assert model.view is noised
+    model = load_conditional(path, DDPM(), "raw", noised=True)
+    assert model.noised
     state = read_weights(run / "weights.safetensors", "raw")
     assert all(torch.equal(value, state[name]) for name, value in model.net.state_dict().items())
     with pytest.raises(ValueError, match="a conditional, not a score; it goes with score=cond"):

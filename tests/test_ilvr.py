@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from egsde.constraints import new_time, old_time
+from egsde.constraints.reference import level
 from egsde.linear.filters import LowPass, box, cubic, linear
 from egsde.methods import ilvr
 from egsde.networks import read_weights
@@ -50,10 +50,10 @@ def test_ilvr_equals_10_official_steps():
     translate = ilvr(
         sde,
         score,
-        Sampler(Ancestral(), grid),
+        Sampler(Ancestral(), grid, denoise=False),
         LowPass(meta["N"], cubic),
         until=until,
-        reference=old_time,
+        old_time=True,
         learned_variance=True,
     )
     # Officially x_T is N(0, 1) where sigma_T = 0.99998
@@ -63,10 +63,10 @@ def test_ilvr_equals_10_official_steps():
     assert score.calls == 10  # the variance costs no second evaluation
 
 
-@pytest.mark.parametrize("reference", [new_time, old_time])
+@pytest.mark.parametrize("old_time", [False, True])
 @pytest.mark.parametrize("sde", [DDPM(), VP()], ids=named)
 @pytest.mark.parametrize("solver", [Ancestral(), DDIM()], ids=named)
-def test_low_frequencies_equal_the_references_at_every_step(solver, sde, reference):
+def test_low_frequencies_equal_the_references_at_every_step(solver, sde, old_time):
     """With a projection; in float64 to rounding, and at the end those of the source itself."""
     low_pass, x0, seen = LowPass(4, box), images(), []
     translate = ilvr(
@@ -74,22 +74,22 @@ def test_low_frequencies_equal_the_references_at_every_step(solver, sde, referen
         Mixture().score(sde),
         Sampler(solver, Uniform(30), denoise=True),
         low_pass,
-        reference=reference,
+        old_time=old_time,
     )
     check = translate.constraint
 
     def watched(y, t, source):
         y = check(y, t, source)
-        x_t = source.at(source.now if reference is old_time and t > 0 else t)
+        x_t = source.at(source.now if old_time and t > 0 else t)
         seen.append(float((low_pass(y) - low_pass(x_t)).abs().max()))
         return y
 
     y = replace(translate, constraint=watched)(x0, Noise(0, IDS))
     assert len(seen) == 30 + (sde.t_min > 0) and max(seen) < 1e-12
-    if reference is new_time or sde.t_min > 0:
+    if not old_time or sde.t_min > 0:
         assert (low_pass(y) - low_pass(x0)).abs().max() < 1e-12
     single = translate(x0.float(), Noise(0, IDS))
-    if reference is new_time:
+    if not old_time:
         assert (low_pass(single) - low_pass(x0.float())).abs().max() < 1e-6
 
 
@@ -110,7 +110,11 @@ def test_box_is_the_mean_of_each_block():
 def test_nothing_is_imposed_below_until():
     sde, x0, times = DDPM(), images(), []
     translate = ilvr(
-        sde, Gaussian().score(sde), Sampler(Ancestral(), Uniform(20)), LowPass(4, box), until=0.3
+        sde,
+        Gaussian().score(sde),
+        Sampler(Ancestral(), Uniform(20), denoise=False),
+        LowPass(4, box),
+        until=0.3,
     )
     inner = translate.constraint
 
@@ -162,7 +166,7 @@ def test_learned_variance_lies_between_the_posterior_and_beta(value, variance):
 
 def test_a_network_without_a_variance_is_an_error():
     sde = DDPM()
-    sampler = Sampler(Ancestral(), Uniform(10))
+    sampler = Sampler(Ancestral(), Uniform(10), denoise=False)
     translate = ilvr(sde, ScoreModel(Pointwise(), sde), sampler, LowPass(4), learned_variance=True)
     with pytest.raises(ValueError, match="6 output channels, got 3"):
         translate(images(), Noise(0, IDS))
@@ -172,5 +176,5 @@ def test_old_time_is_the_time_before_the_step():
     sde = DDPM()
     source = Source(images(), sde, Noise(0, IDS), "fresh")
     source.begin(3, f64(0.6))
-    assert old_time(source, f64(0.5)) == 0.6 and new_time(source, f64(0.5)) == 0.5
-    assert old_time(source, f64(0.0)) == 0.0
+    assert level(source, f64(0.5), True) == 0.6 and level(source, f64(0.5), False) == 0.5
+    assert level(source, f64(0.0), True) == 0.0

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from egsde.constraints import new_time, old_time
 from egsde.linear.operators import Pixels
 from egsde.methods import ccdf, colourise, inpaint
 from egsde.noise import Noise, Replay
@@ -74,8 +73,9 @@ def test_inpainting_equals_score_sdes(name):
     translate = inpaint(
         sde,
         lambda y, t, source=None: mixture(y, sde.own(t)),
-        Sampler(solver, Uniform(STEPS)),
-        reference=old_time,
+        Sampler(solver, Uniform(STEPS), denoise=False),
+        old_time=True,
+        clip=False,
     )
     # Officially the known pixels are clean data at the start.
     translate = replace(translate, start=lambda *_: mask * data + (1 - mask) * init)
@@ -111,12 +111,12 @@ def pc(corrector_first: bool, steps: int = 20) -> Sampler:
     return Sampler(solver, Uniform(steps), denoise=True)
 
 
-@pytest.mark.parametrize("reference", [new_time, old_time])
+@pytest.mark.parametrize("old_time", [False, True])
 @pytest.mark.parametrize("corrector_first", [True, False])
 @pytest.mark.parametrize("sde", [VP(), VE(), DDPM()], ids=["vp", "ve", "ddpm"])
-def test_known_pixels_end_exactly_the_sources(sde, corrector_first, reference):
+def test_known_pixels_end_exactly_the_sources(sde, corrector_first, old_time):
     x0, mask = images(), left_half()
-    translate = inpaint(sde, Mixture().score(sde), pc(corrector_first), reference)
+    translate = inpaint(sde, Mixture().score(sde), pc(corrector_first), old_time, clip=False)
     y = translate(x0, Noise(0, IDS), mask=mask)
     known = mask.bool().expand_as(y)
     assert torch.equal(y[known], x0[known]) and (y - x0)[~known].abs().min() > 0
@@ -127,7 +127,7 @@ def test_known_pixels_end_exactly_the_sources(sde, corrector_first, reference):
 def test_imposed_after_the_corrector_and_after_the_predictor(corrector_first):
     """At the time of each, with new noise of the source each time."""
     sde, seen = VP(), []
-    translate = inpaint(sde, Mixture().score(sde), pc(corrector_first))
+    translate = inpaint(sde, Mixture().score(sde), pc(corrector_first), clip=False)
     keep = translate.constraint
 
     def watched(y, t, source):
@@ -161,7 +161,7 @@ def test_the_filled_half_of_a_correlated_image_is_its_conditional_law():
     for corrections in (1, 8):
         solver = PredictorCorrector(Ancestral(), Langevin(), corrections)
         sampler = Sampler(solver, Uniform(100), denoise=True)
-        y = inpaint(sde, score, sampler)(x0, noise, mask=mask)[..., 4:]
+        y = inpaint(sde, score, sampler, clip=False)(x0, noise, mask=mask)[..., 4:]
         means.append(float(y.mean()))
         variances.append(float(y.var()))
     assert abs(means[1] - 0.9) < 0.5 * abs(means[0] - 0.9)
@@ -177,8 +177,8 @@ def test_colourisation_equals_the_plain_loop_in_an_orthonormal_basis():
     """Decouple, replace the grey axis, couple (App. I.3), whatever the two other axes are."""
     sde, x0, noise = VP(), images(), Noise(3, IDS)
     score, solver = Mixture().score(sde), Ancestral()
-    sampler = Sampler(solver, Uniform(20))
-    ours = colourise(sde, score, sampler)(x0, noise)
+    sampler = Sampler(solver, Uniform(20), denoise=False)
+    ours = colourise(sde, score, sampler, clip=False)(x0, noise)
 
     grey = torch.zeros(3, dtype=torch.float64)
     grey[0] = 1
@@ -195,7 +195,7 @@ def test_colourisation_equals_the_plain_loop_in_an_orthonormal_basis():
 @pytest.mark.parametrize("sde", [VP(), VE(), DDPM()], ids=["vp", "ve", "ddpm"])
 def test_colourisation_keeps_the_grey_image_and_reads_nothing_else(sde):
     x0 = images()
-    translate = colourise(sde, Mixture().score(sde), pc(corrector_first=False))
+    translate = colourise(sde, Mixture().score(sde), pc(corrector_first=False), clip=False)
     y = translate(x0, Noise(0, IDS))
     assert (y.mean(1) - x0.mean(1)).abs().max() < 1e-12
     assert (y - x0).abs().mean() > 0.1
@@ -206,7 +206,8 @@ def test_colourisation_keeps_the_grey_image_and_reads_nothing_else(sde):
 def test_each_image_alone_and_in_a_batch():
     sde, x0, mask = VP(), images().float(), left_half()
     score = ScoreModel(Pointwise(), sde)
-    for translate in (inpaint(sde, score, pc(True)), colourise(sde, score, pc(True))):
+    for method in (inpaint, colourise):
+        translate = method(sde, score, pc(True), clip=False)
         whole = translate(x0, Noise(0, IDS), mask=mask)
         alone = translate(x0[1:], Noise(0, IDS[1:]), mask=mask[1:])
         assert (alone - whole[1:]).abs().max() < 1e-4

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from egsde.constraints import new_time, old_time
 from egsde.energies import DomainCosine, LowPassL2
 from egsde.methods import egsde, sdedit
 from egsde.methods.diffusion import Diffusion
@@ -44,7 +43,7 @@ def test_egsde_moments_equal_the_exact_recursion_in_all_noise_modes():
     sde, data = VP(t_min=0.0), Gaussian(float(oracle["mu"]), float(oracle["s2"]))
     for start, weight, mode, mean, variance in oracle["rows"]:
         noise = Impulses(240)
-        sampler = Sampler(EulerMaruyama(), Uniform(round(100 / start)))
+        sampler = Sampler(EulerMaruyama(), Uniform(round(100 / start)), denoise=False)
         energy = SquaredDistance(weight)
         translate = egsde(sde, data.score(sde), sampler, energy, start, MODES[int(mode)])
         y = translate(noise.images(float(oracle["x0"])), noise)
@@ -59,7 +58,7 @@ def test_sdedit_contracts_to_the_data_as_recorded():
         errors = []
         for steps in (100, 200):
             noise = Impulses(steps + 2)
-            sampler = Sampler(Ancestral(), Uniform(round(steps / start)))
+            sampler = Sampler(Ancestral(), Uniform(round(steps / start)), denoise=False)
             y = sdedit(sde, data.score(sde), sampler, start)(noise.images(1.0), noise)
             mean, reached = noise.moments(y)
             assert mean == pytest.approx(-0.5 + rho * 1.5, rel=1e-9)
@@ -115,16 +114,16 @@ def test_mask_keeps_its_region_exactly(sde, sampler):
         sdedit(sde, score, sampler, mask=True)(images(), Noise(5, IDS))
 
 
-@pytest.mark.parametrize("reference", [new_time, old_time])
-def test_masked_sdedit_keeps_pixels_at_the_level_of_its_reference(reference):
+@pytest.mark.parametrize("old_time", [False, True])
+def test_masked_sdedit_keeps_pixels_at_the_level_of_its_time(old_time):
     """After a step from t to s: q(x_s | x_0), or the official code's q(x_t | x_0)."""
     sde, noise, mask = DDPM(), Noise(5, IDS), torch.zeros(4, 1, 16, 16)
     mask[:, :, 4:12] = 1
     score, _ = toy(sde)
-    sampler = Sampler(Ancestral(), Uniform(20))
-    translate = sdedit(sde, score, sampler, mask=True, reference=reference)
+    sampler = Sampler(Ancestral(), Uniform(20), denoise=False)
+    translate = sdedit(sde, score, sampler, mask=True, old_time=old_time)
     eps, times = noise.child(0).stream("start")(images()), translate.times
-    levels = times[1:] if reference is new_time else times[:-1]
+    levels = times[:-1] if old_time else times[1:]
     states = [y for _, _, y in translate.trajectory(images(), noise, mask=mask)][1:]
     kept = mask.bool().expand_as(images())
     for y, level in zip(states[:-1], levels[:-1], strict=True):
@@ -135,7 +134,9 @@ def test_masked_sdedit_keeps_pixels_at_the_level_of_its_reference(reference):
 def test_official_step_count_and_network_calls():
     sde = DDPM()
     score, energy = toy(sde)
-    translate = egsde(sde, score, Sampler(Ancestral(), Uniform(1000)), energy, t_start=0.05)
+    translate = egsde(
+        sde, score, Sampler(Ancestral(), Uniform(1000), denoise=False), energy, t_start=0.05
+    )
     states = list(translate.trajectory(images(), Noise(5, IDS)))
     assert [i for i, _, _ in states] == list(range(51))
     assert [int(sde.level(t)) for _, t, _ in states] == list(range(50, -1, -1))
@@ -155,7 +156,7 @@ def test_repeats_start_from_the_result_and_keep_noising_the_original():
             seen.append((source.x0, source.at(t), source.start(t)))
             return torch.zeros_like(y)
 
-    sampler = Sampler(Ancestral(), Uniform(10))
+    sampler = Sampler(Ancestral(), Uniform(10), denoise=False)
     twice = egsde(sde, score, sampler, Watch(1.0), repeats=2)
     once = egsde(sde, score, sampler, None)(images(), noise)
     y = twice(images(), noise)

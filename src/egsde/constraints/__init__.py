@@ -4,7 +4,6 @@ from egsde.constraints.data_consistency import DataConsistency, Estimate
 from egsde.constraints.keep_known import KeepKnown, ShowKnown
 from egsde.constraints.match_blocks import MatchBlocks
 from egsde.constraints.match_low_pass import MatchLowPass
-from egsde.constraints.reference import Reference, new_time, old_time
 
 __all__ = [
     "DataConsistency",
@@ -12,8 +11,5 @@ __all__ = [
     "KeepKnown",
     "MatchBlocks",
     "MatchLowPass",
-    "Reference",
     "ShowKnown",
-    "new_time",
-    "old_time",
 ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from egsde.constraints.reference import Reference, new_time
+from egsde.constraints.reference import level
 from egsde.linear.operators import Operator
 from egsde.noise import Noise
 from egsde.source import Source
@@ -23,11 +23,11 @@ class DataConsistency:
     """
 
     operator: Operator
-    reference: Reference = new_time
+    old_time: bool = False
 
     def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         given = self.operator.given(source.cond)
-        t = self.reference(source, t)
+        t = level(source, t, self.old_time)
         y_0 = given.measured(source.x0, source.cond)
         y_t = given.forward(source.at(t)) + source.sde.alpha(t) * (y_0 - given.forward(source.x0))
         return y + given.adjoint(y_t - given.forward(y)).to(y.dtype)

@@ -8,22 +8,22 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from egsde.constraints.reference import Reference, new_time
+from egsde.constraints.reference import level
 from egsde.linear.operators import known_pixels
 from egsde.source import Source
 
 
 @dataclass(frozen=True)
 class KeepKnown:
-    """`reference`: the time of x_t. The mask is that of `known_pixels`."""
+    """old_time: x_t is of the time before the step. The mask is that of `known_pixels`."""
 
     reads: ClassVar = ("mask",)
 
-    reference: Reference = new_time
+    old_time: bool = False
 
     def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         mask = known_pixels(source.cond.get("mask"), y)
-        return mask * source.at(self.reference(source, t)) + (1 - mask) * y
+        return mask * source.at(level(source, t, self.old_time)) + (1 - mask) * y
 
 
 @dataclass(frozen=True)

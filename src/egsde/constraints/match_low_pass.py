@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from egsde.constraints.reference import Reference, new_time
+from egsde.constraints.reference import level
 from egsde.source import Source
 
 
@@ -21,9 +21,9 @@ class MatchLowPass:
 
     low_pass: Callable[[Tensor], Tensor]
     until: float = 0.0
-    reference: Reference = new_time
+    old_time: bool = False
 
     def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         if float(t) < self.until - 1e-9:
             return y
-        return y + self.low_pass(source.at(self.reference(source, t)) - y)
+        return y + self.low_pass(source.at(level(source, t, self.old_time)) - y)

@@ -7,20 +7,12 @@ before the step, q(x_t | x_0).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor
 
 from egsde.source import Source
 
-Reference = Callable[[Source, Tensor], Tensor]  # (source, time after the step) -> time of x_t
 
-
-def new_time(source: Source, t: Tensor) -> Tensor:
-    """The state's own time (the papers)."""
-    return t
-
-
-def old_time(source: Source, t: Tensor) -> Tensor:
-    """The time before the step (the official codes); 0 for a last state that is denoised."""
-    return source.now if source.now is not None and float(t) > 0 else t
+def level(source: Source, t: Tensor, old_time: bool) -> Tensor:
+    """The state's own time t, or (old_time) the time before the step; t for a last state that is
+    denoised, in both."""
+    return source.now if old_time and source.now is not None and float(t) > 0 else t

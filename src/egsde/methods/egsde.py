@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from egsde.constraints import KeepKnown, Reference, new_time
+from egsde.constraints import KeepKnown
 from egsde.energies import Energy, guided
 from egsde.methods.diffusion import Diffusion
 from egsde.noise import Noise
@@ -98,11 +98,11 @@ def sdedit(
     t_start: float = 0.5,
     mask: bool = False,
     repeats: int = 1,
-    reference: Reference = new_time,
+    old_time: bool = False,
 ) -> Diffusion:
     """SDEdit (Meng 2022): EGSDE without energy; with mask, pixels where cond mask is 1 are kept.
 
-    reference: the noise level that they have after each step; the official code: old_time.
+    old_time: after each step they have the noise level before it, as in the official code.
     """
-    constraint = KeepKnown(reference) if mask else None
+    constraint = KeepKnown(old_time) if mask else None
     return Diffusion(sde, score, sampler, constraint=constraint, t_start=t_start, repeats=repeats)

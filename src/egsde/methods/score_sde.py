@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from egsde.constraints import DataConsistency, KeepKnown, Reference, new_time
+from egsde.constraints import DataConsistency, KeepKnown
 from egsde.linear.operators import Grey
 from egsde.methods.diffusion import Diffusion, prior
 from egsde.sampling.sampler import Sampler
@@ -15,17 +15,17 @@ def inpaint(
     sde: SDE,
     score: Score,
     sampler: Sampler,
-    reference: Reference = new_time,
-    clip: bool = False,
+    old_time: bool = False,
+    clip: bool = True,
 ) -> Diffusion:
     """Inpainting by predictor and corrector (Song 2021, App. I.2): pixels where cond mask is 1 are
     known, imposed after each of the two.
 
-    score_sde's code has reference=old_time, corrector_first=True and 2000 steps. clip: denoised
+    score_sde's code has old_time=True, corrector_first=True and 2000 steps. clip: denoised
     images stay in [-1, 1].
     """
     score = Clipped(score, sde) if clip else score
-    constraint = KeepKnown(reference)
+    constraint = KeepKnown(old_time)
     return Diffusion(sde, score, sampler, constraint=constraint, start=prior, source_noise="fresh")
 
 
@@ -33,11 +33,11 @@ def colourise(
     sde: SDE,
     score: Score,
     sampler: Sampler,
-    reference: Reference = new_time,
-    clip: bool = False,
+    old_time: bool = False,
+    clip: bool = True,
 ) -> Diffusion:
     """Colourisation by predictor and corrector (Song 2021, App. I.3): the source's grey axis is
     known, the two orthogonal axes of colour are drawn. clip: as in `inpaint`."""
     score = Clipped(score, sde) if clip else score
-    constraint = DataConsistency(Grey(), reference)
+    constraint = DataConsistency(Grey(), old_time)
     return Diffusion(sde, score, sampler, constraint=constraint, start=prior, source_noise="fresh")

@@ -95,7 +95,7 @@ class Respaced:
     `space_timesteps`, so that networks see the very levels of the official code.
     """
 
-    steps: int = 100
+    steps: int = 250
 
     def __post_init__(self) -> None:
         _check_steps(self, self.steps)
@@ -150,7 +150,7 @@ class Karras:
     chain's last step goes from level 1 to 0.
     """
 
-    steps: int = 18
+    steps: int = 17
     rho: float = 7.0
 
     def __post_init__(self) -> None:

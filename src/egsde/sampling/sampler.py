@@ -33,7 +33,7 @@ class Sampler:
 
     solver: Solver
     grid: Grid
-    denoise: bool = False
+    denoise: bool = True
 
     def times(self, sde: SDE, start: float) -> Tensor:
         """float64 (n + 1,), from start down to t_min; ValueError where the solver cannot run."""

@@ -1,6 +1,6 @@
 """Networks as scores of (y, t, source), and what is made of scores."""
 
-from egsde.scores.conditional import ConditionalScore, ConditionedScore, View, clean, noised
+from egsde.scores.conditional import ConditionalScore, ConditionedScore
 from egsde.scores.decorators import Clipped, LearnedV
 from egsde.scores.model import Extractor, Score, ScoreModel, ScoreViews
 
@@ -13,7 +13,4 @@ __all__ = [
     "Score",
     "ScoreModel",
     "ScoreViews",
-    "View",
-    "clean",
-    "noised",
 ]

@@ -6,7 +6,6 @@ and in sampling alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,23 +17,12 @@ from egsde.scores.predictions import EpsPrediction, Prediction
 from egsde.sde import SDE
 from egsde.source import Source
 
-View = Callable[[Source, Tensor], Tensor]  # (source, t) -> condition (B, C', H, W)
-
-
-def clean(source: Source, t: Tensor) -> Tensor:
-    """The source as it is: x_0."""
-    return source.x0
-
-
-def noised(source: Source, t: Tensor) -> Tensor:
-    """The source at the noise level of y: x_t."""
-    return source.at(t)
-
 
 class ConditionalScore(ScoreModel):
     """A network (cat(condition, y), label) -> (B, C', H, W) as the score of q(y_t | condition).
 
-    view: what of the source is the condition while sampling; in training `given` takes it.
+    noised: while sampling the condition is the source at the noise level of y, x_t, not x_0; in
+    training `given` takes it.
     masked: pixels where cond mask is 1 are known (Palette): the network sees them as they are.
     """
 
@@ -44,12 +32,12 @@ class ConditionalScore(ScoreModel):
         sde: SDE,
         prediction: Prediction = EpsPrediction(),  # noqa: B008 (frozen)
         *,
-        view: View = clean,
+        noised: bool = False,
         masked: bool = False,
         autocast: bool = False,
     ) -> None:
         super().__init__(net, sde, prediction, autocast=autocast)
-        self.view, self.masked = view, masked
+        self.noised, self.masked = noised, masked
         self.reads = ("mask",) if masked else ()
 
     def given(self, condition: Tensor, known: Tensor | None = None) -> ConditionedScore:
@@ -69,7 +57,7 @@ class ConditionalScore(ScoreModel):
         if source is None:
             raise ValueError("a conditional score needs the source, got None")
         known = known_pixels(source.cond.get("mask"), y) if self.masked else None
-        return self.given(self.view(source, t), known).score(y, t)
+        return self.given(source.at(t) if self.noised else source.x0, known).score(y, t)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from egsde.networks import load_official
 from egsde.networks import read_weights as read_checkpoint
 from egsde.scores import Extractor, ScoreModel, blueprints
 from egsde.scores.blueprints import Allow
-from egsde.scores.conditional import ConditionalScore, View, clean
+from egsde.scores.conditional import ConditionalScore
 from egsde.scores.container import find, is_ours, read_config, read_shapes, read_weights
 from egsde.scores.predictions import EpsPrediction, NoiseLevel
 from egsde.sde import SDE
@@ -109,14 +109,16 @@ def load_conditional(
     sde: SDE,
     use: str = "averaged",
     autocast: bool = False,
-    view: View = clean,
+    noised: bool = False,
     masked: bool = False,
     allow: Allow = (),
 ) -> ConditionalScore:
     """The conditional score in a file of `train.py model=conditional`, palette or sr3."""
     path = find(weights, "score.weights")
     network, prediction = _open(path, "conditional", sde, use, allow)
-    return ConditionalScore(network, sde, prediction, view=view, masked=masked, autocast=autocast)
+    return ConditionalScore(
+        network, sde, prediction, noised=noised, masked=masked, autocast=autocast
+    )
 
 
 def load_cycle(

@@ -36,7 +36,7 @@ class VariationalBound:
     grid: Grid = Uniform(1000)
     noise_std: Callable[[Tensor, Tensor, Tensor], Tensor] = kernel_std
     decoder: Decoder = Discretised()
-    clip: bool = False
+    clip: bool = True
 
     @property
     def steps(self) -> int:

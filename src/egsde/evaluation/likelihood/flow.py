@@ -42,7 +42,7 @@ class ProbabilityFlow:
     score: Score
     probes: Probes = Hutchinson()
     prior: Callable[[Tensor], Tensor] | None = None
-    dequantise: bool = False
+    dequantise: bool = True
     rtol: float = 1e-5
     atol: float = 1e-5
 

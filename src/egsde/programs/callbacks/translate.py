@@ -56,7 +56,7 @@ class Translate(Callback):
         self,
         out: str | Path,
         seed: int = 0,
-        split: str = "test",
+        split: str = "val",
         metrics: Suite | None = None,
         previews: Callable[..., Translator] | None = None,
         columns: int = 12,

@@ -34,7 +34,7 @@ class Ordered(Solver):
     order 1 always: the log-SNR there is infinite.
     """
 
-    order: int = 2
+    order: int
     last: tuple[int, ...] = ()
     ends: tuple[float, ...] = field(default=(), repr=False, compare=False)  # of this run
     weak_order: ClassVar[float | None] = 2.0

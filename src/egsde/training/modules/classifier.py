@@ -31,10 +31,10 @@ class DomainClassifierModule(TimedModule):
         extractor: Extractor,
         optimizer: Callable[[Iterable[Tensor]], Optimizer],
         schedule: Schedule,
-        ema_decay: float = 0.999,
+        ema_decay: float = 0.99,
         t_first: float = 0.15,
         ramp: float = 0.6,
-        power: float = 2.0,
+        power: float = 3.0,
     ) -> None:
         extractor.net.requires_grad_(True)
         super().__init__(extractor.net, optimizer, schedule, ema_decay)

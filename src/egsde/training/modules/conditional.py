@@ -29,7 +29,7 @@ class ConditionalModule(ScoreModule):
         score: ConditionalScore,
         optimizer: Callable[[Iterable[Tensor]], Optimizer],
         schedule: Schedule,
-        ema_decay: float = 0.9999,
+        ema_decay: float = 0.999,
         loss: Objective = Simple(),  # noqa: B008 (frozen)
         times: Times = UniformTimes(),  # noqa: B008 (frozen)
         task: Task = Paired(),  # noqa: B008 (frozen)

@@ -44,13 +44,13 @@ class CycleModule(TimedModule):
         partners: Partners,
         optimizer: Callable[[Iterable[Tensor]], Optimizer],
         schedule: Schedule,
-        ema_decay: float = 0.9999,
+        ema_decay: float = 0.999,
         loss: Objective = Simple(),  # noqa: B008 (frozen)
         times: Times = UniformTimes(),  # noqa: B008 (frozen)
         self_training: float = 0.0,
         cycle: float = 0.0,
         reconstruct: InLoop | None = None,
-        teacher: bool = False,
+        teacher: bool = True,
     ) -> None:
         networks = nn.ModuleDict({"x": score_x.net, "y": score_y.net})
         super().__init__(networks, optimizer, schedule, ema_decay)

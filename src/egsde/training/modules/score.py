@@ -28,7 +28,7 @@ class ScoreModule(TimedModule):
         score: ScoreModel,
         optimizer: Callable[[Iterable[Tensor]], Optimizer],
         schedule: Schedule,
-        ema_decay: float = 0.9999,
+        ema_decay: float = 0.999,
         loss: Objective = Simple(),  # noqa: B008 (frozen)
         times: Times = UniformTimes(),  # noqa: B008 (frozen)
     ) -> None:

@@ -36,7 +36,7 @@ class UnitDDPMModule(TimedModule):
         to_y: nn.Module,
         optimizer: Callable[[Iterable[Tensor]], Optimizer],
         schedule: Schedule,
-        ema_decay: float = 0.9999,
+        ema_decay: float = 0.999,
         loss: Objective = Simple(),  # noqa: B008 (frozen)
         times: Times = UniformTimes(),  # noqa: B008 (frozen)
         cycle: float = 10.0,
