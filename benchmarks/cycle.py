@@ -51,9 +51,9 @@ from egsde.training.modules import (
 
 COUNT, BATCH, ANGLE, SHIFT = 1024, 256, math.radians(20), (0.5, 0.25)
 SDE = VP()
-FEW = Sampler(DPMSolverPP(order=2), LogSNR(10))
-COARSE = Sampler(EulerMaruyama(), Uniform(10))
-DIRECT = Sampler(DDIM(), LogSNR(20))
+FEW = Sampler(DPMSolverPP(order=2), LogSNR(10), denoise=False)
+COARSE = Sampler(EulerMaruyama(), Uniform(10), denoise=False)
+DIRECT = Sampler(DDIM(), LogSNR(20), denoise=False)
 
 
 def truth(points: Tensor) -> Tensor:

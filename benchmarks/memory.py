@@ -71,7 +71,7 @@ class Problem:
         """Forward and, but for "none", backward."""
         self.score.zero_grad(set_to_none=True)
         sde = self.score.sde
-        sampler = Sampler(self.sampler.solver, type(self.sampler.grid)(steps))
+        sampler = Sampler(self.sampler.solver, type(self.sampler.grid)(steps), denoise=False)
         reverse, times = Reverse(sde, self.score.given(self.condition)), sampler.times(sde, sde.T)
         y = MODES[mode](Walk(sampler, reverse, times, Noise(0, ["image"])), self.x)
         if y.requires_grad:

@@ -85,7 +85,11 @@ def test_measurement_is_consistent_at_the_end_and_nothing_else_is_read(solver, s
 def test_low_resolution_images_take_the_place_of_the_source():
     sde, low, noise = DDPM(), torch.rand(2, 3, 2, 2, dtype=torch.float64), Noise(0, IDS)
     translate = ccdf(
-        sde, Mixture().score(sde), Sampler(Ancestral(), Uniform(100)), Box(4), t_start=0.5
+        sde,
+        Mixture().score(sde),
+        Sampler(Ancestral(), Uniform(100), denoise=False),
+        Box(4),
+        t_start=0.5,
     )
     y = translate(images(), noise, low=low)
     blocks = y.unflatten(-1, (2, 4)).unflatten(-3, (2, 4)).mean((-1, -3))

@@ -100,10 +100,10 @@ def check(sde: SDE, score: ConditionalScore, sampler: Sampler, error: float, row
 @pytest.mark.parametrize(
     ("sde", "sampler", "rows"),
     [
-        (VP(), Sampler(DPMSolverPP(2), LogSNR(50)), 3),
-        (VP(), Sampler(DDIM(), LogSNR(500)), 3),
-        (DDPM(), Sampler(DPMSolverPP(2), LogSNR(38)), 3),
-        (VP(), Sampler(HeunSDE(), LogSNR(300)), 1203),
+        (VP(), Sampler(DPMSolverPP(2), LogSNR(50), denoise=False), 3),
+        (VP(), Sampler(DDIM(), LogSNR(500), denoise=False), 3),
+        (DDPM(), Sampler(DPMSolverPP(2), LogSNR(38), denoise=False), 3),
+        (VP(), Sampler(HeunSDE(), LogSNR(300), denoise=False), 1203),
     ],
     ids=["vp-dpmpp", "vp-ddim", "ddpm-dpmpp", "vp-heun"],
 )
@@ -151,4 +151,4 @@ def test_a_trained_score_gives_the_conditional_law(tmp_path):
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path,
     )  # fmt: skip
     trainer.fit(module, DataLoader(Pairs(), batch_size=None))
-    check(sde, module.averaged, Sampler(DPMSolverPP(2), LogSNR(30)), 0.03)
+    check(sde, module.averaged, Sampler(DPMSolverPP(2), LogSNR(30), denoise=False), 0.03)

@@ -39,7 +39,7 @@ def test_the_replayed_noises_are_those_of_the_dpm_encoder():
     """By hand, with alpha bar: x_T, x_{t-1} ~ q(. | x_t, x_0), z_t = (x_{t-1} - mu_t) / sigma_t;
     then the target's DDIM(0.1) run on the recorded z."""
     sde, eta, x0 = DDPM(), 0.1, images(torch.float64)
-    sampler = Sampler(DDIM(eta), Uniform(10))
+    sampler = Sampler(DDIM(eta), Uniform(10), denoise=False)
     source, target = Mixture().score(sde), TARGET.score(sde)
     times = sampler.times(sde, 0.5)
     noise = Noise(3, IDS)
@@ -67,7 +67,7 @@ def test_the_result_has_the_targets_law():
     """Sources drawn from their own law, so that path and noises are jointly the source process's:
     mean and variance of the results are the target's up to the steps' error."""
     sde, n = DDPM(), 2000
-    sampler = Sampler(Ancestral(), Uniform(50))
+    sampler = Sampler(Ancestral(), Uniform(50), denoise=False)
     translate = cycle_diffusion(
         sde, SOURCE.score(sde), TARGET.score(sde), sampler, t_start=1.0, refine=0
     )
@@ -81,7 +81,7 @@ def test_the_result_has_the_targets_law():
 def test_steps_states_and_network_calls():
     sde = DDPM()
     ours, theirs = ScoreModel(Pointwise(), sde), ScoreModel(Pointwise(), sde)
-    sampler = Sampler(DDIM(0.1), Uniform(20))
+    sampler = Sampler(DDIM(0.1), Uniform(20), denoise=False)
     translate = cycle_diffusion(sde, theirs, ours, sampler)
     states = list(translate.trajectory(images(), Noise(0, IDS)))
     assert translate.steps == 17 + 2 == ours.calls and theirs.calls == 17
@@ -92,17 +92,17 @@ def test_steps_states_and_network_calls():
 
 def test_refinement_is_sdedit_with_noises_of_its_own():
     sde = DDPM()
-    score, sampler = ScoreModel(Pointwise(), sde), Sampler(DDIM(0.1), Uniform(20))
+    score, sampler = ScoreModel(Pointwise(), sde), Sampler(DDIM(0.1), Uniform(20), denoise=False)
     noise = Noise(0, IDS)
     first = cycle_diffusion(sde, Mixture().score(sde), score, sampler, refine=0)(images(), noise)
     both = cycle_diffusion(sde, Mixture().score(sde), score, sampler, refine=0.1)(images(), noise)
-    again = Diffusion(sde, score, Sampler(Ancestral(), Uniform(20)), t_start=0.1)
+    again = Diffusion(sde, score, Sampler(Ancestral(), Uniform(20), denoise=False), t_start=0.1)
     assert torch.equal(both, again(first, noise.child("refine")))
 
 
 def test_energy_guides_the_target_only():
     sde, noise = DDPM(), Noise(0, IDS)
-    score, sampler = ScoreModel(Pointwise(), sde), Sampler(DDIM(0.1), Uniform(50))
+    score, sampler = ScoreModel(Pointwise(), sde), Sampler(DDIM(0.1), Uniform(50), denoise=False)
     target = Gaussian(0.0, 0.5).score(sde)
     free = cycle_diffusion(sde, score, target, sampler, refine=0)(images(), noise)
     energy = SquaredDistance(5.0)
@@ -112,7 +112,7 @@ def test_energy_guides_the_target_only():
 
 def test_an_image_does_not_depend_on_its_batch():
     sde = DDPM()
-    sampler = Sampler(DDIM(0.1), Uniform(20))
+    sampler = Sampler(DDIM(0.1), Uniform(20), denoise=False)
     translate = cycle_diffusion(sde, Mixture().score(sde), ScoreModel(Pointwise(), sde), sampler)
     whole = translate(images(), Noise(0, IDS))
     alone = translate(images()[1:2], Noise(0, ["b"]))

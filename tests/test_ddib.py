@@ -33,7 +33,7 @@ def points() -> torch.Tensor:
 
 
 def there_and_back(sde, solver, grid, source=SOURCE, target=TARGET):
-    sampler = Sampler(solver, grid)
+    sampler = Sampler(solver, grid, denoise=False)
     there = ddib(sde, source.score(sde), target.score(sde), sampler)
     back = ddib(sde, target.score(sde), source.score(sde), sampler)
     y = there(points(), NOISE)
@@ -71,7 +71,7 @@ def test_the_map_and_its_cycle_converge_at_the_solvers_order(solver, order, cycl
 def test_not_symmetric_is_the_official_loop():
     """ddim_reverse_sample feeds clean data to the lowest level and goes on to alpha = 0."""
     sde, mixture = DDPM(), RecordedMixture()
-    score, sampler = mixture.score(sde), Sampler(DDIM(), Respaced(50))
+    score, sampler = mixture.score(sde), Sampler(DDIM(), Respaced(50), denoise=False)
     x = y = mixture.means + 0.1
     levels = end_noisy(sde, sampler.times(sde, 1.0))
 
@@ -91,7 +91,7 @@ def test_not_symmetric_is_the_official_loop():
 
 def test_not_symmetric_starts_from_noise_of_the_process():
     """Whatever its largest sigma: the step beyond the top changes next to nothing there."""
-    sde, sampler, score = VE(), Sampler(DDIM(), Uniform(400)), SOURCE.score(VE())
+    sde, sampler, score = VE(), Sampler(DDIM(), Uniform(400), denoise=False), SOURCE.score(VE())
     made = [ddib(sde, score, TARGET.score(sde), sampler, symmetric=s)(points(), NOISE)
             for s in (True, False)]  # fmt: skip
     assert (made[0] - made[1]).abs().max() < 0.02
@@ -108,7 +108,7 @@ def test_a_cycle_on_a_chain_closes_only_between_the_same_levels():
     sde, errors = DDPM(), {}
     for symmetric in (True, False):
         for steps in (250, 500):
-            sampler = Sampler(DDIM(), Uniform(steps))
+            sampler = Sampler(DDIM(), Uniform(steps), denoise=False)
             there, back = (
                 ddib(sde, a.score(sde), b.score(sde), sampler, symmetric=symmetric)
                 for a, b in ((SOURCE, TARGET), (TARGET, SOURCE))
@@ -136,21 +136,21 @@ def test_encoding_asks_the_source_score_at_each_time_of_the_way_up():
         asked.append((int(sde.level(t)), source.x0))
         return SOURCE.score(sde)(y, t)
 
-    sampler = Sampler(DDIM(), Uniform(4))
+    sampler = Sampler(DDIM(), Uniform(4), denoise=False)
     ddib(sde, score, TARGET.score(sde), sampler)(points(), NOISE)
     assert [level for level, _ in asked] == [1, 250, 500, 750]
     assert all(torch.equal(x0, points()) for _, x0 in asked)
 
 
 def test_a_solver_that_draws_noise_is_refused():
-    sampler = Sampler(Ancestral(), Uniform(10))
+    sampler = Sampler(Ancestral(), Uniform(10), denoise=False)
     translate = ddib(VP(), SOURCE.score(VP()), TARGET.score(VP()), sampler)
     with pytest.raises(ValueError, match="encoded by a deterministic solver.*sampler=ddim"):
         translate(points(), NOISE)
 
 
 def test_the_result_does_not_depend_on_noise_or_batch():
-    sde, sampler = DDPM(), Sampler(DDIM(), Uniform(20))
+    sde, sampler = DDPM(), Sampler(DDIM(), Uniform(20), denoise=False)
     scores = ScoreModel(Pointwise(), sde), Mixture().score(sde)
     x = torch.rand(2, 3, 4, 4, generator=torch.manual_seed(0))
     y = ddib(sde, *scores, sampler)(x, Noise(0, ["a", "b"]))
@@ -159,7 +159,7 @@ def test_the_result_does_not_depend_on_noise_or_batch():
 
 
 def test_both_networks_are_found_and_a_shared_one_once():
-    sde, sampler = DDPM(), Sampler(DDIM(), Uniform(20))
+    sde, sampler = DDPM(), Sampler(DDIM(), Uniform(20), denoise=False)
     ours, theirs = ScoreModel(Pointwise(), sde), ScoreModel(Pointwise(), sde)
     found = networks_of(ddib(sde, theirs, ours, sampler))
     assert found["score"] is ours and found["start_score"] is theirs and len(found) == 2
@@ -189,7 +189,7 @@ def test_encode_is_a_start_of_its_own():
     """Up to t = 0.5 the Gaussian's exact ODE is affine: the latent has its moments."""
     sde = VP(t_min=1e-6)
     times = Uniform(2).times(sde, 0.5)
-    latent = Encode(SOURCE.score(sde), Sampler(RK45(1e-9, 1e-9), Uniform(2)))(
+    latent = Encode(SOURCE.score(sde), Sampler(RK45(1e-9, 1e-9), Uniform(2), denoise=False))(
         Source(points(), sde, NOISE), times, NOISE
     )
     mean, variance = SOURCE.moments(sde, f64(0.5))

@@ -129,7 +129,7 @@ def test_an_energy_acts_during_its_times_only():
 
     sde, shape = DDPM(), torch.zeros(2, 1, 1, 1, dtype=torch.float64)
     limited = During(Watched(), t_hi=0.6, t_lo=0.3)
-    sampler = Sampler(DDIM(), Uniform(10))
+    sampler = Sampler(DDIM(), Uniform(10), denoise=False)
     score = Guided(Gaussian().score(sde), limited)
     Diffusion(sde, score, sampler)(shape, Noise(0, ["a", "b"]))
     assert calls == pytest.approx([0.6, 0.5, 0.4, 0.3])
@@ -141,7 +141,7 @@ def test_an_energy_acts_during_its_times_only():
 
 def test_dps_pulls_towards_the_source_from_noise_alone():
     sde, x = VP(), torch.full((2, 3, 4, 4), 0.8, dtype=torch.float64)
-    score, sampler = Gaussian(0.0, 0.25).score(sde), Sampler(DDIM(), LogSNR(40))
+    score, sampler = Gaussian(0.0, 0.25).score(sde), Sampler(DDIM(), LogSNR(40), denoise=False)
     reached = [
         float(
             (

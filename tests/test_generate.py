@@ -20,7 +20,9 @@ def reached(sde, solver, steps: int) -> tuple[float, float]:
     """Exact mean and std of what N(0, sigma(T)^2) becomes, for data of mean and std 0.5."""
     noise = Impulses(steps + 3)
     grid = Karras(steps) if sde.T > 1 else Uniform(steps)  # even times are no grid for EDM
-    translate = generate(sde, Gaussian().score(sde), Sampler(solver, grid), clip=False)
+    translate = generate(
+        sde, Gaussian().score(sde), Sampler(solver, grid, denoise=False), clip=False
+    )
     assert translate.steps == steps and translate.times[0] == sde.T
     mean, variance = noise.moments(translate(noise.images(7.0), noise))
     return mean, variance**0.5

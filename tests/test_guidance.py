@@ -76,7 +76,7 @@ def test_mean_form_and_score_form_are_the_same_guidance(scale):
     sde, t, s = DDPM(), f64(0.4), f64(0.399)
     x = torch.randn(4, 1, 1, 1, generator=torch.manual_seed(0), dtype=torch.float64)
     energy, source = LogProb(Sides(sde)), source_of(sde, x)
-    score, sampler = Mixture().score(sde), Sampler(Ancestral(), Uniform(10))
+    score, sampler = Mixture().score(sde), Sampler(Ancestral(), Uniform(10), denoise=False)
     translate = classifier_guidance(sde, score, sampler, energy, scale, clip=False)
     guided = Reverse(sde, lambda y, t: translate.score(y, t, source))
     plain, gradient = Reverse(sde, score), -energy.grad(x, t, source)
@@ -97,7 +97,7 @@ def test_mean_form_and_score_form_are_the_same_guidance(scale):
 def test_guided_samples_have_the_components_law(solver, images, steps, label):
     """Kolmogorov--Smirnov against p_t_min(x | c); without guidance the test fails."""
     sde = VP()
-    score, sampler = Mixture().score(sde), Sampler(solver, LogSNR(steps))
+    score, sampler = Mixture().score(sde), Sampler(solver, LogSNR(steps), denoise=False)
     noise = Noise(11, [str(k) for k in range(images)])
     shape = torch.zeros(images, 1, 1, 1, dtype=torch.float64)
     mean, variance = Gaussian((-1, 1)[label], 0.05).moments(sde, f64(1e-3))

@@ -81,10 +81,10 @@ def error(found, truth) -> float:
 
 SAMPLERS = {
     "euler": Sampler(EulerMaruyama(), Uniform(7), denoise=True),
-    "pc": Sampler(PredictorCorrector(ReverseDiffusion(), Langevin()), Uniform(4)),
-    "2m": Sampler(DPMSolverPP(2), LogSNR(7)),
+    "pc": Sampler(PredictorCorrector(ReverseDiffusion(), Langevin()), Uniform(4), denoise=False),
+    "2m": Sampler(DPMSolverPP(2), LogSNR(7), denoise=False),
     "unipc": Sampler(UniPC(2), LogSNR(6), denoise=True),
-    "sde2m": Sampler(SDEDPMSolverPP(2), LogSNR(5)),
+    "sde2m": Sampler(SDEDPMSolverPP(2), LogSNR(5), denoise=False),
 }
 EXACT = [Checkpointed(), Checkpointed(3), SquareRoot(), Truncated(7)]
 
@@ -103,7 +103,7 @@ def test_exact_modes_have_the_gradients_of_full(mode, name, dropout):
 @pytest.mark.parametrize("mode", [Checkpointed(), SquareRoot()], ids=repr)
 def test_steps_into_clean_data_are_made_again_too(mode):
     problem = Problem(DDPM())
-    sampler = Sampler(UniPC(2), LogSNR(9))
+    sampler = Sampler(UniPC(2), LogSNR(9), denoise=False)
     y, truth = problem.gradients(Full(), sampler)
     same, found = problem.gradients(mode, sampler)
     assert torch.equal(y, same)
@@ -166,7 +166,7 @@ class Halved:
 @pytest.mark.parametrize("around", [lambda score: score, Halved], ids=["given", "inside"])
 def test_the_adjoint_of_a_chain(around):
     problem = Problem(DDPM())
-    sampler = Sampler(DPMSolverPP(2), Karras(70))
+    sampler = Sampler(DPMSolverPP(2), Karras(70), denoise=False)
     y, truth = problem.gradients(Full(), sampler, around=around)
     same, found = problem.gradients(Adjoint(), sampler, around=around)
     assert torch.equal(y, same)
@@ -175,8 +175,8 @@ def test_the_adjoint_of_a_chain(around):
 
 def test_the_adjoint_of_an_adaptive_solver_goes_back_on_a_grid_of_its_own():
     problem = Problem()
-    adaptive = Sampler(RK45(1e-8, 1e-8), Uniform(1))
-    truth = problem.gradients(Full(), Sampler(Heun(), LogSNR(200)), start=0.8)[1]
+    adaptive = Sampler(RK45(1e-8, 1e-8), Uniform(1), denoise=False)
+    truth = problem.gradients(Full(), Sampler(Heun(), LogSNR(200), denoise=False), start=0.8)[1]
     found = problem.gradients(Adjoint(LogSNR(100)), adaptive, start=0.8)[1]
     assert error(found, truth) < 5e-3
 

@@ -37,7 +37,7 @@ class Wide(nn.Module):
 
 def sampled(mode, steps: int, score: ScoreModel, solver=None):
     solver = solver or (DDIM() if mode == Adjoint() else EulerMaruyama())
-    sampler = Sampler(solver, Uniform(steps))
+    sampler = Sampler(solver, Uniform(steps), denoise=False)
     x = torch.linspace(-1, 1, IMAGE // 4).view(1, 3, 4, 4)
     times = sampler.times(score.sde, 1.0)
     return mode(Walk(sampler, Reverse(score.sde, score), times, Noise(0, ["a"])), x)

@@ -41,7 +41,7 @@ FAMILY = [
 
 
 def run(solver, sde, score, x, times) -> torch.Tensor:
-    return Sampler(solver, LogSNR(1)).run(
+    return Sampler(solver, LogSNR(1), denoise=False).run(
         Reverse(sde, score), x, times, Noise(3, list("abcdefgh"[: len(x)]))
     )
 
@@ -133,7 +133,9 @@ def moments_error(solver, sde, start: float, steps: int) -> np.ndarray:
     mean, variance = problem.moments(sde, f64(start))
     x = mean + variance.sqrt() * noise.stream("start")(noise.images(0.0))
     times = LogSNR(round(steps / float(sde.fraction(f64(start))))).times(sde, start)
-    y = Sampler(solver, LogSNR(1)).run(Reverse(sde, problem.score(sde)), x, times, noise)
+    y = Sampler(solver, LogSNR(1), denoise=False).run(
+        Reverse(sde, problem.score(sde)), x, times, noise
+    )
     exact = [float(m) for m in problem.moments(sde, times[-1])]
     return np.subtract(noise.moments(y), exact)
 
@@ -180,7 +182,7 @@ def test_few_steps_equal_recorded_moments():
         for steps in (5, 10, 20):
             noise, reverse = Impulses(4), Reverse(sde, Gaussian(0.5, float(s2)).score(sde))
             x, times = noise.stream("s")(noise.images(0.0)), LogSNR(steps).times(sde, 1.0)
-            y = Sampler(DPMSolverPP(2), LogSNR(1)).run(reverse, x, times, noise)
+            y = Sampler(DPMSolverPP(2), LogSNR(1), denoise=False).run(reverse, x, times, noise)
             assert np.allclose(noise.moments(y), oracle[f"s2_{s2}_N{steps}"][row], rtol=1e-7)
 
 
@@ -229,12 +231,15 @@ def test_identities(sde):
 def test_runs_do_not_share_anything_and_turns_forget(solver):
     sde, noise = VP(), Noise(1, ["a"])
     reverse, x = Reverse(sde, Mixture().score(sde)), torch.ones(1, 3, 2, 2, dtype=torch.float64)
-    sampler = Sampler(solver, LogSNR(6))
+    sampler = Sampler(solver, LogSNR(6), denoise=False)
     times = sampler.times(sde, 1.0)
     one, other = (Walk(sampler, reverse, times, noise).trajectory(start) for start in (x, -x))
     together = [pair[0][2] for pair in zip(one, other, strict=True)]
     assert torch.equal(together[-1], sampler.run(reverse, x, times, noise))
-    turning, turner = torch.cat([times[:5], times[2:]]), Sampler(TimeTravel(solver), LogSNR(6))
+    turning, turner = (
+        torch.cat([times[:5], times[2:]]),
+        Sampler(TimeTravel(solver), LogSNR(6), denoise=False),
+    )
     states = list(Walk(turner, reverse, turning, noise).trajectory(x))
     if solver.strong_order != 1.0:  # the last leg is a run of its own
         assert torch.equal(states[-1][2], sampler.run(reverse, states[5][2], times[2:], noise))
@@ -243,7 +248,7 @@ def test_runs_do_not_share_anything_and_turns_forget(solver):
 def test_last_orders_of_a_run():
     sde = VP()
     reverse, x = Reverse(sde, Mixture().score(sde)), torch.ones(1, 3, 2, 2, dtype=torch.float64)
-    sampler = Sampler(DPMSolverPP(3, last=[2, 1]), LogSNR(6))
+    sampler = Sampler(DPMSolverPP(3, last=[2, 1]), LogSNR(6), denoise=False)
     times = sampler.times(sde, 1.0)
     states = [state for _, _, state in Walk(sampler, reverse, times, Noise(0, ["a"])).trajectory(x)]
     last, _ = DDIM().step(reverse, states[-2], times[-2], times[-1], torch.zeros_like)

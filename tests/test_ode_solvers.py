@@ -28,7 +28,7 @@ def test_heun_equals_the_recorded_errors():
     mean, variance = problem.moments(sde, f64(1.0))
     errors = []
     for steps, recorded in zip(oracle["N"][:3], oracle["pf_heun"], strict=False):
-        noise, sampler = Impulses(4), Sampler(Heun(), Uniform(int(steps)))
+        noise, sampler = Impulses(4), Sampler(Heun(), Uniform(int(steps)), denoise=False)
         x = mean + variance.sqrt() * noise.stream("start")(noise.images(0.0))
         y = sampler.run(Reverse(sde, problem.score(sde)), x, sampler.times(sde, 1.0), noise)
         errors.append(np.subtract(noise.moments(y), exact))
@@ -41,7 +41,7 @@ def test_rk45_equals_recorded_samples(name, sde):
     """score_sde's ODE sampler (rtol = atol = 1e-9) took both processes to t = 1e-5."""
     oracle = np.load(shared_path(f"oracles/ode_{name}.npz"))
     latent, reverse = torch.tensor(oracle["latent"])[:2], Reverse(sde, RecordedMixture().score(sde))
-    sampler = Sampler(RK45(1e-7, 1e-7), Uniform(1))
+    sampler = Sampler(RK45(1e-7, 1e-7), Uniform(1), denoise=False)
     y = sampler.run(reverse, latent, sampler.times(sde, 1.0), Noise(0, ["a", "b"]))
     assert np.abs(y.numpy() - oracle["sample"][:2]).max() < 1e-4
 
@@ -86,7 +86,7 @@ def test_rk45_asks_the_score_no_more_often_for_a_batch(sde):
 def test_chains_are_refused_with_the_reason(sde):
     for solver in (RK45(), EDMHeun(s_churn=40)):
         with pytest.raises(ValueError, match="between the levels .* continuous process, as sde="):
-            Sampler(solver, Uniform(10)).times(sde, 1.0)
+            Sampler(solver, Uniform(10), denoise=False).times(sde, 1.0)
     EDMHeun().check(sde)
     for continuous in (VP(), SubVP(), VE(), EDM(), CosineVP()):
         RK45().check(continuous)
@@ -121,7 +121,7 @@ def test_edm_has_weak_order_two_with_churn():
         noise = Impulses(steps + 4)
         mean, variance = problem.moments(sde, f64(80.0))
         x = mean + variance.sqrt() * noise.stream("start")(noise.images(0.0))
-        sampler = Sampler(EDMHeun(s_churn=10, steps=steps), Karras(steps))
+        sampler = Sampler(EDMHeun(s_churn=10, steps=steps), Karras(steps), denoise=False)
         y = sampler.run(Reverse(sde, problem.score(sde)), x, sampler.times(sde, 80.0), noise)
         errors.append(abs(np.subtract(noise.moments(y), exact)[1]))
     assert np.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.1)
@@ -152,7 +152,7 @@ def test_flow_of_gaussian_data(solver, grid, sde):
     problem, x = Gaussian(), torch.linspace(-1, 2, 6).view(2, 3, 1, 1)
     for start in (1.0, 0.5):
         (m_t, v_t), (m_s, v_s) = (problem.moments(sde, f64(t)) for t in (start, sde.t_min))
-        sampler = Sampler(solver, replace(grid, steps=round(grid.steps / start)))
+        sampler = Sampler(solver, replace(grid, steps=round(grid.steps / start)), denoise=False)
         x_t = (m_t + v_t.sqrt() * x).float()
         times = sampler.times(sde, start)
         y = sampler.run(Reverse(sde, problem.score(sde)), x_t, times, Noise(0, ["a", "b"]))

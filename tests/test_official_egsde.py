@@ -19,7 +19,7 @@ from problems import Gaussian, SquaredDistance
 
 @pytest.fixture(scope="module")
 def chain():
-    return DDPM(), Sampler(Ancestral(), Uniform(1000))
+    return DDPM(), Sampler(Ancestral(), Uniform(1000), denoise=False)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_algorithm_1_written_plainly():
     score, energy = Gaussian().score(sde), SquaredDistance(0.7)
     noise = Noise(3, ["a", "b"])
     x0 = torch.linspace(-1, 1, 24, dtype=torch.float64).view(2, 3, 2, 2)
-    sampler = Sampler(EulerMaruyama(), Uniform(100))
+    sampler = Sampler(EulerMaruyama(), Uniform(100), denoise=False)
     ours = egsde(sde, score, sampler, energy, start, source_noise="fresh")(x0, noise)
 
     draw = noise.child(0)

@@ -106,7 +106,9 @@ FINEST = 256
 def run(solver: Solver, name: str, problem, x: Tensor, steps: int, noise) -> Tensor:
     sde, start, end = SPANS[name]
     times = torch.linspace(start, end, steps + 1, dtype=torch.float64)
-    return Sampler(solver, grid=None).run(Reverse(sde, problem.score(sde)), x, times, noise)
+    return Sampler(solver, grid=None, denoise=False).run(
+        Reverse(sde, problem.score(sde)), x, times, noise
+    )
 
 
 def spread(name: str, count: int) -> Tensor:

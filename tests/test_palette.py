@@ -62,7 +62,7 @@ def condition(seed: int) -> torch.Tensor:
 def test_hidden_pixels_follow_their_law_given_the_known_ones_which_stay_exact():
     sde = VP()
     score = ConditionalScore(Exact(sde), sde, masked=True)
-    restore = palette(sde, score, Sampler(DPMSolverPP(2), LogSNR(60)), clip=False)
+    restore = palette(sde, score, Sampler(DPMSolverPP(2), LogSNR(60), denoise=False), clip=False)
     for seed in range(2):
         x = condition(seed)
         mean, spread = moments(restore, x, 2 * PIXELS + 1, mask=KNOWN[None])
@@ -100,7 +100,7 @@ def test_hidden_pixels_of_a_source_are_noise_to_the_network():
     """Clean images with a mask restore as degraded ones do; those without a known pixel (grey,
     JPEG) are seen as they are."""
     sde, net, noise = VP(), Seen(), Noise(0, ["a", "b"])
-    sampler = Sampler(DPMSolverPP(2), LogSNR(4))
+    sampler = Sampler(DPMSolverPP(2), LogSNR(4), denoise=False)
     generator = torch.Generator().manual_seed(0)
     x0 = torch.rand(2, 3, 4, 4, generator=generator, dtype=torch.float64) * 2 - 1
     mask = torch.stack([KNOWN[None], torch.zeros(1, 4, 4)])
@@ -121,7 +121,7 @@ def test_without_a_mask_it_is_refused():
                                                                 Noise(0, ["a"]))  # fmt: skip
 
 
-@pytest.mark.parametrize("sampler", [Sampler(Ancestral(), LogSNR(12)),
+@pytest.mark.parametrize("sampler", [Sampler(Ancestral(), LogSNR(12), denoise=False),
                                      Sampler(DPMSolverPP(2), LogSNR(6), denoise=True)])  # fmt: skip
 def test_known_pixels_are_the_sources_bit_for_bit(sampler):
     sde = DDPM()

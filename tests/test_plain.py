@@ -34,7 +34,7 @@ def sampled(sampler: Sampler, sde: SDE, x: Tensor) -> Tensor:
 @pytest.mark.parametrize("sde", [VP(), VP(t_min=0.0), SubVP(), VE()], ids=repr)
 def test_algorithm_1_is_egsde(sde):
     score, energy = Mixture().score(sde), SquaredDistance(0.7)
-    sampler = Sampler(EulerMaruyama(), Uniform(100))
+    sampler = Sampler(EulerMaruyama(), Uniform(100), denoise=False)
     ours = egsde(sde, score, sampler, energy, 0.5, source_noise="fresh")(X, NOISE)
     plain = algorithm_1(sde, score, energy, X, NOISE, t_start=0.5, steps=50)
     assert (ours - plain).abs().max() < 1e-12 * plain.abs().max()
@@ -57,7 +57,7 @@ def test_2m_is_the_second_of_its_family(sde):
 @pytest.mark.parametrize("eta", [0.0, 0.5])
 def test_ddim_is_its_equation_12(sde, eta):
     """x_s = alpha_s x0 + sqrt(sigma_s^2 - v) eps + sqrt(v) z with v as in its eq. 16."""
-    sampler = Sampler(DDIM(eta), Uniform(10))
+    sampler = Sampler(DDIM(eta), Uniform(10), denoise=False)
     times = sampler.times(sde, sde.T)
     x = x_T = sde.sigma(times[0]) * X
     score = Mixture().score(sde)
@@ -74,7 +74,9 @@ def test_ddim_is_its_equation_12(sde, eta):
 def test_pc_is_algorithm_2():
     """VE as a chain (Song 2021, algorithm 2): sigma^2 differences, then a Langevin step."""
     sde, r = NCSN(), 0.16
-    sampler = Sampler(PredictorCorrector(ReverseDiffusion(), Langevin(r)), Uniform(1000))
+    sampler = Sampler(
+        PredictorCorrector(ReverseDiffusion(), Langevin(r)), Uniform(1000), denoise=False
+    )
     score, levels = Mixture().score(sde), sampler.times(sde, 1.0)[:41]
     x = x_T = sde.sigma(levels[0]) * X
     for i, (t, s) in enumerate(zip(levels[:-1], levels[1:], strict=True)):

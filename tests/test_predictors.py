@@ -33,7 +33,7 @@ def weak_errors(solver, sde, steps: int) -> np.ndarray:
     problem, noise = Gaussian(), Impulses(2 * steps + 2)
     mean, variance = problem.moments(sde, f64(sde.T))
     start = mean + variance.sqrt() * noise.stream("start")(noise.images(0.0))
-    sampler = Sampler(solver, Uniform(steps))
+    sampler = Sampler(solver, Uniform(steps), denoise=False)
     times = sampler.times(sde, sde.T)
     reached = noise.moments(sampler.run(Reverse(sde, problem.score(sde)), start, times, noise))
     return np.subtract(reached, [float(m) for m in problem.moments(sde, times[-1])])
@@ -91,7 +91,9 @@ def walk(solver, sde, span, count: int) -> torch.Tensor:
     z = torch.stack([dw / h**0.5, math.sqrt(3) * (2 * average - dw) / h**0.5], 1)
     noise = Replay({f"step/{k}": list(z[k]) for k in range(count)})
     times = torch.linspace(start, end, count + 1, dtype=torch.float64)
-    return Sampler(solver, grid=None).run(Reverse(sde, Mixture(0.25).score(sde)), x, times, noise)
+    return Sampler(solver, grid=None, denoise=False).run(
+        Reverse(sde, Mixture(0.25).score(sde)), x, times, noise
+    )
 
 
 @cache
@@ -181,7 +183,7 @@ def test_the_step_into_clean_data_is_noiseless(sde, solver):
 @pytest.mark.parametrize("sde", [DDPM(), NCSN()], ids=repr)
 def test_srk_says_why_it_cannot_walk_a_chain(sde):
     with pytest.raises(ValueError, match="between levels.*HeunSDE"):
-        Sampler(SRK(), Uniform(100)).times(sde, 1.0)
+        Sampler(SRK(), Uniform(100), denoise=False).times(sde, 1.0)
 
 
 def test_images_keep_their_type():

@@ -86,7 +86,7 @@ class PairImpulses:
 def filled(rho: Tensor, resamples: int, first: int) -> Tensor:
     """The second pixel where the first is known to be 1.5: linear in all that is drawn."""
     sde = DDPM(torch.linspace(4e-4, 8e-2, 250, dtype=torch.float64))
-    sampler = Sampler(Ancestral(), Uniform(250))
+    sampler = Sampler(Ancestral(), Uniform(250), denoise=False)
     score = Pairs(sde, rho)
     translate = repaint(sde, score, sampler, length=1, resamples=resamples, clip=False)
     x0 = torch.tensor([1.5, 0.0], dtype=torch.float64).expand(len(rho), 1, 1, 2)
@@ -147,7 +147,7 @@ def test_a_rise_is_the_forward_kernel_and_drops_what_was_carried():
             carried.append(carry)
             return x, "history"
 
-    sampler = Sampler(TimeTravel(Carries()), grid=None)
+    sampler = Sampler(TimeTravel(Carries()), grid=None, denoise=False)
     times = torch.tensor([0.5, 0.4, 0.3, 0.4, 0.3, 0.2], dtype=torch.float64)
     walk = Walk(sampler, Reverse(sde, Gaussian().score(sde)), times, Noise(0, ["a"]))
     states = [y for *_, y in walk.trajectory(x)]

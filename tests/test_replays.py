@@ -141,7 +141,7 @@ def ours(run, record) -> tuple[torch.Tensor, torch.Tensor]:
         sde = sees if quiet else NoisyEnd(sees)
         solver = PredictorCorrector(predict and On(sde, predict), correct, corrector_first=True)
         reverse = Reverse(sde, lambda x, t: score(x, continuous.own(t)))
-        ends.append(Sampler(solver, grid=None).run(reverse, start, levels, noise))
+        ends.append(Sampler(solver, grid=None, denoise=False).run(reverse, start, levels, noise))
     return ends[0], ends[1]
 
 

@@ -23,7 +23,7 @@ def exact_moments(solver, grid, rows: int) -> tuple[float, float]:
     sde, problem, noise = VP(), Gaussian(), Impulses(rows + 2)
     mean, variance = problem.moments(sde, f64(1.0))
     start = mean + variance.sqrt() * noise.stream("start")(noise.images(0.0))
-    sampler = Sampler(solver, grid)
+    sampler = Sampler(solver, grid, denoise=False)
     reverse = Reverse(sde, problem.score(sde))
     return noise.moments(sampler.run(reverse, start, sampler.times(sde, 1.0), noise))
 
@@ -70,7 +70,7 @@ def test_few_steps_equal_recorded_moments(solver, grid, row, steps):
     oracle = np.load(shared_path("oracles/fewstep_gaussian_vp.npz"))
     recorded = oracle[f"s2_0.04_N{steps}"][list(oracle["methods"]).index(row)]
     noise = Impulses(steps + 2)  # recorded runs start from N(0, 1)
-    sde, problem, sampler = VP(), Gaussian(0.5, 0.04), Sampler(solver, grid(steps))
+    sde, problem, sampler = VP(), Gaussian(0.5, 0.04), Sampler(solver, grid(steps), denoise=False)
     start = noise.stream("start")(noise.images(0.0))
     y = sampler.run(Reverse(sde, problem.score(sde)), start, sampler.times(sde, 1.0), noise)
     if row.startswith("ddpm_post"):  # recorded without the noise of the last step
@@ -84,7 +84,7 @@ def test_ddim_with_full_noise_is_ancestral(sde, grid):
     score, x = Mixture().score(sde), torch.linspace(-2, 2, 48, dtype=torch.float64).view(1, 3, 4, 4)
     runs = []
     for solver in (DDIM(eta=1.0), Ancestral()):
-        sampler = Sampler(solver, grid)
+        sampler = Sampler(solver, grid, denoise=False)
         times = sampler.times(sde, 1.0)
         runs.append(sampler.run(Reverse(sde, score), x, times, Noise(1, ["a"])))
     assert (runs[0] - runs[1]).abs().max() < 1e-12
