@@ -114,7 +114,7 @@ def published(points: Points, seconds: float) -> CycleModule:
     in_loop = InLoop(COARSE, Full())
     module = CycleModule(
         network(), network(), in_loop, adam, Constant(50), ema_decay=0.99,
-        self_training=1.0, cycle=10.0, reconstruct=in_loop,
+        self_training=1.0, cycle=10.0, reconstruct=in_loop, teacher=False,
     )  # fmt: skip
     fit(module, points.unpaired(), seconds)
     return module

@@ -49,7 +49,7 @@ class Net(nn.Module):
 
 def module(**options):
     scores = [ConditionalScore(Net(seed), SDE) for seed in (1, 2)]
-    made = CycleModule(*scores, **({"partners": InLoop(SAMPLER)} | options),
+    made = CycleModule(*scores, **({"partners": InLoop(SAMPLER), "teacher": False} | options),
                        optimizer=torch.optim.Adam, schedule=Constant())  # fmt: skip
     made._trainer = SimpleNamespace(global_step=0, logger=None)
     made.log = lambda *args, **kwargs: None

@@ -220,7 +220,7 @@ def test_identities(sde):
         (SDEDPMSolverPP(1), DDIM(eta=1.0)),
         (SASolver(3, tau=0, corrector=0), DPMSolverPP(3, moments=adams)),
         (SASolver(2, corrector=0, moments=dpm), SDEDPMSolverPP(2)),
-        (SASolver(3, tau=0, corrector=4, moments=UniPC().moments), UniPC(3)),
+        (SASolver(3, tau=0, corrector=4, moments=UniPC(3).moments), UniPC(3)),
         (SASolver(t_low=math.inf), SASolver(tau=0)),
     ]:
         ends = [run(solver, sde, score, x, times) for solver in (one, other)]
@@ -259,7 +259,7 @@ def test_last_orders_of_a_run():
     assert torch.allclose(states[5], second, rtol=1e-12)
 
 
-@pytest.mark.parametrize("wrong", [{"order": 4}, {"order": 0}, {"last": (5,)}])
+@pytest.mark.parametrize("wrong", [{"order": 4}, {"order": 0}, {"order": 2, "last": (5,)}])
 def test_impossible_orders_say_so(wrong):
     with pytest.raises(ValueError, match="1, 2"):
         DPMSolverPP(**wrong)
