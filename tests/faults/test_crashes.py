@@ -19,7 +19,7 @@ from runs import composed, rows, trained
 
 pytestmark = pytest.mark.slow
 TRAIN = ("callbacks.previews=null", "data.flip=true", "limit=10", "network.channel_mult=[1]",
-         "+network.num_res_blocks=1", "data.size=8")  # fmt: skip
+         "data.size=8")  # fmt: skip
 
 
 def translating(networks: list[str], out: Path, *options: str):
