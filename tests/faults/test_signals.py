@@ -27,12 +27,14 @@ def started(folder: Path, script: str, *arguments: str) -> subprocess.Popen:
     )  # fmt: skip
 
 
-def wait_for(path: Path, pattern: str, count: int = 1) -> None:
-    for _ in range(600):
+def wait_for(job: subprocess.Popen, path: Path, pattern: str, count: int = 1) -> None:
+    for _ in range(1200):
         if len(list(path.glob(pattern))) >= count:
             return
+        assert job.poll() is None, job.communicate()
         time.sleep(0.1)
-    raise AssertionError(f"no {pattern} in {path}")
+    job.kill()
+    raise AssertionError(f"no {pattern} in {path}: {job.communicate()}")
 
 
 def group_ends(pid: int) -> bool:
@@ -55,7 +57,7 @@ def test_a_translation_stops_and_goes_on(name, to, code, processes, tmp_path):
     several = ["trainer=ddp_cpu"] if processes == 2 else ["trainer.accelerator=cpu"]
     job = started(tmp_path, "sample.py", *networks, *several, "limit=40", "data.eval_batch_size=2",
                   "sampler.grid.steps=100", "out=run")  # fmt: skip
-    wait_for(tmp_path / "run" / "images", "*.png", 4)
+    wait_for(job, tmp_path / "run" / "images", "*.png", 4)
     began = time.perf_counter()
     kill = os.killpg if to == "group" else os.kill
     kill(job.pid, getattr(signal, name))
@@ -80,7 +82,7 @@ def test_a_training_stops_and_goes_on(name, to, code, processes, tmp_path):
     several = ["trainer=ddp_cpu"] if processes == 2 else ["trainer.accelerator=cpu"]
     options = (*tiny, *several, "callbacks.previews=null", "out=run")
     job = started(tmp_path, "train.py", *options, "trainer.max_steps=5000")
-    wait_for(tmp_path / "run" / "checkpoints", "last.ckpt")
+    wait_for(job, tmp_path / "run" / "checkpoints", "last.ckpt")
     kill = os.killpg if to == "group" else os.kill
     kill(job.pid, getattr(signal, name))
     out, err = job.communicate(timeout=120)
@@ -100,7 +102,7 @@ def test_a_killed_process_ends_the_training_and_is_named(tmp_path):
     tiny = [o for o in TRAIN if not o.startswith(("trainer.acc", "trainer.max"))]
     job = started(tmp_path, "train.py", *tiny, "trainer=ddp_cpu", "callbacks.previews=null",
                   "out=run", "trainer.max_steps=5000")  # fmt: skip
-    wait_for(tmp_path / "run" / "checkpoints", "last.ckpt")
+    wait_for(job, tmp_path / "run" / "checkpoints", "previous.ckpt")
     children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
     (second,) = (int(c) for c in children if b"train.py" in Path(f"/proc/{c}/cmdline").read_bytes())
     os.kill(second, signal.SIGKILL)
@@ -114,7 +116,7 @@ def test_a_second_command_in_the_folder_is_refused(tmp_path):
     options = (*networks, "trainer.accelerator=cpu", "limit=40", "data.eval_batch_size=2",
                "sampler.grid.steps=100", "out=run")  # fmt: skip
     job = started(tmp_path, "sample.py", *options)
-    wait_for(tmp_path / "run" / "images", "*.png", 1)
+    wait_for(job, tmp_path / "run" / "images", "*.png", 1)
     other = started(tmp_path, "sample.py", *options)
     _, err = other.communicate(timeout=120)
     assert other.returncode == 1 and "run is in use by" in err and str(job.pid) in err
