@@ -10,9 +10,10 @@ from hydra.errors import MissingConfigException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from egsde.programs.checks import check
 from egsde.programs.cli import CONF
 from egsde.programs.sample import without_effect
-from egsde.programs.values import check_values
+from egsde.programs.values import check_values, referred
 from runs import command, composed
 from shared import shared_path
 
@@ -177,3 +178,22 @@ def test_the_command_for_real_data_steps_on_a_cpu(tmp_path):
 def test_settings_that_a_translator_does_not_read_are_named(overrides, names, tmp_path):
     given = [o for o in overrides if not o.startswith(("metrics.", "+"))]
     assert without_effect(composed("sample", tmp_path, *given), overrides) == names
+
+
+@pytest.mark.parametrize("program", ["sample", "evaluate"])
+def test_the_trainers_precision_is_that_of_the_networks(program, tmp_path):
+    """trainer=gpu asks for bf16-mixed, and nothing else in these programs could heed it."""
+    for precision, fast in (("32-true", False), ("bf16-mixed", True)):
+        slow = ["score.autocast=false"] + ["extractor.autocast=false"] * (program == "sample")
+        cfg = composed(program, tmp_path, f"trainer.precision={precision}", *slow)
+        check(program, cfg)
+        assert cfg.score.autocast is fast
+        if program == "sample" and "extractor" in referred(cfg, "translator"):
+            assert cfg.extractor.autocast is fast
+
+
+def test_names_that_look_like_numbers_stay_as_they_were_written(tmp_path):
+    given = ["data=folder", "data.source=2024_01", "data.target=1e3"]
+    cfg = composed("sample", tmp_path, *given)
+    check("sample", cfg, given)
+    assert (cfg.data.source, cfg.data.target) == ("2024_01", "1e3")

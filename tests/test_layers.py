@@ -15,7 +15,7 @@ FLOORS = [  # bottom first
     {"methods"},
     {"data", "evaluation"},
     {"training"},
-    {"programs", "__main__"},
+    {"programs", "__main__", "train", "sample", "evaluate"},
 ]
 RANK = {name: height for height, floor in enumerate(FLOORS) for name in floor}
 HEAVY = {"lightning", "torchmetrics", "torch_fidelity", "torchvision", "hydra", "wandb"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import resource
@@ -108,6 +109,20 @@ def test_the_subprocess_launcher_starts_the_same_command(tmp_path, monkeypatch, 
         given = arguments[4:]
         assert not any(a.startswith(("hydra/launcher", "hydra.sweep", "-m")) for a in given)
         assert "WORLD_SIZE" not in environment and environment["PATH"] == os.environ["PATH"]
+
+
+def test_a_sweep_leaves_a_table_under_its_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(subprocess, "run", Recorded())
+    out = ["hydra/launcher=subprocess", f"out={tmp_path / '2024_01'}"]
+    assert command("train", "-m", *out, "limit=7", "seed=0,1,2") == 1
+    with (tmp_path / "2024_01" / "sweep.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["folder"] for row in table] == ["0", "1", "2"]
+    assert [row["seed"] for row in table] == ["0", "1", "2"] and table[0]["limit"] == "7"
+    assert [row["val/loss"] for row in table] == ["0.25", "", "0.25"]
+    assert "ended with exit code 1" in table[1]["error"]
+    told = capsys.readouterr().out
+    assert "limit" not in told.split("folder")[-1] and "3 jobs; the whole table is" in told
 
 
 def test_optuna_gets_the_values_of_processes(tmp_path, monkeypatch):

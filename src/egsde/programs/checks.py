@@ -84,6 +84,6 @@ def _precision(program: str, cfg: DictConfig) -> None:
             "float32 (32-true) or with bfloat16 networks (bf16-mixed)"
         )
     for name in referred(cfg, *ROOTS[program]):
-        if isinstance(cfg[name], DictConfig) and "autocast" in cfg[name]:
+        if isinstance(cfg.get(name), DictConfig) and "autocast" in cfg[name]:
             with open_dict(cfg):
                 cfg[name].autocast = True

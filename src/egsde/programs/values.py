@@ -25,6 +25,7 @@ PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "
 LEAST = {"steps": 1, "batch_size": 1, "eval_batch_size": 1, "limit": 1, "train_limit": 1,
          "columns": 1, "size": 1, "repeats": 1, "num_workers": 0, "cache_mib": 0,
          "seed": 0}  # fmt: skip
+NAMED = re.compile(r"\$\{(?:oc\.select:|anew:)?(\w+)(?![\w:])")  # not the name of a resolver
 WRITTEN = re.compile(r"\$\{(?:oc\.select:)?([\w.]+)\}")
 
 
@@ -52,7 +53,7 @@ def referred(cfg: DictConfig, *names: str) -> set[str]:
     while waiting:
         node = cfg.get(waiting.pop())
         if isinstance(node, DictConfig):
-            found = set(re.findall(r"\$\{(?:oc\.select:)?(\w+)", OmegaConf.to_yaml(node))) - seen
+            found = set(NAMED.findall(OmegaConf.to_yaml(node))) - seen
             seen |= found
             waiting += found
     return seen

@@ -1,0 +1,6 @@
+"""`python -m egsde.evaluate`, the same as `egsde evaluate`."""
+
+from egsde.programs.cli import evaluate
+
+if __name__ == "__main__":
+    evaluate()
