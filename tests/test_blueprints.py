@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import torch
 from hydra.utils import get_object, instantiate
+from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 
 from demo_networks import SCORE, SDE
+from egsde.programs.settings import CONF
 from egsde.scores import blueprints
 from egsde.scores.container import PACKAGE, read_config, save_weights
 from egsde.scores.files import load_score
@@ -156,3 +158,13 @@ def test_what_a_file_asks_for_is_checked_first(tmp_path, change, said):
 def test_a_plain_file_of_this_kind_loads(tmp_path):
     path = write(tmp_path / "genuine.safetensors", CONFIG)
     assert load_score(path, DDPM()).net.width == 8
+
+
+def test_every_part_that_conf_offers_has_a_name():
+    """Else train.py would ask for allow=[egsde]."""
+    for place in ("network", "sde", "prediction"):
+        for path in sorted((CONF / place).glob("*.yaml")):
+            node = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+            if "_target_" in node:
+                name = blueprints._node({"_target_": node["_target_"]}, place)["class"]
+                assert name in NAMES[place], path
