@@ -32,11 +32,12 @@ def test_other_data_starts_from_the_papers_settings(size, tmp_path):
     assert "demo" not in plain and plain["score"]["weights"] is None
 
 
-def test_the_embedded_data_keeps_its_own(tmp_path):
-    cfg = composed("sample", tmp_path)
-    assert (cfg.t_start, cfg.factor, cfg.sampler.grid.steps) == (0.3, cfg.data.size // 8, 100)
+@pytest.mark.parametrize("name", ["emoji", "fluent"])
+def test_the_embedded_data_keeps_its_own(name, tmp_path):
+    cfg = composed("sample", tmp_path, f"data={name}")
+    assert cfg.t_start < 0.5 and cfg.sampler.grid.steps == 100
     assert cfg.score.weights.startswith("demo/") and cfg.extractor.weights.startswith("demo/")
-    plain = composed("sample", tmp_path, "experiment=none")
+    plain = composed("sample", tmp_path, f"data={name}", "experiment=none")
     assert plain.t_start == 0.5 and plain.score.weights == cfg.score.weights
 
 
