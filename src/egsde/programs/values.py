@@ -154,7 +154,7 @@ def fits(value: Any, wanted: Any) -> bool:
     if get_origin(wanted) is Literal:
         return value in get_args(wanted)
     if isinstance(value, DictConfig) and "_target_" in value:
-        return wanted not in PLAIN and wanted is not type(None)
+        return True  # what it makes may be of any type, a number, too
     if isinstance(value, (DictConfig, ListConfig)):
         return _holds(value, wanted)
     if value is None:
