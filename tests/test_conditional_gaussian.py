@@ -147,7 +147,7 @@ def test_a_trained_score_gives_the_conditional_law(tmp_path):
         ema_decay=0.98,
     )
     trainer = Trainer(
-        max_steps=600, accelerator="cpu", logger=False, enable_checkpointing=False,
+        max_steps=1200, accelerator="cpu", logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path,
     )  # fmt: skip
     trainer.fit(module, DataLoader(Pairs(), batch_size=None))

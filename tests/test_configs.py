@@ -19,7 +19,7 @@ from shared import shared_path
 
 TRAIN = ("sde", "data", "degradation", "trainer", "callbacks", "logger", "model", "network")
 SAMPLE = ("sde", "data", "degradation", "trainer", "logger", "sampler", "energy", "translator",
-          "score", "extractor", "metrics")  # fmt: skip
+          "score", "extractor", "judge", "metrics")  # fmt: skip
 
 SCORE = ("prediction", "loss", "times", "sde")  # of model=score only
 CYCLE = ("gradient", "partners")  # of model=cycle only
