@@ -23,6 +23,7 @@ from egsde.programs.checks import check
 from egsde.programs.line import read
 from egsde.programs.messages import readable
 from egsde.programs.settings import CONF, groups_of
+from egsde.scores.container import PACKAGE
 
 Do = Callable[[Path], object]
 
@@ -43,7 +44,7 @@ class Row:
         except Exception as error:
             told = readable(error, self.program)
             assert told is not None, f"{self.what}: a traceback, {error!r}"
-            return " ".join(told.replace(str(folder), "FOLDER").split())
+            return " ".join(told.replace(str(folder), "FOLDER").replace(f"{PACKAGE}/", "").split())
         raise AssertionError(f"{self.what}: no answer")
 
 

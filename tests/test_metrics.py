@@ -120,6 +120,7 @@ def test_same_numbers_for_any_order_batch_and_process_count(tmp_path: Path) -> N
     assert set(want["metrics"]) == {
         *("fid", "fid_floor", "fid_source", "kid", "kid_floor", "kid_source", "kid_se"),
         *("l2", "psnr", "ssim", "l2_truth", "psnr_truth", "ssim_truth"),
+        *("l2_truth_source", "psnr_truth_source", "ssim_truth_source"),
     }
     assert want["protocol"]["n_images"] == 7 and want["protocol"]["n_reference"] == 9
     for world, batch, split in ((2, 2, False), (2, 3, True), (3, 1, True), (9, 2, True)):
