@@ -44,7 +44,12 @@ class Row:
         except Exception as error:
             told = readable(error, self.program)
             assert told is not None, f"{self.what}: a traceback, {error!r}"
-            return " ".join(told.replace(str(folder), "FOLDER").replace(f"{PACKAGE}/", "").split())
+            return " ".join(
+                told.replace(str(folder), "FOLDER")
+                .replace(f"{PACKAGE}/", "")
+                .replace(str(Path.home()), "~")
+                .split()
+            )
         raise AssertionError(f"{self.what}: no answer")
 
 
