@@ -6,7 +6,6 @@ from hydra.utils import instantiate
 
 from egsde.data import Augment, Fluent, TwoDomains
 from egsde.data.augment import turn_hue
-from egsde.data.fluent import index
 from egsde.data.fluent.build import family, split
 from egsde.data.resident import Resident
 from egsde.networks import ADMEncoder, ADMUNet
@@ -65,8 +64,7 @@ def test_resident_pictures_are_the_views_own(view):
     held = Resident(shown)
     draws = [(k, i, i % 2 == 0) for k in range(len(shown.sizes)) for i in (0, 3, 8)]
     expected = shown.collate([shown[draw] for draw in draws])
-    data.held = held
-    got = data.pixels(held.collate(draws))
+    got = held.shown(held.collate(draws))
     assert got.keys() == expected.keys()
     for name, value in expected.items():
         if torch.is_tensor(value):
@@ -76,7 +74,7 @@ def test_resident_pictures_are_the_views_own(view):
 
 
 def test_families_never_cross_splits_and_pairs_lie_on_each_other():
-    rows = index()
+    rows = Fluent.index()
     homes: dict[str, set[str]] = {}
     for row in rows:
         code = row["id"].removesuffix(".png")

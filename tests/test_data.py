@@ -10,10 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from egsde.data import Folders
+from egsde.data import Emoji, Folders
 from egsde.data.domains import hash_split, stem
 from egsde.data.emoji.build import sheet
-from egsde.data.emoji.pictures import index, pictures
 from folders import data, encoded, fill
 from shared import shared_path
 
@@ -109,22 +108,22 @@ def test_facades() -> None:
 
 def test_emoji_are_the_packages_pictures() -> None:
     reference = np.load(shared_path("data/emoji_noto_twemoji_64.npz"))
-    assert [row["id"] for row in index()] == reference["names"].tolist()
+    assert [row["id"] for row in Emoji.index()] == reference["names"].tolist()
     for style in ("noto", "twemoji"):
-        assert np.array_equal(pictures(style), reference[style])
+        assert np.array_equal(Emoji.pictures(style), reference[style])
 
 
 def test_emoji_families_never_cross() -> None:
     splits: dict[str, set[str]] = {}
-    for row in index():
+    for row in Emoji.index():
         splits.setdefault(row["family"], set()).add(row["split"])
         first = row["id"].removesuffix(".png").split("-")[0]
         if first not in ("1f468", "1f469", "1f9d1"):  # man, woman, person: divided by profession
             splits.setdefault(first, set()).add(row["split"])
     assert [name for name, found in splits.items() if len(found) > 1] == []
-    counts = {s: sum(row["split"] == s for row in index()) for s in ("train", "val", "test")}
+    counts = {s: sum(row["split"] == s for row in Emoji.index()) for s in ("train", "val", "test")}
     assert counts == {"train": 1316, "val": 81, "test": 247}
-    family = {row["name"]: row["family"] for row in index()}
+    family = {row["name"]: row["family"] for row in Emoji.index()}
     assert family["clock1"] == family["clock1230"] and family["heart"] == family["blue_heart"]
     assert family["man-boy"] == family["woman-girl"] and family["moon"] == family["full_moon"]
     assert family["male-cook"] == family["cook"]

@@ -15,7 +15,6 @@ from PIL import Image
 
 from egsde.data import Emoji, TwoDomains
 from egsde.data.domains import spread
-from egsde.data.emoji.pictures import index
 from egsde.data.shards import Batches, shard
 from folders import data, fill
 
@@ -97,7 +96,7 @@ def test_limit_and_ranks_of_translation() -> None:
     module = data("emoji", "data.limit=7")
     loaders = [module.translation_loader("test", rank, 2, 2) for rank in (0, 1)]
     ids = [sum((batch["id"] for batch in loader), []) for loader in loaders]
-    every = [row["id"] for row in index() if row["split"] == "test"]
+    every = [row["id"] for row in Emoji.index() if row["split"] == "test"]
     assert sorted(ids[0] + ids[1]) == sorted(every[k * 247 // 7] for k in range(7))
     assert [len(part) for part in ids] == [4, 3]
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
+
+from egsde.noise import keyed_generator
 
 YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
@@ -62,6 +65,18 @@ class Augment:
             turns = 2 * math.pi * draw() * (draw() < self.hue)
             moved = turn_hue(moved, turns)
         return F.avg_pool2d(moved, side // self.size)
+
+
+def augmented(
+    batch: dict[str, Any], augment: Augment, key: tuple[object, ...], paired: bool
+) -> dict[str, Any]:
+    """A batch with its images augmented; of pairs both alike. key: names of the random numbers."""
+    names = [name for name in ("image", "x", "y") if name in batch]
+    images = torch.cat([batch[name] for name in names])
+    generator = keyed_generator(*key, device=str(images.device))
+    images = augment(images, generator, copies=len(names) if paired else 1)
+    parts = images.split([len(batch[name]) for name in names])
+    return batch | dict(zip(names, parts, strict=True))
 
 
 def turn_hue(images: Tensor, angle: Tensor) -> Tensor:

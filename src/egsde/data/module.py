@@ -12,7 +12,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 from torch.utils.data import Subset as SubsetOfDataset
 
-from egsde.data.augment import Augment
+from egsde.data.augment import Augment, augmented
 from egsde.data.degradations import Degradation
 from egsde.data.domains import Images, Store, Subset, spread
 from egsde.data.low_resolution import LowResolution
@@ -22,7 +22,6 @@ from egsde.data.resident import Resident
 from egsde.data.restorations import Restorations
 from egsde.data.shards import Batches, ResumableLoader, shard
 from egsde.data.views import VIEWS, Conditions, Pictures, Translations, View, in_order, pair
-from egsde.noise import keyed_generator
 
 STORE_KEYS = {"root", "fit", "on_error", "cache_mib"}
 
@@ -100,8 +99,8 @@ class TwoDomains(LightningDataModule):
         self.train_size, self.augment = train_size or size, augment
         if self.train_size != size and augment is None:
             raise ValueError(
-                f"data.train_size={train_size} needs an augmentation that brings pictures to "
-                f"data.size={size}; give data.augment, or drop data.train_size"
+                f"data.train_size={train_size} is brought to data.size={size} by data.augment, and "
+                "there is none; give one, or drop data.train_size"
             )
         if resident and view not in ("target", "labelled", "paired"):
             raise ValueError(f"data.resident holds no view {view!r}; use data.resident=false")
@@ -180,9 +179,8 @@ class TwoDomains(LightningDataModule):
 
     def train_dataloader(self) -> ResumableLoader:
         view = self.viewed("train")
-        loaded: View | Resident = view
-        if self.resident:
-            loaded = self.held = Resident(view)
+        self.held = Resident(view) if self.resident else None
+        loaded = self.held or view
         rank, world = self.rank_and_world()
         counts = view.counts(self.batch_size)
         batches = Batches(
@@ -198,31 +196,14 @@ class TwoDomains(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Training batches only: pixels from places, then the augmentation."""
-        trainer = self.trainer
-        if trainer is None or not trainer.training:
+        if (trainer := self.trainer) is None or not trainer.training:
             return batch
         if self.held is not None:
-            batch = self.pixels(batch)
+            batch = self.held.shown(batch)
         if self.augment is None:
             return batch
-        names = [name for name in ("image", "x", "y") if name in batch]
-        images = torch.cat([batch[name] for name in names])
         key = self.seed, "augment", trainer.fit_loop.total_batch_idx, trainer.global_rank
-        generator = keyed_generator(*key, device=str(images.device))
-        alike = len(names) if self.view == "paired" else 1
-        images = self.augment(images, generator, copies=alike)
-        parts = images.split([len(batch[name]) for name in names])
-        return batch | dict(zip(names, parts, strict=True))
-
-    def pixels(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """A batch of the view from one of places."""
-        assert self.held is not None
-        place, flipped, label = (batch.pop(name) for name in ("place", "flipped", "label"))
-        if self.view == "paired":
-            x = self.held.images(place, flipped)
-            return batch | {"x": x, "y": self.held.images(place + self.held.sizes[0], flipped)}
-        batch["image"] = self.held.images(place, flipped)
-        return batch | {"label": label} if self.view == "labelled" else batch
+        return augmented(batch, self.augment, key, paired=self.view == "paired")
 
     def val_dataloader(self) -> DataLoader:
         view = self.viewed("val")

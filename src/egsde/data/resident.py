@@ -42,6 +42,14 @@ class Resident:
             "label": torch.tensor(labels),
         }
 
+    def shown(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The view's own batch, from one of places."""
+        place, flipped, label = (batch.pop(name) for name in ("place", "flipped", "label"))
+        images = self.images(place, flipped)
+        if len(self.ids) > len(self.sizes):  # pairs: one stream through both domains
+            return batch | {"x": images, "y": self.images(place + self.sizes[0], flipped)}
+        return batch | {"image": images} | ({"label": label} if len(self.sizes) > 1 else {})
+
     def images(self, place: Tensor, flipped: Tensor) -> Tensor:
         """float32 (B, C, S, S) in [-1, 1] on the device of `place`, mirrored where asked."""
         if self.bytes.device != place.device:

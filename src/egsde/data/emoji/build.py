@@ -20,8 +20,9 @@ import numpy as np
 from PIL import Image
 
 from egsde.data.emoji.families import assign_splits, family
-from egsde.data.emoji.pictures import COLUMNS, HERE, SIDE
+from egsde.data.emoji.pictures import Emoji
 from egsde.data.images import to_rgb
+from egsde.data.sheets import SIDE
 
 VERSION = "16.0.0"
 STYLES = {"noto": "google", "twemoji": "twitter"}
@@ -59,10 +60,10 @@ def read_package(path: Path, vendor: str) -> tuple[list[dict], dict[str, bytes]]
 
 def sheet(pictures: list[bytes]) -> Image.Image:
     """All pictures over white on one sheet, COLUMNS to a row."""
-    rows = -(-len(pictures) // COLUMNS)
-    canvas = Image.new("RGB", (COLUMNS * SIDE, rows * SIDE), "white")
+    rows = -(-len(pictures) // Emoji.columns)
+    canvas = Image.new("RGB", (Emoji.columns * SIDE, rows * SIDE), "white")
     for index, data in enumerate(pictures):
-        row, column = divmod(index, COLUMNS)
+        row, column = divmod(index, Emoji.columns)
         canvas.paste(to_rgb(Image.open(io.BytesIO(data))), (column * SIDE, row * SIDE))
     return canvas
 
@@ -100,7 +101,7 @@ def build(packages: Path, out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--from", dest="packages", type=Path, help="folder with both .tgz files")
-    parser.add_argument("--out", type=Path, default=HERE, help="where the three files go")
+    parser.add_argument("--out", type=Path, default=Emoji.folder, help="where the three files go")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         packages = args.packages or Path(scratch)

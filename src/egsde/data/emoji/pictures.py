@@ -1,4 +1,4 @@
-"""The embedded pair of domains: the same emoji drawn by Noto (Apache-2.0) and Twemoji (CC BY 4.0).
+"""The older embedded pair: the same emoji drawn by Noto (Apache-2.0) and Twemoji (CC BY 4.0).
 
 1,644 pictures of 64 px over white per style, one lossless WebP sheet each, split by families of
 like drawings (see families.py), so that no variant of a training emoji is met in testing.
@@ -6,46 +6,15 @@ like drawings (see families.py), so that no variant of a training emoji is met i
 
 from __future__ import annotations
 
-import json
-from functools import cache
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from egsde.data.domains import ArrayImages
-from egsde.data.images import square
-
-HERE = Path(__file__).parent
-SIDE, COLUMNS = 64, 42
-STYLES = ("noto", "twemoji")
+from egsde.data.sheets import Sheets
 
 
-@cache
-def index() -> list[dict[str, str]]:
-    """Rows of (id, name, family, split), in the order of the sheets."""
-    return json.loads((HERE / "index.json").read_text())
+class Emoji(Sheets):
+    """Store of the domains `noto` and `twemoji`; rows also have a name and a family."""
 
-
-@cache
-def pictures(style: str) -> np.ndarray:
-    """All pictures of one style: uint8 (1644, 64, 64, 3)."""
-    sheet = np.asarray(Image.open(HERE / f"{style}.webp").convert("RGB"))
-    rows = sheet.shape[0] // SIDE
-    tiles = sheet.reshape(rows, SIDE, COLUMNS, SIDE, 3).swapaxes(1, 2)
-    return tiles.reshape(-1, SIDE, SIDE, 3)[: len(index())]
-
-
-class Emoji:
-    """Store of the domains `noto` and `twemoji`; an id names the same emoji in both."""
-
-    paired = True
-    drawable = True
-
-    def images(self, domain: str, split: str, size: int) -> ArrayImages:
-        """Pictures of one split, shrunk with an antialiased filter where size < 64."""
-        if domain not in STYLES:
-            raise ValueError(f"emoji style {domain!r} is unknown; use {' or '.join(STYLES)}")
-        rows = [i for i, row in enumerate(index()) if row["split"] == split]
-        arrays = [square(Image.fromarray(pictures(domain)[i]), size) for i in rows]
-        return ArrayImages([index()[i]["id"] for i in rows], np.stack(arrays))
+    name = "emoji"
+    folder = Path(__file__).parent
+    styles = ("noto", "twemoji")
+    columns = 42

@@ -20,8 +20,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from egsde.data.fluent import COLUMNS, HERE, SIDE
+from egsde.data.fluent import Fluent
 from egsde.data.images import pad, to_rgb
+from egsde.data.sheets import SIDE
 
 VERSION = "1.1.0"
 STYLES = {"flat": "svg", "3d": "webp"}
@@ -105,10 +106,12 @@ def build_sheets(packages: dict[str, dict[str, bytes]], codes: list[str], out: P
     rows = [json.dumps({"id": f"{code}.png", "split": split(code)}) for code in codes]
     (out / "index.json").write_text("[\n" + ",\n".join(rows) + "\n]\n")
     for style, drawings in packages.items():
-        sheet = Image.new("RGB", (COLUMNS * SIDE, -(-len(codes) // COLUMNS) * SIDE), "white")
+        sheet = Image.new(
+            "RGB", (Fluent.columns * SIDE, -(-len(codes) // Fluent.columns) * SIDE), "white"
+        )
         for index, code in enumerate(codes):
             picture = render(drawings[code], STYLES[style]).reduce(RENDERED // SIDE)
-            row, column = divmod(index, COLUMNS)
+            row, column = divmod(index, Fluent.columns)
             sheet.paste(picture, (column * SIDE, row * SIDE))
         sheet.save(out / f"{style}.webp", lossless=True, quality=100, method=6)
         print(f"{style}: {len(codes)} emoji, {(out / f'{style}.webp').stat().st_size / 1e6:.2f} MB")
@@ -134,7 +137,7 @@ def main() -> None:
     if args.folder:
         build_folder(read, codes, args.folder)
     else:
-        build_sheets(read, codes, HERE)
+        build_sheets(read, codes, Fluent.folder)
 
 
 if __name__ == "__main__":

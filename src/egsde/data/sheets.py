@@ -1,0 +1,56 @@
+"""Embedded pictures: a sheet of tiles a style, the same thing at the same place in each.
+
+`index.json` lies beside the sheets: rows with an id and a split, in their order.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from egsde.data.domains import ArrayImages
+from egsde.data.images import square
+
+SIDE = 64  # of a tile
+
+
+class Sheets:
+    """Store of the domains `styles`; an id names the same thing in all of them.
+
+    folder holds STYLE.webp and index.json; columns: tiles to a row of a sheet.
+    """
+
+    paired = True
+    drawable = True
+    name: str
+    folder: Path
+    styles: tuple[str, ...]
+    columns: int
+
+    @classmethod
+    @cache
+    def index(cls) -> list[dict[str, str]]:
+        """Rows of (id, split, ...), in the order of the sheets."""
+        return json.loads((cls.folder / "index.json").read_text())
+
+    @classmethod
+    @cache
+    def pictures(cls, style: str) -> np.ndarray:
+        """All pictures of one style: uint8 (n, 64, 64, 3)."""
+        sheet = np.asarray(Image.open(cls.folder / f"{style}.webp").convert("RGB"))
+        rows = sheet.shape[0] // SIDE
+        tiles = sheet.reshape(rows, SIDE, cls.columns, SIDE, 3).swapaxes(1, 2)
+        return tiles.reshape(-1, SIDE, SIDE, 3)[: len(cls.index())]
+
+    def images(self, domain: str, split: str, size: int) -> ArrayImages:
+        """Pictures of one split, shrunk with an antialiased filter where size < 64."""
+        if domain not in self.styles:
+            known = " or ".join(self.styles)
+            raise ValueError(f"{self.name} style {domain!r} is unknown; use {known}")
+        rows = [i for i, row in enumerate(self.index()) if row["split"] == split]
+        arrays = [square(Image.fromarray(self.pictures(domain)[i]), size) for i in rows]
+        return ArrayImages([self.index()[i]["id"] for i in rows], np.stack(arrays))
