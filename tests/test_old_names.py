@@ -19,7 +19,6 @@ OLD = [
     "egsde.predictions.EDM",
     "egsde.predictions.LogSigma",
     "egsde.conditional.ConditionalScore",
-    "egsde.conditional.clean",
     "egsde.scores.ScoreModel",
     "egsde.sde.DDPM",
     "egsde.networks.ADMUNet",
