@@ -38,9 +38,8 @@ class TwoDomains(LightningDataModule):
     train_size: side of the pictures that training reads, by default `size`; augment: a function
     (images, generator, copies) that makes training images of `size` of them, on the device of the
     batch. resident: keep the training pictures there, too (views target, labelled, paired).
-    Training batches never end; their order, flips and augmentation depend on (seed, batch, rank)
-    only. Use it with Trainer(use_distributed_sampler=False): it deals the images out itself and
-    never pads.
+    Training batches never end; order, flips and augmentation depend on (seed, batch, rank) only.
+    Use it with Trainer(use_distributed_sampler=False): it deals images out itself, never padded.
     """
 
     def __init__(

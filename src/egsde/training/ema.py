@@ -12,6 +12,7 @@ import copy
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class EMA(nn.Module):
@@ -37,8 +38,8 @@ class EMA(nn.Module):
     def update(self, net: nn.Module) -> None:
         """Move towards `net`; buffers are copied."""
         n = int(self.updates) if self.count is None else self.count
-        weight = 1 - min(self.decay, (1 + n) / (10 + n))
-        torch._foreach_lerp_(list(self.net.parameters()), list(net.parameters()), weight)
+        average = get_ema_multi_avg_fn(min(self.decay, (1 + n) / (10 + n)))
+        average(list(self.net.parameters()), list(net.parameters()), None)
         for ours, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
             ours.copy_(theirs)
         self.updates += 1

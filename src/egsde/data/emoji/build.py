@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import shutil
-import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
@@ -22,25 +20,12 @@ from PIL import Image
 from egsde.data.emoji.families import assign_splits, family
 from egsde.data.emoji.pictures import Emoji
 from egsde.data.images import to_rgb
+from egsde.data.npm import pack
 from egsde.data.sheets import SIDE
 
 VERSION = "16.0.0"
 STYLES = {"noto": "google", "twemoji": "twitter"}
 DROPPED = {"skin-tone", "country-flag", "subdivision-flag"}
-
-
-def pack(vendor: str, folder: Path) -> Path:
-    """Download one package with npm; raises ValueError where npm is missing or fails."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise ValueError("npm is not installed: install Node.js, or pass the packages with --from")
-    name = f"emoji-datasource-{vendor}"
-    run = subprocess.run(
-        [npm, "pack", "--silent", f"{name}@{VERSION}"], cwd=folder, capture_output=True, text=True
-    )
-    if run.returncode:
-        raise ValueError(f"npm pack {name}@{VERSION} failed: {run.stderr.strip()[-500:]}")
-    return folder / f"{name}-{VERSION}.tgz"
 
 
 def read_package(path: Path, vendor: str) -> tuple[list[dict], dict[str, bytes]]:
@@ -108,7 +93,7 @@ def main() -> None:
         try:
             if args.packages is None:
                 for vendor in STYLES.values():
-                    pack(vendor, packages)
+                    pack(f"emoji-datasource-{vendor}", VERSION, packages)
             build(packages, args.out)
         except ValueError as error:
             raise SystemExit(f"build_emoji: {error}") from None

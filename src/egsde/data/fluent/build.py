@@ -12,8 +12,6 @@ import hashlib
 import io
 import json
 import re
-import shutil
-import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
@@ -22,6 +20,7 @@ from PIL import Image
 
 from egsde.data.fluent import Fluent
 from egsde.data.images import pad, to_rgb
+from egsde.data.npm import pack
 from egsde.data.sheets import SIDE
 
 VERSION = "1.1.0"
@@ -40,20 +39,6 @@ def split(code: str) -> str:
     """Test, val or train (15, 5, 80 %) by a hash of the family, so that families never cross."""
     place = int(hashlib.sha256(family(code).encode()).hexdigest()[:8], 16) / 2**32
     return "test" if place < 0.15 else "val" if place < 0.2 else "train"
-
-
-def pack(style: str, folder: Path) -> Path:
-    """Download one package with npm; ValueError where npm is missing or fails."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise ValueError("npm is not installed: install Node.js, or pass the packages with --from")
-    name = f"@lobehub/fluent-emoji-{style}@{VERSION}"
-    run = subprocess.run(
-        [npm, "pack", "--silent", name], cwd=folder, capture_output=True, text=True
-    )
-    if run.returncode:
-        raise ValueError(f"npm pack {name} failed: {run.stderr.strip()[-500:]}")
-    return folder / f"lobehub-fluent-emoji-{style}-{VERSION}.tgz"
 
 
 def read_package(path: Path, suffix: str) -> dict[str, bytes]:
@@ -127,7 +112,7 @@ def main() -> None:
             paths = {
                 style: args.packages / f"lobehub-fluent-emoji-{style}-{VERSION}.tgz"
                 if args.packages
-                else pack(style, Path(scratch))
+                else pack(f"@lobehub/fluent-emoji-{style}", VERSION, Path(scratch))
                 for style in STYLES
             }
         except ValueError as error:
