@@ -18,7 +18,7 @@ from folders import CONF
 
 ROOT = CONF.parent
 README = (ROOT / "README.md").read_text()
-COMMAND = re.compile(r"(?:python |egsde )(train|sample|evaluate)(?:\.py)?((?: .*)?)")
+COMMAND = re.compile(r"(?:python |egsde )(train|sample|evaluate|export)(?:\.py)?((?: .*)?)")
 PAGES = sorted(path for path in (ROOT / "docs").glob("*.md"))
 
 

@@ -66,6 +66,7 @@ class ADMEncoder(nn.Module):
         self.in_channels = in_channels
         side = folded_side(image_size, patch)
         widths = level_widths(side, width, channel_mult)
+        self.multiple = patch * 2 ** (len(widths) - 1)  # of both sides of an image
         emb_channels = 4 * width
         make = Blocks(
             emb_channels,

@@ -65,6 +65,7 @@ class ADMUNet(nn.Module):
         self.out_channels = 2 * out_channels if learn_sigma else out_channels
         side = folded_side(image_size, patch)
         widths = level_widths(side, num_channels, channel_mult)
+        self.multiple = patch * 2 ** (len(widths) - 1)  # of both sides of an image
         attend_at = downsampling(side, attention_resolutions, len(widths))
         emb_channels = 4 * num_channels
         make = Blocks(

@@ -178,6 +178,7 @@ class DDPMUNet(nn.Module):
         self.image_size, self.ch = image_size, ch
         self.in_channels, self.out_channels = in_channels, out_ch
         widths = level_widths(image_size, ch, ch_mult)
+        self.multiple = 2 ** (len(widths) - 1)  # of both sides of an image
         attend_at = downsampling(image_size, attn_resolutions, len(widths))
         temb, last = 4 * ch, len(widths) - 1
 

@@ -31,11 +31,20 @@ GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
         "objective": str | Sequence[str],
     },
     "evaluate": {"seed": int, "domain": str, "split": str, "limit": int | None, "objective": str},
+    "export": {
+        "weights": str | None,
+        "format": str,
+        "use": str,
+        "licence": str | None,
+        "t_start": float,
+        "factor": int,
+    },
 }
 ROOTS = {  # what each program builds
     "train": ("data", "module", "callbacks", "trainer", "logger"),
     "sample": ("data", "translator", "metrics", "trainer", "logger"),
     "evaluate": ("data", "likelihood", "trainer", "logger"),
+    "export": ("translator",),
 }
 
 

@@ -40,6 +40,7 @@ PROGRAMS = {  # a program and where its function is; imported once the configura
     "train": "egsde.programs.train",
     "sample": "egsde.programs.sample",
     "evaluate": "egsde.programs.evaluate",
+    "export": "egsde.programs.export",
 }
 FULL = "HYDRA_FULL_ERROR"
 

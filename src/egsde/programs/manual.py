@@ -15,6 +15,7 @@ ABOUT = {
     "train": "train a score model (model=score), a domain classifier (model=classifier), ...",
     "sample": "translate images and measure the result",
     "evaluate": "bits per dimension of images under a score",
+    "export": "write a network or a translator as one file for other programs",
 }
 GENERAL = """\
 key=value sets a value, +key=value adds one, ~key removes one; group=option replaces a part;

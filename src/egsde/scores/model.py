@@ -23,7 +23,7 @@ class Score(Protocol):
 
 
 def _per_image(label: Tensor, x: Tensor) -> Tensor:
-    return label.flatten().to(x).expand(len(x))
+    return label.flatten().to(x).expand(x.shape[0])  # not len(x), which an export would fix
 
 
 def _autocast(x: Tensor, enabled: bool) -> AbstractContextManager:

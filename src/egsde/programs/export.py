@@ -1,0 +1,197 @@
+"""`egsde export`: a network, or a whole deterministic translator, as one file for other programs.
+
+What was written is read back and compared with PyTorch on other inputs, batches and sizes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+import egsde
+from egsde.methods.diffusion import networks_of
+from egsde.noise import keyed_generator
+from egsde.programs.build import Parts
+from egsde.programs.formats import FORMATS, Format
+from egsde.programs.graphs import GRAPHS, TranslatorGraph
+from egsde.programs.line import one_of
+from egsde.programs.lock import held
+from egsde.programs.multiples import multiple_of
+from egsde.programs.records import claim
+from egsde.programs.run import prepare
+from egsde.scores import blueprints
+from egsde.scores.container import PACKAGE, find, read_config
+from egsde.scores.files import load_conditional, load_extractor, load_score
+
+OPENERS = {  # kind of a weights file: what makes a part of it
+    "score": load_score,
+    "conditional": load_conditional,
+    "classifier": load_extractor,
+}
+TOLERANCE = 1e-4  # of the largest value
+DEMO = "Apache-2.0; pictures: Fluent Emoji (MIT), Noto Emoji (Apache-2.0), Twemoji (CC BY 4.0)"
+
+
+def export(cfg: DictConfig) -> None:
+    """Write `cfg.weights`, or else the configured translator, in `cfg.format`.
+
+    ValueError for a translator that draws noise on its way, and where the file computes anything
+    else than PyTorch.
+    """
+    out, config = prepare(cfg, "export")
+    one_of("format", str(cfg.format), list(FORMATS))
+    with held(out):
+        claim(out, "export.py")
+        if cfg.weights is None:
+            graph, about = _translator(cfg)
+        else:
+            graph, about = _network(cfg)
+        about |= {"egsde": egsde.__version__, "licence": cfg.licence or about["licence"]}
+        path, dynamic, worst = written(graph, FORMATS[cfg.format], out, about)
+    free = "batch, height and width" if dynamic else "batch"
+    print(f"{path}: {free} free; {worst:.1e} from PyTorch, relative to the largest value")
+
+
+def written(graph: Any, form: Format, out: Path, about: dict[str, Any]) -> tuple[Path, bool, float]:
+    """The file, whether height and width are free in it, and how far it is from PyTorch."""
+    path, step = out / f"{about['kind']}{form.suffix}", about["multiple"]
+    side = max(about["size"][0], 2 * step), max(about["size"][1], 2 * step)
+    reasons: list[str] = []
+    for dynamic in (True, False):
+        height, width = (side[0], side[1] + step) if dynamic else about["size"]
+        inputs = example(graph, about, 2, height, width)
+        # What varies has to differ in the checks; a fixed side is what the networks were made for.
+        others = [(3, height, width), *([(1, height + 2 * step, width)] if dynamic else [])]
+        described = about | {"free": ["batch", *(["height", "width"] if dynamic else [])]}
+        try:
+            form.write(graph, inputs, sides(graph, step, dynamic), path, texts(described))
+            run = form.read(path)
+            worst = max(difference(graph, run, example(graph, about, *shape)) for shape in others)
+            if not worst <= TOLERANCE:
+                raise RuntimeError(f"the file is {worst:.1e} from PyTorch")
+        except Exception as error:  # whatever an exporter says to a network that fixes its size
+            if isinstance(error, ValueError) and not dynamic:
+                raise
+            reasons.append(" ".join(str(error).split())[:300])
+            path.unlink(missing_ok=True)
+            continue
+        if reasons:
+            rank_zero_warn(f"the size is fixed at {height} x {width}: {reasons[0]}")
+        return path, dynamic, worst
+    raise ValueError(f"{about['kind']} cannot be written as {form.suffix}: {reasons[-1]}")
+
+
+def sides(graph: Any, step: int, dynamic: bool) -> dict[str, dict[int, Any]]:
+    """torch.export's dynamic shapes: the batch, and sides that `step` divides."""
+    batch = torch.export.Dim("batch")
+    free: dict[int, Any] = {0: batch}
+    if dynamic:
+        most = max(2, 8192 // step)
+        free[2] = step * torch.export.Dim("height", min=1, max=most)
+        free[3] = step * torch.export.Dim("width", min=1, max=most)
+    return {name: {0: batch} if name == "t" else dict(free) for name in graph.inputs}
+
+
+def example(graph: Any, about: Mapping[str, Any], batch: int, h: int, w: int) -> tuple[Tensor, ...]:
+    """Inputs of the graph: noisy images, and times of the process."""
+    draw = keyed_generator("export", batch, h, w)
+    levels = about.get("levels") or 1000
+    times = torch.randint(levels // 10, levels, (batch,), generator=draw) / levels * about["T"]
+    images = {
+        name: torch.randn(batch, about["channels"], h, w, generator=draw)
+        for name in graph.inputs
+        if name != "t"
+    }
+    return tuple(times.float() if name == "t" else images[name] for name in graph.inputs)
+
+
+def difference(graph: Any, run: Any, inputs: Sequence[Tensor]) -> float:
+    """The largest difference of any output, relative to the output's largest value (at least 1)."""
+    with torch.no_grad():
+        found = graph(*inputs)
+    found = found if isinstance(found, tuple) else (found,)
+    values = run([x.numpy() for x in inputs])
+    pairs = zip(found, values, strict=True)
+    return max(
+        float(np.abs(ours.numpy() - theirs).max() / max(1.0, float(ours.abs().max())))
+        for ours, theirs in pairs
+    )
+
+
+def texts(about: Mapping[str, Any]) -> dict[str, str]:
+    """Everything as texts: what is no text becomes JSON."""
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in about.items()}
+
+
+def _network(cfg: DictConfig) -> tuple[nn.Module, dict[str, Any]]:
+    path = find(cfg.weights, "weights")
+    record = read_config(path)
+    kind = record["kind"]
+    if kind not in OPENERS:
+        raise ValueError(
+            f"{path} holds a {kind}; alone, {', '.join(OPENERS)} can be exported. Give a whole "
+            "translator in its place: translator=..., without weights="
+        )
+    sde = blueprints.part(record["sde"], "sde", cfg.allow)
+    model = OPENERS[kind](str(path), sde, use=cfg.use, allow=cfg.allow)
+    graph = GRAPHS[type(model)](model).eval()
+    data, network = record.get("data") or {}, record.get("network") or {}
+    size = data.get("size") or network.get("image_size") or 1
+    channels = data.get("channels") or network.get("out_channels") or network.get("in_channels")
+    levels = sde.levels or 1000
+    times = torch.arange(levels + 1, dtype=torch.float64) / levels * sde.T
+    about = {
+        "kind": kind,
+        "size": list(size) if isinstance(size, (list, tuple)) else [size, size],
+        "channels": int(channels or network.get("channels") or 3),
+        "domains": [data.get("source"), *(data.get("extra") or ()), data.get("target")],
+        "range": data.get("range") or [0, 255],
+        "sde": record["sde"],
+        "prediction": record.get("prediction"),
+        "T": sde.T,
+        "levels": sde.levels,
+        "times": times.tolist(),
+        "alpha": sde.alpha(times).tolist(),
+        "sigma": sde.sigma(times).tolist(),
+        "licence": DEMO if PACKAGE in path.parents else "not stated",
+    }
+    return graph, about | _named(graph, model)
+
+
+def _translator(cfg: DictConfig) -> tuple[nn.Module, dict[str, Any]]:
+    translator = Parts(cfg)("translator")
+    networks = networks_of(translator)
+    graph = TranslatorGraph(translator).eval()
+    size = cfg.data.size
+    records = [m.record for n in networks.values() for m in n.modules() if hasattr(m, "record")]
+    files = [Path(str(record["file"])) for record in records]
+    ours = bool(files) and all(PACKAGE in path.parents for path in files)
+    data: Mapping[str, Any] = (records[0].get("data") or {}) if records else {}
+    about = {
+        "kind": "translator",
+        "size": [size, size] if isinstance(size, int) else list(size),
+        "channels": int(data.get("channels") or 3),
+        "domains": [cfg.data.source, cfg.data.target],
+        "range": data.get("range") or [0, 255],
+        "steps": getattr(translator, "steps", 1),
+        "T": 1.0,
+        "licence": DEMO if ours else "not stated",
+    }
+    return graph, about | _named(graph, translator)
+
+
+def _named(graph: Any, part: Any) -> dict[str, Any]:
+    return {
+        "inputs": list(graph.inputs),
+        "outputs": list(graph.outputs),
+        "multiple": multiple_of(part),
+        "pixels": "image = 2 (pixel - range[0]) / (range[1] - range[0]) - 1, (B, C, H, W)",
+    }
