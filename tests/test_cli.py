@@ -24,7 +24,9 @@ def processor_seconds() -> float:
 
 @pytest.mark.parametrize("program", cli.PROGRAMS)
 def test_help_is_quick(program, tmp_path):
-    given = [sys.executable, str(ROOT / f"{program}.py"), "--help"]
+    script = ROOT / f"{program}.py"
+    program_of = [str(script)] if script.exists() else ["-m", "egsde", program]
+    given = [sys.executable, *program_of, "--help"]
     took = []
     while not took or (min(took) >= 3 and len(took) < 4):  # a busy machine counts waiting, too
         before = processor_seconds()
