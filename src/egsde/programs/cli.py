@@ -6,6 +6,7 @@ Nothing heavy is imported before the configuration is known, so --help and mista
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
 import os
 import sys
@@ -42,24 +43,33 @@ PROGRAMS = {  # a program and where its function is; imported once the configura
     "evaluate": "egsde.programs.evaluate",
     "export": "egsde.programs.export",
 }
+TOOLS = {  # what takes runs, not settings; each has a main(arguments)
+    "report": "egsde.programs.report",
+    "compare": "egsde.programs.compare",
+    "pairs": "egsde.programs.pairs",
+    "demo": "egsde.programs.demo",
+}
 FULL = "HYDRA_FULL_ERROR"
 
 
 def main() -> None:
     """`egsde NAME ...` and `python -m egsde NAME ...`: what `python NAME.py ...` does."""
-    names = ", ".join(PROGRAMS)
+    names, tools = ", ".join(PROGRAMS), ", ".join(TOOLS)
     given = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if given in ("--help", "-h"):
         print(f"egsde NAME [group=option] [key=value], where NAME is one of {names}")
+        print(f"egsde TOOL RUN ..., where TOOL is one of {tools}, looks at what they have left")
         print("egsde NAME --help lists what a program takes")
     elif given == "--version":
         print(egsde.__version__)
     elif given in PROGRAMS:
         _run(given, sys.argv[2:])
+    elif given in TOOLS:
+        _use(given, sys.argv[2:])
     else:
-        close = difflib.get_close_matches(given, PROGRAMS, n=1)
+        close = difflib.get_close_matches(given, [*PROGRAMS, *TOOLS], n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        print(f"egsde has no program {given!r}, only {names}{hint}", file=sys.stderr)
+        print(f"egsde has no program {given!r}, only {names}, {tools}{hint}", file=sys.stderr)
         raise SystemExit(2)
 
 
@@ -76,6 +86,21 @@ def sample() -> None:
 def evaluate() -> None:
     """`python evaluate.py`."""
     _run("evaluate", sys.argv[1:])
+
+
+def _use(name: str, arguments: list[str]) -> None:
+    """A tool: mistakes in one message, as those of the programs."""
+    tool = import_module(TOOLS[name])
+    if {"--help", "-h"} & set(arguments):
+        print(inspect.cleandoc(tool.__doc__ or ""))
+        return
+    try:
+        tool.main(arguments)
+    except Exception as error:
+        if os.environ.get(FULL) == "1":
+            raise
+        _tell("sample", error)
+        raise SystemExit(1) from error
 
 
 def _run(name: str, arguments: list[str]) -> None:

@@ -16,10 +16,13 @@ from egsde.programs.resumed import differences
 
 # What may differ between a translation run and its continuation: it changes no image.
 FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", "check", "shard",
+        "trajectory", "report",
         "data.limit", "data.batch_size", "data.eval_batch_size", "data.num_workers")  # fmt: skip
 WRITTEN = ("images", "previews", "checkpoints", "run.json", "metrics.json", "images.csv",
+           "trajectories", "report.html",
            "grid.png", "seconds.csv", "config.yaml", "weights.safetensors",
            "metrics.csv", "likelihood.json", "hparams.yaml")  # fmt: skip
+FOLDERS = ("images", "previews", "trajectories", "checkpoints")
 # Where a file lies: what is in it is compared, a network by its hash and a picture by its mark.
 BY_CONTENT = ("data.root", "data.store", "data.cache_mib", "allow",
               *(f"{name}.{key}" for name in ("score", "source_score", "extractor")
@@ -45,7 +48,7 @@ def claim(out: Path, program: str) -> None:
 def refuse_links(out: Path) -> None:
     """ValueError for a link in a run's folder, where writing would go elsewhere."""
     written = [out / name for name in WRITTEN]
-    inside = (path for name in ("images", "previews", "checkpoints") for path in walk(out / name))
+    inside = (path for name in FOLDERS for path in walk(out / name))
     found = next((path for path in (*written, *inside) if path.is_symlink()), None)
     if found is not None:
         raise ValueError(

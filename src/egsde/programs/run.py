@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -47,6 +48,7 @@ KNOWN = (
     ".*GPU available but not used",
     "You called `self.log.*in your .* but have no logger configured",
 )
+PLACES = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
 ALLOW = re.compile(r"\+{0,2}allow=").match
 PACKAGES = ("torch", "lightning", "torchmetrics", "torch-fidelity", "hydra-core", "numpy", "pillow")
 
@@ -130,6 +132,18 @@ def again(out: Path) -> str:
     words = [word for word in sys.argv[1:] if not word.startswith(ours)]
     named = any(word.startswith("out=") for word in words)
     return shlex.join([*start, *words, *([] if named else [f"out={out}"])])
+
+
+def command(program: str, out: Path) -> str | None:
+    """The command line that repeats a run, as the person has written it; None where Python has
+    started it."""
+    if not HydraConfig.initialized():
+        return None
+    task = [o for o in HydraConfig.get().overrides.task if not o.startswith("out=")]
+    words = sys.argv[1:]
+    given = [w for flag, value in pairwise([*words, ""]) if flag in PLACES for w in (flag, value)]
+    given += [word for word in words if word.startswith(tuple(f"{flag}=" for flag in PLACES))]
+    return shlex.join(["python", f"{program}.py", *given, *task, f"out={out}"])
 
 
 def stopped(out: Path, error: Stopped, standing: str, trainer: Trainer) -> NoReturn:

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch import (
+    Callback,
+    LightningDataModule,
+    LightningModule,
+    Trainer,
+    seed_everything,
+)
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from omegaconf import DictConfig
 from torch import nn
@@ -22,9 +28,11 @@ from egsde.programs.agreement import check_networks
 from egsde.programs.build import Parts
 from egsde.programs.callbacks import Report, Translate
 from egsde.programs.callbacks.interrupts import Stopped
+from egsde.programs.callbacks.trajectories import Trajectories
 from egsde.programs.inputs import name_unread
 from egsde.programs.line import one_of
 from egsde.programs.lock import held
+from egsde.programs.opened import opened
 from egsde.programs.records import (
     claim,
     continued,
@@ -34,9 +42,11 @@ from egsde.programs.records import (
     refuse_inside,
     write_json,
 )
+from egsde.programs.report import report, told
 from egsde.programs.run import (
     again,
     closing,
+    command,
     given,
     of_a_lost_process,
     prepare,
@@ -104,6 +114,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     name_unread(data, translator, config["data"], overrides())
     record: dict[str, Any] = {
         "program": "sample.py",
+        "command": command("sample", out),
         "config": config,
         "versions": versions(),
         "weights": {name: sha256_of(net) for name, net in module.networks.items()},
@@ -123,15 +134,19 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     if cfg.objective != "fid" and shard is None:
         known = [] if metrics is None else metrics.names
         one_of("objective", cfg.objective, known)
-    callback = Translate(
-        out, cfg.seed, cfg.split, metrics, columns=cfg.columns, recipe=made_with, shard=shard
-    )
+    callbacks: list[Callback] = [
+        callback := Translate(
+            out, cfg.seed, cfg.split, metrics, columns=cfg.columns, recipe=made_with, shard=shard
+        )
+    ]
+    if shard is None:
+        callbacks.append(Trajectories(out, cfg.seed, cfg.split, cfg.trajectory))
     loggers = list(parts("logger").values())
     with closing(loggers):
         trainer: Trainer = parts(
             "trainer",
             logger=loggers,
-            callbacks=[callback],
+            callbacks=callbacks,
             default_root_dir=out,
             enable_progress_bar=False,
             enable_checkpointing=False,
@@ -155,6 +170,8 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
         assert callback.report is not None
         if trainer.is_global_zero and shard is None:
             _write(out, callback.report)
+            if cfg.report:
+                print(told(report(opened(out, data, cfg.split), cfg.report)))
         elif trainer.is_global_zero:
             print(f"shard {shard}: its {callback.report.n} images are in {out / 'images'}")
     return callback.report

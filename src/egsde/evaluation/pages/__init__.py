@@ -1,0 +1,6 @@
+"""Pages to look at: reports, comparisons, blinded pairs; each a file that opens from the disk."""
+
+from egsde.evaluation.pages.report import About, Shown, write_report
+from egsde.evaluation.pages.trajectory import Trajectory, load_trajectory, trajectory_path
+
+__all__ = ["About", "Shown", "Trajectory", "load_trajectory", "trajectory_path", "write_report"]

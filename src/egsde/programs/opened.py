@@ -1,0 +1,163 @@
+"""A run's folder as its pages need it: numbers, and the pictures of each image."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+from PIL import Image
+from torch import Tensor
+
+from egsde.data import output_name
+from egsde.data.domains import stem
+from egsde.evaluation.pages import Shown, load_trajectory, trajectory_path
+from egsde.programs.build import Parts
+from egsde.programs.callbacks.pictures import to_uint8
+from egsde.programs.records import owner_of, read_record
+from egsde.programs.trusted import check_plain, with_allow
+from egsde.scores import blueprints
+
+Pictures = Callable[[], Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run of sample.py or evaluate.py. `pictures`: by image id, in order, what reads its uint8
+    (H, W, 3) pictures by kind; values: the numbers of each image by id; notes: what is absent."""
+
+    folder: Path
+    record: Mapping[str, Any]
+    numbers: Mapping[str, Any]
+    values: Mapping[str, Mapping[str, float | None]]
+    pictures: Mapping[str, Pictures]
+    notes: tuple[str, ...] = field(default=())
+
+    def shown(self, chosen: list[str]) -> Iterator[Shown]:
+        """The images as a report shows them; those whose files are gone are left out."""
+        for name in chosen:
+            try:
+                pictures = self.pictures[name]()
+            except (OSError, ValueError, SyntaxError):
+                continue
+            way = load_trajectory(trajectory_path(self.folder, output_name(name)))
+            yield Shown(name, pictures, self.values.get(name, {}), way)
+
+
+def opened(folder: Path, data: Any = None, split: str | None = None) -> Opened:
+    """What lies in a run's folder; data and split: the run's own, where they are at hand.
+
+    ValueError where the folder is of no run that has images.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"no folder at {folder.absolute()}; name the out= folder of a run")
+    owner = owner_of(folder)
+    record = read_record(folder / "run.json") if (folder / "run.json").is_file() else {}
+    if not (folder / "images").is_dir():
+        there = f"it is one of {owner}" if owner else "it holds no run.json"
+        raise ValueError(
+            f"{folder} is no run of sample.py or evaluate.py that has left images ({there}); name "
+            "the folder that such a run wrote as out="
+        )
+    notes: list[str] = []
+    if data is None and record:
+        try:
+            data, split = _data_of(record)
+        except (ValueError, OSError, RecursionError) as error:
+            notes.append(f"The sources are not shown, since they cannot be opened: {error}")
+    numbers = _numbers(folder / "metrics.json")
+    return Opened(
+        folder, record, numbers, _values(folder / "images.csv"), _pictures(folder, data, split),
+        tuple(notes),
+    )  # fmt: skip
+
+
+def _data_of(record: Mapping[str, Any]) -> tuple[Any, str]:
+    """The data module of a run's configuration, built of nothing but what conf names."""
+    config = record.get("config")
+    if not isinstance(config, dict) or "data" not in config:
+        raise ValueError("run.json holds no configuration")
+    check_plain(config, blueprints.prefixes(()))
+    parts = Parts(OmegaConf.create(with_allow(config, [])))
+    data = parts("data")
+    data.translations(config["split"])
+    return data, config["split"]
+
+
+def _pictures(folder: Path, data: Any, split: str | None) -> dict[str, Pictures]:
+    found: dict[str, Pictures] = {}
+    if data is not None:
+        dataset = data.translatable(split)
+        places = {name: i for i, name in enumerate(dataset.ids)}
+        written = {output_name(name): name for name in places}
+    else:
+        dataset, places, written = None, {}, {}
+    for path in sorted((folder / "images").rglob("*.png")):
+        output = path.relative_to(folder / "images").as_posix()
+        if not written or output in written:
+            name = written.get(output, output)
+            found[name] = _reader(path, dataset, places.get(name))
+    return found
+
+
+def _reader(path: Path, dataset: Any, place: int | None) -> Pictures:
+    def read() -> dict[str, np.ndarray]:
+        pictures = {"translation": pixels(path)}
+        if place is not None:
+            item = dataset[place]
+            kinds = {"source": "x0", "truth": "truth"}
+            pictures |= {kind: _array(item[key]) for kind, key in kinds.items() if key in item}
+        return pictures
+
+    return read
+
+
+def pixels(path: Path) -> np.ndarray:
+    """uint8 (H, W, 3) of a picture."""
+    with Image.open(path) as file:
+        return np.array(file.convert("RGB"))
+
+
+def _array(image: Tensor) -> np.ndarray:
+    return to_uint8(image).permute(1, 2, 0).numpy()
+
+
+def _numbers(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error})") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is damaged: it holds no object")
+    return found
+
+
+def _values(path: Path) -> dict[str, dict[str, float | None]]:
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        return {
+            row["id"]: {k: _value(v) for k, v in row.items() if k and k != "id"}
+            for row in csv.DictReader(file)
+            if row.get("id")
+        }
+
+
+def _value(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if np.isfinite(value) else None
+
+
+def key_of(name: str) -> str:
+    """What the same image is called in every run: its id without suffixes."""
+    return stem(stem(name))

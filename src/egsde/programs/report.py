@@ -1,0 +1,63 @@
+"""egsde report RUN [RUN ...] [images=1000]
+
+Writes report.html into the folder of a run of sample.py or evaluate.py: source and translation
+under a slider, the numbers with what they mean, the way of some images, the command to repeat it.
+The file needs nothing beside itself; many images make further pages, report_2.html and so on.
+
+RUN       the out= folder of a run
+images    at most so many, evenly chosen; the numbers are of all
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from egsde.data.domains import spread
+from egsde.evaluation.pages import About, write_report
+from egsde.programs.opened import Opened, opened
+from egsde.programs.words import Usage, split, whole_number
+
+IMAGES = 1000
+UNKNOWN = "How this run was started is not recorded; the configuration below is what ran."
+
+
+def main(arguments: Sequence[str]) -> None:
+    runs, settings = split("report", arguments, images=(whole_number(1), IMAGES))
+    if not runs:
+        raise Usage("name the folder of a run: egsde report RUN")
+    for run in runs:
+        paths = report(opened(Path(run).expanduser()), settings["images"])
+        print(told(paths))
+
+
+def report(run: Opened, images: int = IMAGES) -> list[Path]:
+    """The pages of a run, in its folder."""
+    ids = list(run.pictures)
+    chosen = [ids[i] for i in spread(len(ids), images)]
+    about = About(
+        title=title(run),
+        command=str(run.record.get("command") or UNKNOWN),
+        numbers=run.numbers,
+        configuration=yaml.safe_dump(
+            run.record.get("config") or {}, sort_keys=False, allow_unicode=True, width=100
+        ),
+        notes=run.notes,
+    )
+    return write_report(run.folder, about, run.shown(chosen), run.values)
+
+
+def title(run: Opened) -> str:
+    """The folder and what made its images."""
+    translator = (run.record.get("config") or {}).get("translator")
+    target = translator.get("_target_", "") if isinstance(translator, dict) else ""
+    method = str(target).rsplit(".", 1)[-1]
+    return f"{run.folder.absolute().name} ({method})" if method else run.folder.absolute().name
+
+
+def told(paths: Sequence[Path]) -> str:
+    """Where to look."""
+    more = f" and {len(paths) - 1} more pages" if len(paths) > 1 else ""
+    return f"a page to look at: {paths[0]}{more}"

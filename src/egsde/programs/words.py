@@ -1,0 +1,58 @@
+"""The command lines of the small programs: things to look at, then KEY=VALUE."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+
+class Usage(ValueError):
+    """A command line that says too little or too much."""
+
+
+def split(
+    program: str, arguments: Sequence[str], **known: tuple[Callable[[str], Any], Any]
+) -> tuple[list[str], dict[str, Any]]:
+    """(things, settings by name); known: key -> (what makes a value of its text, default).
+
+    A thing with "=" in its name is one where such a file is there. ValueError for what is neither.
+    """
+    things: list[str] = []
+    found = {key: default for key, (_, default) in known.items()}
+    for argument in arguments:
+        key, equal, value = argument.partition("=")
+        if argument.startswith("-"):
+            name = argument.lstrip("-").partition("=")[0].replace("-", "_")
+            raise Usage(
+                f"{argument} is no option; settings have no dashes: {name}=VALUE; egsde {program} "
+                "--help lists them"
+            )
+        if equal and key in known:
+            try:
+                found[key] = known[key][0](value)
+            except ValueError as error:
+                raise Usage(f"{argument}: {error}") from error
+        elif equal and key.isidentifier() and not Path(argument).exists():
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}=?" if near else f"there is {', '.join(known)}"
+            raise Usage(f"{key} is no setting of egsde {program}; {hint}")
+        else:
+            things.append(argument)
+    return things, found
+
+
+def whole_number(least: int = 0) -> Callable[[str], int]:
+    """Makes a whole number of at least `least`."""
+
+    def made(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise ValueError(f"a whole number of at least {least} is wanted, got {text!r}")
+        return value
+
+    return made
