@@ -65,7 +65,12 @@ def data_uri(picture: np.ndarray) -> str:
     """uint8 (H, W, 3) as a PNG of these very pixels and nothing else."""
     kept = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture)).save(kept, format="PNG", compress_level=9)
-    return "data:image/png;base64," + base64.b64encode(kept.getvalue()).decode("ascii")
+    return png_uri(kept.getvalue())
+
+
+def png_uri(content: bytes) -> str:
+    """A PNG file as an address within the page."""
+    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
 
 
 def img(picture: np.ndarray, alt: str, **settings: str) -> str:
