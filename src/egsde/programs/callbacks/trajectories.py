@@ -80,7 +80,7 @@ def _energies(walk: Walk, y: Tensor, t: Tensor) -> dict[str, Tensor]:
     score = getattr(walk.reverse.score, "func", walk.reverse.score)
     while not hasattr(score, "energy") and hasattr(score, "score"):
         score = score.score
-    energy = getattr(score, "energy", None)
+    energy: Any = getattr(score, "energy", None)
     terms = energy.weighted() if hasattr(energy, "weighted") else {}
     return {n: w * term(y, t, walk.source) for n, (term, w) in terms.items() if w != 0}
 
