@@ -129,8 +129,8 @@ def mended(points: Points, seconds: float, coupled: bool = True) -> CycleModule:
             fit(score, points.domain(name), seconds / 4)
             scores[name] = score.averaged
         start = {
-            "x": ddib(SDE, scores["y"], scores["x"], DIRECT),
-            "y": ddib(SDE, scores["x"], scores["y"], DIRECT),
+            "x": ddib(scores["x"], DIRECT, scores["y"]),
+            "y": ddib(scores["y"], DIRECT, scores["x"]),
         }
         coupling, seconds = Coupling(start), seconds / 2
     partners = KeptPartners(InLoop(FEW), every=200, coupling=coupling)
@@ -180,7 +180,7 @@ def main(given: list[str] | None = None) -> None:
             began = time.process_time()
             module = train(points, args.seconds)
             used[name] = (time.process_time() - began, peak(module, points))
-            translate = paired(SDE, module.averaged, FEW, clip=False)
+            translate = paired(module.averaged, FEW, clip=False)
             found[name] = translate(points.held_out, Noise(seed, points.ids))
         for name, made in found.items():
             seconds, mib = used[name]

@@ -36,36 +36,31 @@ Make = Callable[[], Any]
 
 def settings(target: Any, source: Any, guide: Any) -> dict[str, Make]:
     """Translators by name: method, start, and what else was set."""
-    sde = target.sde
     realism = DomainCosine(guide)
     ancestral = Sampler(Ancestral(), Uniform(100), denoise=True)
     guided = [(100, 0.5, 8), (300, 1, 4), (300, 4, 4), (600, 4, 4), (1000, 4, 4), (1000, 8, 4)]
     made: dict[str, Make] = {}
     for t in (0.2, 0.3, 0.4, 0.5):
-        made[f"sdedit t={t}"] = lambda t=t: sdedit(sde, target, ancestral, t_start=t)
+        made[f"sdedit t={t}"] = lambda t=t: sdedit(target, ancestral, t_start=t)
         for r, f, k in guided:
             energy = r * realism + f * LowPassL2(k)
             name = f"t={t} realism={r} faithfulness={f} factor={k}"
-            made[f"egsde {name}"] = lambda t=t, e=energy: egsde(sde, target, ancestral, e, t)
-            made[f"egsde_fast {name}"] = lambda t=t, e=energy: egsde_fast(
-                sde, target, e, t, steps=40
-            )
+            made[f"egsde {name}"] = lambda t=t, e=energy: egsde(target, ancestral, e, t)
+            made[f"egsde_fast {name}"] = lambda t=t, e=energy: egsde_fast(target, e, t, steps=40)
     for eta, t in product((0.1, 0.5, 1.0), (0.2, 0.25, 0.3, 0.35, 0.4, 0.5)):
         ddim = Sampler(DDIM(eta), Uniform(40), denoise=True)
         for r, f in ((0, 0), (100, 0), (200, 0), (300, 0), (400, 1), (500, 2), (800, 4)):
             energy = r * realism + f * LowPassL2(4) if r else None
             made[f"cycle t={t} eta={eta} realism={r} faithfulness={f}"] = (
-                lambda t=t, s=ddim, e=(energy): cycle_diffusion(
-                    sde, source, target, s, e, t, refine=0
-                )
+                lambda t=t, s=ddim, e=(energy): cycle_diffusion(target, s, source, e, t, refine=0)
             )
     for k in (2, 4, 8):
-        made[f"ilvr factor={k}"] = lambda k=k: ilvr(sde, target, ancestral, LowPass(k, cubic))
+        made[f"ilvr factor={k}"] = lambda k=k: ilvr(target, ancestral, LowPass(k, cubic))
     ode = Sampler(DDIM(0.0), Uniform(50), denoise=True)
     for t in (None, 0.5, 0.3):
-        made[f"ddib t={t or 1}"] = lambda t=t: ddib(sde, source, target, ode, t)
+        made[f"ddib t={t or 1}"] = lambda t=t: ddib(target, ode, source, t)
     terms = {"realism": realism, "faithfulness": LowPassL2(8)}
-    made["sddm"] = lambda: sddm(sde, target, ancestral, terms, blocks=4)
+    made["sddm"] = lambda: sddm(target, ancestral, terms, blocks=4)
     return made
 
 

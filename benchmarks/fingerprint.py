@@ -30,8 +30,8 @@ SAMPLES = {
     "ilvr": "translator=ilvr sampler.grid.steps=20",
     "ccdf": "translator=ccdf sampler.grid.steps=20",
     "sddm": "translator=sddm",
-    "cycle_diffusion": "translator=cycle_diffusion score@source_score=demo",
-    "ddib": "translator=ddib score@source_score=demo sampler=ddim sampler.grid.steps=10",
+    "cycle_diffusion": "translator=cycle_diffusion",
+    "ddib": "translator=ddib sampler=ddim sampler.grid.steps=10",
 }
 TRAININGS = {
     "score": "",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from egsde.energies import Energy
+from egsde.scores import ScoreFunction
 from egsde.sde import SDE
 from shared import shared_path
 
@@ -36,12 +36,12 @@ class Gaussian:
         alpha = sde.alpha(t)
         return alpha * self.mean, alpha.square() * self.variance + sde.sigma(t).square()
 
-    def score(self, sde: SDE) -> Callable[..., Tensor]:
+    def score(self, sde: SDE) -> ScoreFunction:
         def score(y: Tensor, t: Tensor, source: object = None) -> Tensor:
             mean, variance = self.moments(sde, t)
             return (mean - y) / variance
 
-        return score
+        return ScoreFunction(score, sde)
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ class Mixture:
 
     variance: float = 0.05
 
-    def score(self, sde: SDE) -> Callable[..., Tensor]:
+    def score(self, sde: SDE) -> ScoreFunction:
         def score(y: Tensor, t: Tensor, source: object = None) -> Tensor:
             alpha, spread = sde.alpha(t), sde.alpha(t).square() * self.variance
             spread = spread + sde.sigma(t).square()
             return (alpha * torch.tanh(alpha * y / spread) - y) / spread
 
-        return score
+        return ScoreFunction(score, sde)
 
-    def component_score(self, sde: SDE, sign: float) -> Callable[..., Tensor]:
+    def component_score(self, sde: SDE, sign: float) -> ScoreFunction:
         return Gaussian(sign, self.variance).score(sde)
 
 
@@ -84,13 +84,13 @@ class RecordedMixture:
         """log p_t(x), (B,)."""
         return self._parts(sde, x, t)[0].logsumexp(1)
 
-    def score(self, sde: SDE) -> Callable[..., Tensor]:
+    def score(self, sde: SDE) -> ScoreFunction:
         def score(y: Tensor, t: Tensor, source: object = None) -> Tensor:
             log_parts, offset, variance = self._parts(sde, y, t)
             share = (log_parts.softmax(1) / variance)[..., None, None, None]
             return -(share * offset).sum(1)
 
-        return score
+        return ScoreFunction(score, sde)
 
 
 @dataclass(frozen=True)

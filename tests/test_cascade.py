@@ -42,7 +42,7 @@ class Exact(nn.Module):
 def stage(side: int, gain: float, shift: float) -> Stage:
     score = ConditionalScore(Exact(side, gain, shift), VP())
     sampler = Sampler(DPMSolverPP(2), LogSNR(60), denoise=True)
-    return Stage(sr3(VP(), score, sampler, clip=False), side, clip=False)
+    return Stage(sr3(score, sampler, clip=False), side, clip=False)
 
 
 def bicubic(low: int, high: int) -> torch.Tensor:

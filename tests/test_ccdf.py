@@ -16,6 +16,7 @@ from egsde.methods.diffusion import Diffusion, prior
 from egsde.noise import Noise
 from egsde.sampling.grids import Uniform
 from egsde.sampling.sampler import Sampler
+from egsde.scores import ScoreFunction
 from egsde.sde import DDPM, SDE, VP
 from egsde.solvers import DDIM, Ancestral
 from egsde.source import Source
@@ -73,7 +74,7 @@ def test_box_projection_is_the_box_low_pass():
 def test_measurement_is_consistent_at_the_end_and_nothing_else_is_read(solver, sde, operator):
     x0, noise = images(), Noise(0, IDS)
     sampler = Sampler(solver, Uniform(100), denoise=True)
-    translate = ccdf(sde, Mixture().score(sde), sampler, operator)
+    translate = ccdf(Mixture().score(sde), sampler, operator)
     y = translate(x0, noise, mask=mask())
     given = operator.given({"mask": mask()})
     assert (given.forward(y) - given.forward(x0)).abs().max() < 1e-12
@@ -85,7 +86,6 @@ def test_measurement_is_consistent_at_the_end_and_nothing_else_is_read(solver, s
 def test_low_resolution_images_take_the_place_of_the_source():
     sde, low, noise = DDPM(), torch.rand(2, 3, 2, 2, dtype=torch.float64), Noise(0, IDS)
     translate = ccdf(
-        sde,
         Mixture().score(sde),
         Sampler(Ancestral(), Uniform(100), denoise=False),
         Box(4),
@@ -117,7 +117,7 @@ class Smooth:
             variance = sde.alpha(t).square() * values + sde.sigma(t).square()
             return -(y @ vectors / variance) @ vectors.T
 
-        return score
+        return ScoreFunction(score, sde)
 
 
 @dataclass
@@ -169,8 +169,8 @@ def test_a_late_start_has_the_error_of_a_full_run_with_a_fifth_of_the_evaluation
     score, operator = data.score(sde), Left()
     sampler = Sampler(Ancestral(), Uniform(200), denoise=True)
     constraint = DataConsistency(operator)
-    full = Diffusion(sde, score, sampler, constraint=constraint, start=prior, source_noise="fresh")
-    late = ccdf(sde, score, sampler, operator, t_start=0.2)
+    full = Diffusion(score, sampler, constraint=constraint, start=prior, source_noise="fresh")
+    late = ccdf(score, sampler, operator, t_start=0.2)
     errors = [exact_error(translate, data) for translate in (full, late)]
     assert full.steps == 5 * late.steps == 200
     print(errors)
@@ -194,10 +194,9 @@ def test_two_starts_come_together():
                     x = super().__call__(source, times, noise)
                     return x + source.sde.alpha(times[0]) * wrong
 
-            translate = ccdf(sde, score, sampler, operator, t_start)
+            translate = ccdf(score, sampler, operator, t_start)
             ends.append(
                 Diffusion(
-                    sde,
                     score,
                     sampler,
                     constraint=translate.constraint,

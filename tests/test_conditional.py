@@ -63,7 +63,7 @@ def test_the_condition_is_the_view_of_the_source():
     for options in ({}, {"noised": True}):
         nets.append(Recorder())
         score = ConditionalScore(nets[-1], VP(), **options)
-        paired(VP(), score, sampler)(x, noise)
+        paired(score, sampler)(x, noise)
     assert all(torch.equal(seen[:, :3], x) for seen in nets[0].seen) and len(nets[0].seen) == 4
     sde, times = VP(), sampler.times(VP(), 1.0)
     for seen, t in zip(nets[1].seen, times[:-1], strict=True):

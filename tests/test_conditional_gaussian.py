@@ -80,7 +80,7 @@ def moments(sde: SDE, score: ConditionalScore, sampler: Sampler, x: list[float],
     """Mean and covariance of the translations of one source."""
     noise = Axes(rows)
     source = torch.tensor(x, dtype=torch.float64).view(1, 2, 1, 1).expand(rows, 2, 1, 1)
-    y = paired(sde, score, sampler, clip=False)(source, noise).flatten(1)
+    y = paired(score, sampler, clip=False)(source, noise).flatten(1)
     assert len(noise.drawn) < rows
     root = y[1:] - y[0]
     return y[0], root.T @ root

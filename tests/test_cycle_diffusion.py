@@ -29,9 +29,9 @@ def images(dtype=torch.float32) -> torch.Tensor:
 @pytest.mark.parametrize("sde", [DDPM(), VP()], ids=named)
 def test_equal_scores_return_the_source(sde, solver):
     score, sampler = ScoreModel(Pointwise(), sde), Sampler(solver, Uniform(20), denoise=True)
-    same = cycle_diffusion(sde, score, score, sampler, refine=0)
+    same = cycle_diffusion(score, sampler, score, refine=0)
     assert (same(images(), Noise(0, IDS)) - images()).abs().max() < 2e-6
-    official = cycle_diffusion(sde, score, score, sampler, refine=0, exact=False)
+    official = cycle_diffusion(score, sampler, score, refine=0, exact=False)
     assert (official(images(), Noise(0, IDS)) - images()).abs().max() > 1e-3  # no last noise
 
 
@@ -58,8 +58,8 @@ def test_the_replayed_noises_are_those_of_the_dpm_encoder():
         records[f"0/step/{i}"] = [(after - mu) / c1 if c1 > 0 else torch.zeros_like(x)]
         x = after
     assert torch.allclose(x, x0, atol=1e-12)
-    expected = Diffusion(sde, target, sampler, t_start=0.5)(x0, Replay(records))
-    ours = cycle_diffusion(sde, source, target, sampler, t_start=0.5, refine=0, exact=False)
+    expected = Diffusion(target, sampler, t_start=0.5)(x0, Replay(records))
+    ours = cycle_diffusion(target, sampler, source, t_start=0.5, refine=0, exact=False)
     assert (ours(x0, noise) - expected).abs().max() < 1e-9
 
 
@@ -69,7 +69,7 @@ def test_the_result_has_the_targets_law():
     sde, n = DDPM(), 2000
     sampler = Sampler(Ancestral(), Uniform(50), denoise=False)
     translate = cycle_diffusion(
-        sde, SOURCE.score(sde), TARGET.score(sde), sampler, t_start=1.0, refine=0
+        TARGET.score(sde), sampler, SOURCE.score(sde), t_start=1.0, refine=0
     )
     noise = Noise(5, ["one"])
     draws = torch.randn(1, 1, 1, n, generator=torch.manual_seed(1), dtype=torch.float64)
@@ -82,7 +82,7 @@ def test_steps_states_and_network_calls():
     sde = DDPM()
     ours, theirs = ScoreModel(Pointwise(), sde), ScoreModel(Pointwise(), sde)
     sampler = Sampler(DDIM(0.1), Uniform(20), denoise=False)
-    translate = cycle_diffusion(sde, theirs, ours, sampler)
+    translate = cycle_diffusion(ours, sampler, theirs)
     states = list(translate.trajectory(images(), Noise(0, IDS)))
     assert translate.steps == 17 + 2 == ours.calls and theirs.calls == 17
     assert len(states) == 18 + 3
@@ -94,9 +94,9 @@ def test_refinement_is_sdedit_with_noises_of_its_own():
     sde = DDPM()
     score, sampler = ScoreModel(Pointwise(), sde), Sampler(DDIM(0.1), Uniform(20), denoise=False)
     noise = Noise(0, IDS)
-    first = cycle_diffusion(sde, Mixture().score(sde), score, sampler, refine=0)(images(), noise)
-    both = cycle_diffusion(sde, Mixture().score(sde), score, sampler, refine=0.1)(images(), noise)
-    again = Diffusion(sde, score, Sampler(Ancestral(), Uniform(20), denoise=False), t_start=0.1)
+    first = cycle_diffusion(score, sampler, Mixture().score(sde), refine=0)(images(), noise)
+    both = cycle_diffusion(score, sampler, Mixture().score(sde), refine=0.1)(images(), noise)
+    again = Diffusion(score, Sampler(Ancestral(), Uniform(20), denoise=False), t_start=0.1)
     assert torch.equal(both, again(first, noise.child("refine")))
 
 
@@ -104,16 +104,16 @@ def test_energy_guides_the_target_only():
     sde, noise = DDPM(), Noise(0, IDS)
     score, sampler = ScoreModel(Pointwise(), sde), Sampler(DDIM(0.1), Uniform(50), denoise=False)
     target = Gaussian(0.0, 0.5).score(sde)
-    free = cycle_diffusion(sde, score, target, sampler, refine=0)(images(), noise)
+    free = cycle_diffusion(target, sampler, score, refine=0)(images(), noise)
     energy = SquaredDistance(5.0)
-    pulled = cycle_diffusion(sde, score, target, sampler, energy, refine=0)(images(), noise)
+    pulled = cycle_diffusion(target, sampler, score, energy, refine=0)(images(), noise)
     assert (pulled - images()).abs().mean() < 0.7 * (free - images()).abs().mean()
 
 
 def test_an_image_does_not_depend_on_its_batch():
     sde = DDPM()
     sampler = Sampler(DDIM(0.1), Uniform(20), denoise=False)
-    translate = cycle_diffusion(sde, Mixture().score(sde), ScoreModel(Pointwise(), sde), sampler)
+    translate = cycle_diffusion(ScoreModel(Pointwise(), sde), sampler, Mixture().score(sde))
     whole = translate(images(), Noise(0, IDS))
     alone = translate(images()[1:2], Noise(0, ["b"]))
     assert torch.equal(whole[1:2], alone) and whole.dtype == torch.float32

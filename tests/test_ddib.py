@@ -14,7 +14,7 @@ from egsde.noise import Noise
 from egsde.programs.sample import build_translator
 from egsde.sampling.grids import Respaced, Uniform
 from egsde.sampling.sampler import Sampler
-from egsde.scores import ScoreModel
+from egsde.scores import ScoreFunction, ScoreModel
 from egsde.sde import DDPM, VE, VP
 from egsde.solvers import DDIM, Ancestral, EulerMaruyama
 from egsde.solvers.heun import Heun
@@ -34,8 +34,8 @@ def points() -> torch.Tensor:
 
 def there_and_back(sde, solver, grid, source=SOURCE, target=TARGET):
     sampler = Sampler(solver, grid, denoise=False)
-    there = ddib(sde, source.score(sde), target.score(sde), sampler)
-    back = ddib(sde, target.score(sde), source.score(sde), sampler)
+    there = ddib(target.score(sde), sampler, source.score(sde))
+    back = ddib(source.score(sde), sampler, target.score(sde))
     y = there(points(), NOISE)
     return y, back(y, NOISE)
 
@@ -85,14 +85,14 @@ def test_not_symmetric_is_the_official_loop():
     for t, below in zip(levels, [*levels[1:], f64(0.0)], strict=True):
         eps, x0 = parts(y, t)
         y = sde.alpha(below) * x0 + sde.sigma(below) * eps
-    made = ddib(sde, score, score, sampler, symmetric=False)(x, Noise(0, ["a", "b", "c"]))
+    made = ddib(score, sampler, score, symmetric=False)(x, Noise(0, ["a", "b", "c"]))
     assert (made - y).abs().max() < 1e-12
 
 
 def test_not_symmetric_starts_from_noise_of_the_process():
     """Whatever its largest sigma: the step beyond the top changes next to nothing there."""
     sde, sampler, score = VE(), Sampler(DDIM(), Uniform(400), denoise=False), SOURCE.score(VE())
-    made = [ddib(sde, score, TARGET.score(sde), sampler, symmetric=s)(points(), NOISE)
+    made = [ddib(TARGET.score(sde), sampler, score, symmetric=s)(points(), NOISE)
             for s in (True, False)]  # fmt: skip
     assert (made[0] - made[1]).abs().max() < 0.02
 
@@ -110,7 +110,7 @@ def test_a_cycle_on_a_chain_closes_only_between_the_same_levels():
         for steps in (250, 500):
             sampler = Sampler(DDIM(), Uniform(steps), denoise=False)
             there, back = (
-                ddib(sde, a.score(sde), b.score(sde), sampler, symmetric=symmetric)
+                ddib(b.score(sde), sampler, a.score(sde), symmetric=symmetric)
                 for a, b in ((SOURCE, TARGET), (TARGET, SOURCE))
             )
             wrong = back(there(points(), NOISE), NOISE) - points()
@@ -137,33 +137,33 @@ def test_encoding_asks_the_source_score_at_each_time_of_the_way_up():
         return SOURCE.score(sde)(y, t)
 
     sampler = Sampler(DDIM(), Uniform(4), denoise=False)
-    ddib(sde, score, TARGET.score(sde), sampler)(points(), NOISE)
+    ddib(TARGET.score(sde), sampler, ScoreFunction(score, sde))(points(), NOISE)
     assert [level for level, _ in asked] == [1, 250, 500, 750]
     assert all(torch.equal(x0, points()) for _, x0 in asked)
 
 
 def test_a_solver_that_draws_noise_is_refused():
     sampler = Sampler(Ancestral(), Uniform(10), denoise=False)
-    translate = ddib(VP(), SOURCE.score(VP()), TARGET.score(VP()), sampler)
+    translate = ddib(TARGET.score(VP()), sampler, SOURCE.score(VP()))
     with pytest.raises(ValueError, match="encoded by a deterministic solver.*sampler=ddim"):
         translate(points(), NOISE)
 
 
 def test_the_result_does_not_depend_on_noise_or_batch():
     sde, sampler = DDPM(), Sampler(DDIM(), Uniform(20), denoise=False)
-    scores = ScoreModel(Pointwise(), sde), Mixture().score(sde)
+    source, target = ScoreModel(Pointwise(), sde), Mixture().score(sde)
     x = torch.rand(2, 3, 4, 4, generator=torch.manual_seed(0))
-    y = ddib(sde, *scores, sampler)(x, Noise(0, ["a", "b"]))
-    alone = ddib(sde, *scores, sampler)(x[1:], Noise(7, ["c"]))
+    y = ddib(target, sampler, source)(x, Noise(0, ["a", "b"]))
+    alone = ddib(target, sampler, source)(x[1:], Noise(7, ["c"]))
     assert torch.equal(y[1:], alone) and y.dtype == torch.float32
 
 
 def test_both_networks_are_found_and_a_shared_one_once():
     sde, sampler = DDPM(), Sampler(DDIM(), Uniform(20), denoise=False)
     ours, theirs = ScoreModel(Pointwise(), sde), ScoreModel(Pointwise(), sde)
-    found = networks_of(ddib(sde, theirs, ours, sampler))
+    found = networks_of(ddib(ours, sampler, theirs))
     assert found["score"] is ours and found["start_score"] is theirs and len(found) == 2
-    assert networks_of(ddib(sde, ours, ours, sampler)) == {"score": ours}
+    assert networks_of(ddib(ours, sampler, ours)) == {"score": ours}
 
 
 @pytest.mark.parametrize("method", ["ddib", "cycle_diffusion"])

@@ -131,7 +131,7 @@ def test_an_energy_acts_during_its_times_only():
     limited = During(Watched(), t_hi=0.6, t_lo=0.3)
     sampler = Sampler(DDIM(), Uniform(10), denoise=False)
     score = Guided(Gaussian().score(sde), limited)
-    Diffusion(sde, score, sampler)(shape, Noise(0, ["a", "b"]))
+    Diffusion(score, sampler)(shape, Noise(0, ["a", "b"]))
     assert calls == pytest.approx([0.6, 0.5, 0.4, 0.3])
     source = source_of(sde, shape)
     assert not limited(shape, f64(0.7), source).any()
@@ -145,8 +145,7 @@ def test_dps_pulls_towards_the_source_from_noise_alone():
     reached = [
         float(
             (
-                dps(sde, score, sampler, LowPassL2(2), scale, clip=False)(x, Noise(0, ["a", "b"]))
-                - x
+                dps(score, sampler, LowPassL2(2), scale, clip=False)(x, Noise(0, ["a", "b"])) - x
             ).mean()
         )
         for scale in (0.0, 2.0)

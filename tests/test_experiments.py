@@ -118,7 +118,7 @@ def test_cat2dog_runs_end_to_end_as_the_method_called_by_hand(small, tmp_path):
 
     sde = DDPM()
     energy = 500 * DomainCosine(Extractor(extractor, sde)) + 2 * LowPassL2(4)
-    translate = egsde(sde, ScoreModel(score, sde), Sampler(Ancestral(), Uniform(10)), energy)
+    translate = egsde(ScoreModel(score, sde), Sampler(Ancestral(), Uniform(10)), energy)
     batch = next(iter(instantiate(cfg.data).translation_loader("test")))
     y = to_uint8(translate(batch["x0"], Noise(cfg.seed, batch["id"])))
     for name, image in zip(batch["id"], y, strict=True):

@@ -20,9 +20,7 @@ def reached(sde, solver, steps: int) -> tuple[float, float]:
     """Exact mean and std of what N(0, sigma(T)^2) becomes, for data of mean and std 0.5."""
     noise = Impulses(steps + 3)
     grid = Karras(steps) if sde.T > 1 else Uniform(steps)  # even times are no grid for EDM
-    translate = generate(
-        sde, Gaussian().score(sde), Sampler(solver, grid, denoise=False), clip=False
-    )
+    translate = generate(Gaussian().score(sde), Sampler(solver, grid, denoise=False), clip=False)
     assert translate.steps == steps and translate.times[0] == sde.T
     mean, variance = noise.moments(translate(noise.images(7.0), noise))
     return mean, variance**0.5
@@ -42,7 +40,7 @@ def test_noise_becomes_the_data(sde):
 
 def test_the_source_gives_only_shape_and_names():
     sde = EDM()
-    translate = generate(sde, Gaussian().score(sde), Sampler(DDIM(), Karras(5), denoise=True))
+    translate = generate(Gaussian().score(sde), Sampler(DDIM(), Karras(5), denoise=True))
     a, b = torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4)
     first = translate(a, Noise(0, ["a", "b"]))
     assert first.dtype == torch.float32 and first.abs().max() <= 1 + 1e-5

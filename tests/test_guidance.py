@@ -77,7 +77,7 @@ def test_mean_form_and_score_form_are_the_same_guidance(scale):
     x = torch.randn(4, 1, 1, 1, generator=torch.manual_seed(0), dtype=torch.float64)
     energy, source = LogProb(Sides(sde)), source_of(sde, x)
     score, sampler = Mixture().score(sde), Sampler(Ancestral(), Uniform(10), denoise=False)
-    translate = classifier_guidance(sde, score, sampler, energy, scale, clip=False)
+    translate = classifier_guidance(score, sampler, energy, scale, clip=False)
     guided = Reverse(sde, lambda y, t: translate.score(y, t, source))
     plain, gradient = Reverse(sde, score), -energy.grad(x, t, source)
     a, std = sde.transition(s, t)
@@ -106,9 +106,9 @@ def test_guided_samples_have_the_components_law(solver, images, steps, label):
     def p_value(translate):
         return stats.kstest(translate(shape, noise).flatten().numpy(), law).pvalue
 
-    guided = classifier_guidance(sde, score, sampler, LogProb(Sides(sde), label), clip=False)
+    guided = classifier_guidance(score, sampler, LogProb(Sides(sde), label), clip=False)
     assert p_value(guided) > 0.01
-    free = classifier_guidance(sde, score, sampler, LogProb(Sides(sde), label), 0.0, clip=False)
+    free = classifier_guidance(score, sampler, LogProb(Sides(sde), label), 0.0, clip=False)
     assert p_value(free) < 1e-10
 
 
@@ -127,7 +127,7 @@ def test_on_the_command_line(method, tmp_path):
     [
         (lambda x: LogProb(Sides(VP()), 5)(x, f64(0.5), None), "label 5 .* classifier of 2"),
         (lambda x: DDIM(eta=2.0), "eta is from 0.*got 2.0"),
-        (lambda x: cycle_diffusion(VP(), None, None, None, refine=-1.0), "refine .*got -1.0"),
+        (lambda x: cycle_diffusion(None, None, None, refine=-1.0), "refine .*got -1.0"),
         (lambda x: Grey().forward(x[:, :1]), "3 channels, but images have 1"),
         (lambda x: split(x, 4), "4 blocks a side do not divide 4 x 4 pixels into blocks of more"),
     ],

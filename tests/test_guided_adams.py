@@ -42,7 +42,7 @@ def moments(solver, grid, weight: float, rows: int = 120) -> tuple[float, float]
     score = Gaussian(-0.5, 0.25).score(sde)
     sampler = Sampler(solver, grid, denoise=True)
     translator = Diffusion(
-        sde, Guided(score, Pull(weight)), sampler, t_start=0.5, source_noise="expectation"
+        Guided(score, Pull(weight)), sampler, t_start=0.5, source_noise="expectation"
     )
     return noise.moments(translator(noise.images(1.0), noise))
 
@@ -91,7 +91,7 @@ def test_a_stiff_mode_follows_its_centre_through_the_whole_walk(weight):
         torch.ones(1, 1, 8, 8, dtype=torch.float64),
     )
     walk = Diffusion(
-        VP(), Guided(Gaussian().score(VP()), weight * LowPassL2(4)), sampler, t_start=0.5,
+        Guided(Gaussian().score(VP()), weight * LowPassL2(4)), sampler, t_start=0.5,
         source_noise="expectation",
     ).trajectory(x0, Noise(0, ["a"]))  # fmt: skip
     away = [float(LowPassL2(4)(y, t, Source(y * 0 + x0, VP(), Noise(0, ["a"]), mode="expectation")))
@@ -109,7 +109,7 @@ def test_a_part_of_the_times_is_as_stable(solver):
 
     def made(energy):
         score = guided(Gaussian().score(VP()), energy)
-        return Diffusion(VP(), score, sampler, t_start=0.5)(x0, noise)
+        return Diffusion(score, sampler, t_start=0.5)(x0, noise)
 
     assert torch.equal(made(During(stiff)), made(stiff))
     assert (made(During(stiff, t_lo=0.6)) - made(None)).abs().max() < 1e-9

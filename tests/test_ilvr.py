@@ -48,7 +48,6 @@ def test_ilvr_equals_10_official_steps():
     draws |= {f"0/source/{i}/0": [z] for i, z in enumerate(recorded["ref_noise"])}
     until = (int(recorded["timestep_map"][meta["range_t"]]) + 1) / 1000
     translate = ilvr(
-        sde,
         score,
         Sampler(Ancestral(), grid, denoise=False),
         LowPass(meta["N"], cubic),
@@ -70,7 +69,6 @@ def test_low_frequencies_equal_the_references_at_every_step(solver, sde, old_tim
     """With a projection; in float64 to rounding, and at the end those of the source itself."""
     low_pass, x0, seen = LowPass(4, box), images(), []
     translate = ilvr(
-        sde,
         Mixture().score(sde),
         Sampler(solver, Uniform(30), denoise=True),
         low_pass,
@@ -110,7 +108,6 @@ def test_box_is_the_mean_of_each_block():
 def test_nothing_is_imposed_below_until():
     sde, x0, times = DDPM(), images(), []
     translate = ilvr(
-        sde,
         Gaussian().score(sde),
         Sampler(Ancestral(), Uniform(20), denoise=False),
         LowPass(4, box),
@@ -133,10 +130,10 @@ def test_clipped_score_is_that_of_the_clipped_image():
     score = Gaussian(0.9, 0.5).score(sde)
     y = 3 * images()
     x0 = Reverse(sde, score).x0(y, t)
-    clipped = Reverse(sde, Clipped(score, sde)).x0(y, t)
+    clipped = Reverse(sde, Clipped(score)).x0(y, t)
     assert torch.allclose(clipped, x0.clamp(-1, 1), atol=1e-12) and (x0 > 1).any()
     with pytest.raises(ValueError, match="low < high"):
-        Clipped(score, sde, 1.0, -1.0)
+        Clipped(score, low=1.0, high=-1.0)
 
 
 class TwoHalves(torch.nn.Module):
@@ -167,7 +164,7 @@ def test_learned_variance_lies_between_the_posterior_and_beta(value, variance):
 def test_a_network_without_a_variance_is_an_error():
     sde = DDPM()
     sampler = Sampler(Ancestral(), Uniform(10), denoise=False)
-    translate = ilvr(sde, ScoreModel(Pointwise(), sde), sampler, LowPass(4), learned_variance=True)
+    translate = ilvr(ScoreModel(Pointwise(), sde), sampler, LowPass(4), learned_variance=True)
     with pytest.raises(ValueError, match="6 output channels, got 3"):
         translate(images(), Noise(0, IDS))
 

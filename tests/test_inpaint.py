@@ -15,7 +15,7 @@ from egsde.methods import ccdf, colourise, inpaint
 from egsde.noise import Noise, Replay
 from egsde.sampling.grids import Uniform
 from egsde.sampling.sampler import Sampler
-from egsde.scores import ScoreModel
+from egsde.scores import ScoreFunction, ScoreModel
 from egsde.sde import DDPM, NCSN, SDE, VE, VP, Reverse, geometric_sigmas, linear_betas
 from egsde.solvers import Ancestral, Langevin, PredictorCorrector, ReverseDiffusion
 from egsde.solvers.langevin import batch_mean
@@ -71,8 +71,7 @@ def test_inpainting_equals_score_sdes(name):
         ReverseDiffusion(), Langevin(float(oracle["snr"]), batch_mean), corrector_first=True
     )
     translate = inpaint(
-        sde,
-        lambda y, t, source=None: mixture(y, sde.own(t)),
+        ScoreFunction(lambda y, t, source=None: mixture(y, sde.own(t)), sde),
         Sampler(solver, Uniform(STEPS), denoise=False),
         old_time=True,
         clip=False,
@@ -116,7 +115,7 @@ def pc(corrector_first: bool, steps: int = 20) -> Sampler:
 @pytest.mark.parametrize("sde", [VP(), VE(), DDPM()], ids=["vp", "ve", "ddpm"])
 def test_known_pixels_end_exactly_the_sources(sde, corrector_first, old_time):
     x0, mask = images(), left_half()
-    translate = inpaint(sde, Mixture().score(sde), pc(corrector_first), old_time, clip=False)
+    translate = inpaint(Mixture().score(sde), pc(corrector_first), old_time, clip=False)
     y = translate(x0, Noise(0, IDS), mask=mask)
     known = mask.bool().expand_as(y)
     assert torch.equal(y[known], x0[known]) and (y - x0)[~known].abs().min() > 0
@@ -127,7 +126,7 @@ def test_known_pixels_end_exactly_the_sources(sde, corrector_first, old_time):
 def test_imposed_after_the_corrector_and_after_the_predictor(corrector_first):
     """At the time of each, with new noise of the source each time."""
     sde, seen = VP(), []
-    translate = inpaint(sde, Mixture().score(sde), pc(corrector_first), clip=False)
+    translate = inpaint(Mixture().score(sde), pc(corrector_first), clip=False)
     keep = translate.constraint
 
     def watched(y, t, source):
@@ -161,7 +160,7 @@ def test_the_filled_half_of_a_correlated_image_is_its_conditional_law():
     for corrections in (1, 8):
         solver = PredictorCorrector(Ancestral(), Langevin(), corrections)
         sampler = Sampler(solver, Uniform(100), denoise=True)
-        y = inpaint(sde, score, sampler, clip=False)(x0, noise, mask=mask)[..., 4:]
+        y = inpaint(ScoreFunction(score, sde), sampler, clip=False)(x0, noise, mask=mask)[..., 4:]
         means.append(float(y.mean()))
         variances.append(float(y.var()))
     assert abs(means[1] - 0.9) < 0.5 * abs(means[0] - 0.9)
@@ -178,7 +177,7 @@ def test_colourisation_equals_the_plain_loop_in_an_orthonormal_basis():
     sde, x0, noise = VP(), images(), Noise(3, IDS)
     score, solver = Mixture().score(sde), Ancestral()
     sampler = Sampler(solver, Uniform(20), denoise=False)
-    ours = colourise(sde, score, sampler, clip=False)(x0, noise)
+    ours = colourise(score, sampler, clip=False)(x0, noise)
 
     grey = torch.zeros(3, dtype=torch.float64)
     grey[0] = 1
@@ -195,7 +194,7 @@ def test_colourisation_equals_the_plain_loop_in_an_orthonormal_basis():
 @pytest.mark.parametrize("sde", [VP(), VE(), DDPM()], ids=["vp", "ve", "ddpm"])
 def test_colourisation_keeps_the_grey_image_and_reads_nothing_else(sde):
     x0 = images()
-    translate = colourise(sde, Mixture().score(sde), pc(corrector_first=False), clip=False)
+    translate = colourise(Mixture().score(sde), pc(corrector_first=False), clip=False)
     y = translate(x0, Noise(0, IDS))
     assert (y.mean(1) - x0.mean(1)).abs().max() < 1e-12
     assert (y - x0).abs().mean() > 0.1
@@ -207,7 +206,7 @@ def test_each_image_alone_and_in_a_batch():
     sde, x0, mask = VP(), images().float(), left_half()
     score = ScoreModel(Pointwise(), sde)
     for method in (inpaint, colourise):
-        translate = method(sde, score, pc(True), clip=False)
+        translate = method(score, pc(True), clip=False)
         whole = translate(x0, Noise(0, IDS), mask=mask)
         alone = translate(x0[1:], Noise(0, IDS[1:]), mask=mask[1:])
         assert (alone - whole[1:]).abs().max() < 1e-4
@@ -219,7 +218,7 @@ def test_each_image_alone_and_in_a_batch():
                          ids=["inpaint", "ccdf"])  # fmt: skip
 def test_a_mask_that_does_not_fit_is_an_error(method, shape):
     sde = VP()
-    translate = method(sde, Gaussian().score(sde), pc(True))
+    translate = method(Gaussian().score(sde), pc(True))
     with pytest.raises(ValueError, match=r"does not fit .* give \(2, 1 or 3, 8, 8\)"):
         translate(images(), Noise(0, IDS), mask=torch.ones(shape))
     with pytest.raises(ValueError, match="needs a mask"):

@@ -48,7 +48,7 @@ def exact_prior(problem: RecordedMixture, sde):
 def test_one_probe_gives_the_official_bits_per_dimension(name):
     oracle, sde = recorded(name), PROCESSES[name]
     noise = Replay({"probe": [oracle["rademacher"]]})
-    flow = ProbabilityFlow(sde, RecordedMixture().score(sde), rtol=1e-6, atol=1e-6)
+    flow = ProbabilityFlow(RecordedMixture().score(sde), rtol=1e-6, atol=1e-6)
     found = flow.log_prob(oracle["data"], noise)
     bits = bits_per_dim(-found.log_prob, 12, width=1.0)  # data in [0, 1]
     assert (bits - oracle["bpd_official"]).abs().max() < 1e-4
@@ -61,7 +61,7 @@ def test_log_prob_equals_the_closed_form(name):
     """With p_T exact; the error falls with the tolerance, whose default is the official one."""
     oracle, sde, problem = recorded(name), PROCESSES[name], RecordedMixture()
     for tolerance, error in [(1e-5, 1e-3), (1e-6, 1e-4), (1e-8, 1e-6)]:
-        flow = ProbabilityFlow(sde, problem.score(sde), Basis(), exact_prior(problem, sde),
+        flow = ProbabilityFlow(problem.score(sde), Basis(), exact_prior(problem, sde),
                                rtol=tolerance, atol=tolerance)  # fmt: skip
         found = flow.log_prob(oracle["data"], Noise(0, []))
         assert (found.log_prob - oracle["logp_eps_exact"]).abs().max() < error
@@ -70,7 +70,7 @@ def test_log_prob_equals_the_closed_form(name):
 def test_a_normal_prior_costs_what_the_records_say():
     file = np.load(shared_path("oracles/ode_vp_exact_trace.npz"))
     oracle, sde, problem = recorded("vp"), VP(), RecordedMixture()
-    flow = ProbabilityFlow(sde, problem.score(sde), Basis(), rtol=1e-9, atol=1e-9)
+    flow = ProbabilityFlow(problem.score(sde), Basis(), rtol=1e-9, atol=1e-9)
     found = flow.log_prob(oracle["data"], Noise(0, []))
     assert np.abs(found.latent.flatten(1).numpy() - file["z"]).max() < 1e-6
     gap = found.log_prob.numpy() - file["logp_prior_N01"]
@@ -89,14 +89,14 @@ def test_gaussian_data(sde):
         return density.log_prob(x).flatten(1).sum(1)
 
     score, prior = problem.score(sde), lambda x: total(densities[1], x)
-    flow = ProbabilityFlow(sde, score, prior=prior, rtol=1e-7, atol=1e-7)
+    flow = ProbabilityFlow(score, prior=prior, rtol=1e-7, atol=1e-7)
     found = flow.log_prob(x, Noise(0, ["a", "b"]))  # one probe is exact: the Jacobian is a multiple
     assert (found.log_prob - total(densities[0], x)).abs().max() < 1e-4
 
 
 def test_images_know_nothing_of_their_batch():
     sde, problem = VP(), RecordedMixture()
-    flow = ProbabilityFlow(sde, problem.score(sde))
+    flow = ProbabilityFlow(problem.score(sde))
     x = problem.means.clone()
     x[1] *= 3
     together = flow.log_prob(x, Noise(0, ["a", "b", "c"]))
@@ -145,13 +145,13 @@ def test_dequantised_values_stay_in_their_bin():
     inside = (y + 1) * 128 - levels
     assert inside.min() > -1e-4 and inside.max() < 1 + 1e-4
     assert inside.mean() == pytest.approx(0.5, abs=3 * 12**-0.5 * 3072**-0.5)
-    flow = ProbabilityFlow(VP(), Gaussian().score(VP()), dequantise=True)
+    flow = ProbabilityFlow(Gaussian().score(VP()), dequantise=True)
     assert flow(x[..., :2, :2], Noise(0, ["a"]))["bits_per_dim"] > 0
 
 
 def test_a_chain_has_no_flow():
     with pytest.raises(ValueError, match="likelihood=bound"):
-        ProbabilityFlow(DDPM(), Gaussian().score(DDPM()))
+        ProbabilityFlow(Gaussian().score(DDPM()))
 
 
 def gap(sde, grid, variance, problem=Gaussian(0.2, 0.3)) -> float:  # noqa: B008
@@ -160,7 +160,7 @@ def gap(sde, grid, variance, problem=Gaussian(0.2, 0.3)) -> float:  # noqa: B008
     points = torch.tensor([-1.0, 1.0], dtype=torch.float64)
     x0 = problem.mean + problem.variance**0.5 * points.repeat(2).view(4, 1, 1, 1)
     eps = points.repeat_interleave(2).view(4, 1, 1, 1)
-    bound = VariationalBound(sde, problem.score(sde), grid, variance, Density(), clip=False)
+    bound = VariationalBound(problem.score(sde), grid, variance, Density(), clip=False)
     records = {f"bound/{i}": [eps] for i in range(bound.steps)}
     found = sum(bound.terms(x0, Replay(records)).values())
     return float(found.mean()) - 0.5 * math.log(2 * math.pi * math.e * problem.variance)
@@ -197,7 +197,7 @@ def test_the_bound_lies_above_the_flow():
     sde, problem = VP(), RecordedMixture()
     x = recorded("vp")["data"].repeat(8, 1, 1, 1)
     noise = Noise(0, [str(i) for i in range(len(x))])
-    bound = VariationalBound(sde, problem.score(sde), LogSNR(200), decoder=Density(), clip=False)
+    bound = VariationalBound(problem.score(sde), LogSNR(200), decoder=Density(), clip=False)
     found = bound(x, noise)
     exact = bits_per_dim(-problem.log_prob(sde, x, f64(1e-5)), 12)
     assert 0 < (found["bits_per_dim"] - exact).mean() < 0.15

@@ -118,10 +118,10 @@ def test_files_reach_the_methods(chosen, tmp_path):
     x0, noise, sde = item["x0"], Noise(0, item["id"]), DDPM()
     score, sampler = Gaussian().score(sde), Sampler(Ancestral(), Uniform(20))
     cond = {"mask": item["mask"], "low": item["low"]}
-    for translate in (repaint(sde, score, sampler, 5, 2), sdedit(sde, score, sampler, mask=True)):
+    for translate in (repaint(score, sampler, 5, 2), sdedit(score, sampler, mask=True)):
         y = translate(x0, noise, **cond)
         assert torch.equal(y[..., :4], x0[..., :4])
         assert (y[..., 4:] - x0[..., 4:]).abs().mean() > 0.1
-    y = ccdf(sde, score, sampler, Box(4))(x0, noise, **cond)
+    y = ccdf(score, sampler, Box(4))(x0, noise, **cond)
     means = torch.nn.functional.avg_pool2d(y, 4)
     assert (means - item["low"]).abs().max() < 1e-5

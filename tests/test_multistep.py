@@ -155,7 +155,7 @@ def test_weak_orders_of_stochastic_solvers(solver):
 def test_few_guided_steps_equal_recorded_moments():
     """EGSDE from 0.5 with the energy's expected gradient, unguided and guided, by every solver."""
     oracle = np.load(shared_path("oracles/egsde_fewstep_gaussian.npz"))
-    sde, score, compared = VP(), Gaussian(-0.5).score(VP()), 0
+    score, compared = Gaussian(-0.5).score(VP()), 0
     for weight, method, steps, mean, variance in zip(
         *(oracle[key] for key in ("lam", "method", "N", "mean", "var")), strict=True
     ):
@@ -166,7 +166,7 @@ def test_few_guided_steps_equal_recorded_moments():
         solver = EulerMaruyama() if method.startswith("EM") else SDEDPMSolverPP(order)
         sampler, noise = Sampler(solver, grid, denoise=True), Impulses(int(steps) + 4)
         energy = SquaredDistance(float(weight))
-        translate = egsde(sde, score, sampler, energy, source_noise="expectation")
+        translate = egsde(score, sampler, energy, source_noise="expectation")
         reached = noise.moments(translate(noise.images(1.0), noise))
         assert np.allclose(reached, (mean, variance), rtol=1e-9), (weight, method, steps)
         compared += 1

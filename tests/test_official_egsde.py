@@ -37,7 +37,7 @@ def test_egsde_equals_20_official_steps(chain, score):
     extractor = Extractor(network("dse", "dse_2class"), sde)
     energy = 500 * DomainCosine(extractor) + 2 * LowPassL2(4)
     score.calls = 0
-    ours = states(egsde(sde, score, sampler, energy, t_start=0.02), tensors, noise)
+    ours = states(egsde(score, sampler, energy, t_start=0.02), tensors, noise)
     assert (ours[0] - tensors["y_start"]).abs().max() < 1e-5  # its float32 cumprod
     worst = max((a - b).abs().max() for a, b in zip(ours[1:], tensors["y_out"], strict=True))
     assert worst < 1e-4
@@ -48,7 +48,7 @@ def test_egsde_equals_20_official_steps(chain, score):
 def test_sdedit_equals_10_official_steps_without_weights(chain, score):
     sde, sampler = chain
     tensors, noise = recording("traj_adm_sdedit_t10")
-    ours = states(sdedit(sde, score, sampler, t_start=0.01), tensors, noise)
+    ours = states(sdedit(score, sampler, t_start=0.01), tensors, noise)
     worst = max((a - b).abs().max() for a, b in zip(ours[1:], tensors["y_out"], strict=True))
     assert worst < 1e-4
 
@@ -60,7 +60,7 @@ def test_algorithm_1_written_plainly():
     noise = Noise(3, ["a", "b"])
     x0 = torch.linspace(-1, 1, 24, dtype=torch.float64).view(2, 3, 2, 2)
     sampler = Sampler(EulerMaruyama(), Uniform(100), denoise=False)
-    ours = egsde(sde, score, sampler, energy, start, source_noise="fresh")(x0, noise)
+    ours = egsde(score, sampler, energy, start, source_noise="fresh")(x0, noise)
 
     draw = noise.child(0)
     h = start / steps

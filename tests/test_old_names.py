@@ -48,6 +48,13 @@ def test_an_old_name_finds_its_object(name):
     assert new == RENAMED_TO.get(old, old)
 
 
+def test_a_method_that_was_given_its_process_reads_the_scores():
+    score = {"_target_": "egsde.weights.load_score", "sde": "vp"}
+    old = {"_target_": "egsde.translators.sdedit", "sde": "vp", "score": score}
+    new = current(old)
+    assert set(new) == {"_target_", "score"} and new["score"]["sde"] == "vp"
+
+
 @pytest.mark.parametrize("name", ["egsde.sampling.Sampler", "egsde", "other.grids.LogSNR", 3, None])
 def test_other_values_stay(name):
     assert current({"a": [name]}) == {"a": [name]}

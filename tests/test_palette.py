@@ -62,7 +62,7 @@ def condition(seed: int) -> torch.Tensor:
 def test_hidden_pixels_follow_their_law_given_the_known_ones_which_stay_exact():
     sde = VP()
     score = ConditionalScore(Exact(sde), sde, masked=True)
-    restore = palette(sde, score, Sampler(DPMSolverPP(2), LogSNR(60), denoise=False), clip=False)
+    restore = palette(score, Sampler(DPMSolverPP(2), LogSNR(60), denoise=False), clip=False)
     for seed in range(2):
         x = condition(seed)
         mean, spread = moments(restore, x, 2 * PIXELS + 1, mask=KNOWN[None])
@@ -105,10 +105,10 @@ def test_hidden_pixels_of_a_source_are_noise_to_the_network():
     x0 = torch.rand(2, 3, 4, 4, generator=generator, dtype=torch.float64) * 2 - 1
     mask = torch.stack([KNOWN[None], torch.zeros(1, 4, 4)])
     shown = (mask > 0) | torch.tensor([False, True]).view(2, 1, 1, 1)
-    palette(sde, ConditionalScore(net, sde, masked=True), sampler)(x0, noise, mask=mask)
+    palette(ConditionalScore(net, sde, masked=True), sampler)(x0, noise, mask=mask)
     expected = torch.where(shown, x0, noise.stream("hidden")(x0))
     assert torch.equal(net.joined[:, :3], expected)
-    restore = palette(sde, ConditionalScore(Net(6, 3), sde, masked=True), sampler, samples=2)
+    restore = palette(ConditionalScore(Net(6, 3), sde, masked=True), sampler, samples=2)
     other = torch.where(shown, x0, 1 - x0)
     assert torch.equal(restore(x0, noise, mask=mask), restore(other, noise, mask=mask))
 
@@ -117,7 +117,7 @@ def test_without_a_mask_it_is_refused():
     sde = VP()
     score = ConditionalScore(Seen(), sde, masked=True)
     with pytest.raises(ValueError, match="needs a mask"):
-        palette(sde, score, Sampler(DPMSolverPP(2), LogSNR(4)))(torch.zeros(1, 3, 4, 4),
+        palette(score, Sampler(DPMSolverPP(2), LogSNR(4)))(torch.zeros(1, 3, 4, 4),
                                                                 Noise(0, ["a"]))  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def test_known_pixels_are_the_sources_bit_for_bit(sampler):
     mask = torch.stack([Rectangle()(8, 8, generator) for _ in range(2)])
     shown = mask.expand_as(x0) > 0
     for samples in (1, 3):
-        restore = palette(sde, score, sampler, samples=samples)
+        restore = palette(score, sampler, samples=samples)
         y = restore(x0, Noise(0, ["a", "b"]), mask=mask)
         assert torch.equal(y[shown], x0[shown])
         assert float((y - x0)[~shown].abs().min()) > 0

@@ -88,7 +88,7 @@ def filled(rho: Tensor, resamples: int, first: int) -> Tensor:
     sde = DDPM(torch.linspace(4e-4, 8e-2, 250, dtype=torch.float64))
     sampler = Sampler(Ancestral(), Uniform(250), denoise=False)
     score = Pairs(sde, rho)
-    translate = repaint(sde, score, sampler, length=1, resamples=resamples, clip=False)
+    translate = repaint(score, sampler, length=1, resamples=resamples, clip=False)
     x0 = torch.tensor([1.5, 0.0], dtype=torch.float64).expand(len(rho), 1, 1, 2)
     mask = torch.tensor([1.0, 0.0], dtype=torch.float64).expand(len(rho), 1, 1, 2)
     y = translate(x0, PairImpulses(first), mask=mask)
@@ -128,7 +128,7 @@ def test_known_pixels_end_exactly_the_sources(sde, inner):
     mask = torch.zeros(2, 1, 8, 8)
     mask[..., :4] = 1
     score = ScoreModel(Pointwise(), sde)
-    translate = repaint(sde, score, Sampler(inner, Uniform(20), denoise=True), 5, 3)
+    translate = repaint(score, Sampler(inner, Uniform(20), denoise=True), 5, 3)
     y = translate(x0, Noise(0, ["a", "b"]), mask=mask)
     kept = mask.bool().expand_as(y)
     assert torch.equal(y[kept], x0[kept]) and (y - x0)[~kept].abs().min() > 0

@@ -97,7 +97,7 @@ def test_balancing_leaves_the_rest_of_the_score_and_stops_with_the_energies():
 def test_a_translation_keeps_the_blocks_means_of_its_source():
     sde, x = DDPM(), images(1).float()
     score, sampler = Gaussian(0.0, 0.1).score(sde), Sampler(Ancestral(), Uniform(50), denoise=False)
-    translate = sddm(sde, score, sampler, {"pull": Quadratic(center=0.0)}, blocks=4, until=0.02)
+    translate = sddm(score, sampler, {"pull": Quadratic(center=0.0)}, blocks=4, until=0.02)
     y = translate(x, Noise(0, IDS))
     ours, theirs = split(y, 4).mean(-1), split(x, 4).mean(-1)
     assert (ours - theirs).square().mean() < 0.1 * (ours - theirs.flip(0)).square().mean()

@@ -61,7 +61,7 @@ def shrunk(seed: int) -> torch.Tensor:
 def test_the_exact_score_gives_the_law_of_the_image_behind_the_small_one(sampler):
     for seed in range(2):
         x = shrunk(seed)
-        found = moments(sr3(VP(), exact(), sampler, clip=False), x, PIXELS + 1)
+        found = moments(sr3(exact(), sampler, clip=False), x, PIXELS + 1)
         close(found, (GAIN @ x.flatten(), LEFT), 0.03)
         again = ROWS @ found[0]  # what is drawn shrinks to what was given
         assert float((again - x.flatten()).abs().max()) < 0.01
@@ -71,7 +71,7 @@ def test_the_exact_score_gives_the_law_of_the_image_behind_the_small_one(sampler
 def test_the_mean_of_samples_has_a_share_of_the_spread():
     sampler = Sampler(DPMSolverPP(2), LogSNR(30), denoise=True)
     x = shrunk(0)
-    of_four = sr3(VP(), exact(), sampler, clip=False, samples=4)
+    of_four = sr3(exact(), sampler, clip=False, samples=4)
     mean, spread = moments(of_four, x, 4 * PIXELS + 1)
     close((mean, 4 * spread), (GAIN @ x.flatten(), LEFT), 0.03)
     assert of_four.steps == 4 * of_four.translator.steps
@@ -79,7 +79,7 @@ def test_the_mean_of_samples_has_a_share_of_the_spread():
 
 def test_means_are_those_of_the_samples_and_of_at_least_one():
     sampler = Sampler(DPMSolverPP(2), LogSNR(4), denoise=True)
-    one = sr3(VP(), exact(), sampler)
+    one = sr3(exact(), sampler)
     x = torch.stack([shrunk(0), shrunk(1)])
     noise = Noise(0, ["a", "b"])
     draws = torch.stack([one(x, noise.child(f"sample/{k}")) for k in range(3)])

@@ -45,7 +45,7 @@ def test_egsde_moments_equal_the_exact_recursion_in_all_noise_modes():
         noise = Impulses(240)
         sampler = Sampler(EulerMaruyama(), Uniform(round(100 / start)), denoise=False)
         energy = SquaredDistance(weight)
-        translate = egsde(sde, data.score(sde), sampler, energy, start, MODES[int(mode)])
+        translate = egsde(data.score(sde), sampler, energy, start, MODES[int(mode)])
         y = translate(noise.images(float(oracle["x0"])), noise)
         assert np.allclose(noise.moments(y), (mean, variance), rtol=1e-12)
 
@@ -59,7 +59,7 @@ def test_sdedit_contracts_to_the_data_as_recorded():
         for steps in (100, 200):
             noise = Impulses(steps + 2)
             sampler = Sampler(Ancestral(), Uniform(round(steps / start)), denoise=False)
-            y = sdedit(sde, data.score(sde), sampler, start)(noise.images(1.0), noise)
+            y = sdedit(data.score(sde), sampler, start)(noise.images(1.0), noise)
             mean, reached = noise.moments(y)
             assert mean == pytest.approx(-0.5 + rho * 1.5, rel=1e-9)
             errors.append(abs(reached - variance) / variance)
@@ -71,17 +71,17 @@ def test_sdedit_contracts_to_the_data_as_recorded():
 def test_egsde_of_zero_weights_is_sdedit_bit_for_bit(sde, sampler):
     score, energy = toy(sde)
     noise = Noise(5, IDS)
-    expected = sdedit(sde, score, sampler)(images(), noise)
-    assert torch.equal(egsde(sde, score, sampler, 0 * energy)(images(), noise), expected)
-    assert torch.equal(egsde(sde, score, sampler, None)(images(), noise), expected)
-    assert not torch.equal(egsde(sde, score, sampler, energy)(images(), noise), expected)
+    expected = sdedit(score, sampler)(images(), noise)
+    assert torch.equal(egsde(score, sampler, 0 * energy)(images(), noise), expected)
+    assert torch.equal(egsde(score, sampler, None)(images(), noise), expected)
+    assert not torch.equal(egsde(score, sampler, energy)(images(), noise), expected)
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("sde", [DDPM(), VP()], ids=repr)
 def test_an_image_is_the_same_alone_in_a_batch_and_in_any_order(sde, mode):
     score, energy = toy(sde)
-    translate = egsde(sde, score, SAMPLERS[0], energy, source_noise=mode)
+    translate = egsde(score, SAMPLERS[0], energy, source_noise=mode)
     whole = translate(images(), Noise(5, IDS))
     order = [2, 0, 3, 1]
     permuted = translate(images()[order], Noise(5, [IDS[k] for k in order]))
@@ -93,7 +93,7 @@ def test_an_image_is_the_same_alone_in_a_batch_and_in_any_order(sde, mode):
 def test_bit_equal_alone_and_in_a_batch_where_the_network_is():
     sde = DDPM()
     score = ScoreModel(Pointwise(), sde)
-    translate = egsde(sde, score, SAMPLERS[0], SquaredDistance(0.3), source_noise="fresh")
+    translate = egsde(score, SAMPLERS[0], SquaredDistance(0.3), source_noise="fresh")
     whole = translate(images(), Noise(5, IDS))
     for k in range(4):
         alone = translate(images()[k : k + 1], Noise(5, IDS[k : k + 1]))
@@ -106,12 +106,12 @@ def test_mask_keeps_its_region_exactly(sde, sampler):
     score, _ = toy(sde)
     mask = torch.zeros(4, 1, 16, 16)
     mask[:, :, 4:12] = 1
-    y = sdedit(sde, score, sampler, mask=True)(images(), Noise(5, IDS), mask=mask)
+    y = sdedit(score, sampler, mask=True)(images(), Noise(5, IDS), mask=mask)
     kept = mask.bool().expand_as(y)
     assert torch.equal(y[kept], images()[kept])
     assert (y - images())[~kept].abs().min() > 0
     with pytest.raises(ValueError, match="needs a mask"):
-        sdedit(sde, score, sampler, mask=True)(images(), Noise(5, IDS))
+        sdedit(score, sampler, mask=True)(images(), Noise(5, IDS))
 
 
 @pytest.mark.parametrize("old_time", [False, True])
@@ -121,7 +121,7 @@ def test_masked_sdedit_keeps_pixels_at_the_level_of_its_time(old_time):
     mask[:, :, 4:12] = 1
     score, _ = toy(sde)
     sampler = Sampler(Ancestral(), Uniform(20), denoise=False)
-    translate = sdedit(sde, score, sampler, mask=True, old_time=old_time)
+    translate = sdedit(score, sampler, mask=True, old_time=old_time)
     eps, times = noise.child(0).stream("start")(images()), translate.times
     levels = times[:-1] if old_time else times[1:]
     states = [y for _, _, y in translate.trajectory(images(), noise, mask=mask)][1:]
@@ -135,7 +135,7 @@ def test_official_step_count_and_network_calls():
     sde = DDPM()
     score, energy = toy(sde)
     translate = egsde(
-        sde, score, Sampler(Ancestral(), Uniform(1000), denoise=False), energy, t_start=0.05
+        score, Sampler(Ancestral(), Uniform(1000), denoise=False), energy, t_start=0.05
     )
     states = list(translate.trajectory(images(), Noise(5, IDS)))
     assert [i for i, _, _ in states] == list(range(51))
@@ -157,8 +157,8 @@ def test_repeats_start_from_the_result_and_keep_noising_the_original():
             return torch.zeros_like(y)
 
     sampler = Sampler(Ancestral(), Uniform(10), denoise=False)
-    twice = egsde(sde, score, sampler, Watch(1.0), repeats=2)
-    once = egsde(sde, score, sampler, None)(images(), noise)
+    twice = egsde(score, sampler, Watch(1.0), repeats=2)
+    once = egsde(score, sampler, None)(images(), noise)
     y = twice(images(), noise)
     first, second = seen[0], seen[5]
     assert torch.equal(first[0], images()) and torch.equal(second[0], images())
@@ -183,7 +183,7 @@ def test_first_step_of_shared_noise_has_no_guidance_and_fresh_noise_has():
                 return gradient
 
         score = ScoreModel(Pointwise(), sde)
-        egsde(sde, score, SAMPLERS[0], Watch(4), source_noise=mode)(images(), Noise(5, IDS))
+        egsde(score, SAMPLERS[0], Watch(4), source_noise=mode)(images(), Noise(5, IDS))
         gradients[mode] = norms
     assert gradients["shared"][0] == 0 < gradients["fresh"][0]
 
@@ -194,7 +194,7 @@ def test_guidance_lowers_the_energy_along_the_path():
     low = LowPassL2(4)
     reached = {}
     for weight in (0.0, 0.5):
-        y = egsde(sde, score, SAMPLERS[0], weight * low)(images(), Noise(5, IDS))
+        y = egsde(score, SAMPLERS[0], weight * low)(images(), Noise(5, IDS))
         reached[weight] = (low(y, f64(0.0), Zero(images()))).mean()
     assert reached[0.5] < 0.5 * reached[0.0]
 
@@ -212,7 +212,7 @@ class Zero:
 def test_energies_differentiate_inside_an_inference_mode_loop():
     sde = DDPM()
     score, energy = toy(sde)
-    translate = egsde(sde, score, SAMPLERS[0], energy)
+    translate = egsde(score, SAMPLERS[0], energy)
     expected = translate(images(), Noise(5, IDS))
     with torch.inference_mode():
         y = translate(images(), Noise(5, IDS))
@@ -223,7 +223,7 @@ def test_energies_differentiate_inside_an_inference_mode_loop():
 def test_state_stays_float32_and_times_float64():
     sde = VP()
     score, energy = toy(sde)
-    for _, t, y in egsde(sde, score, SAMPLERS[0], energy).trajectory(images(), Noise(5, IDS)):
+    for _, t, y in egsde(score, SAMPLERS[0], energy).trajectory(images(), Noise(5, IDS)):
         assert (t.dtype, y.dtype) == (torch.float64, torch.float32)
 
 
@@ -239,4 +239,4 @@ def test_state_stays_float32_and_times_float64():
 def test_wrong_options_fail_before_any_sampling(options, message):
     sde = DDPM()
     with pytest.raises(ValueError, match=message):
-        Diffusion(sde, Gaussian().score(sde), SAMPLERS[0], **options)
+        Diffusion(Gaussian().score(sde), SAMPLERS[0], **options)

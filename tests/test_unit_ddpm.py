@@ -38,6 +38,7 @@ class GaussianPair:
     rho: float = 0.8
     variance: float = 0.25
     times: list = field(default_factory=list)
+    sde: VP = SDE
 
     def given(self, condition):
         def score(image, t):
@@ -57,7 +58,7 @@ def source():
 def test_released_from_the_start_pairs_have_their_joint_law():
     law, other = GaussianPair(), GaussianPair()
     translate = unit_ddpm(
-        SDE, law, other, Sampler(HeunSDE(), LogSNR(60), denoise=False), release=1, clip=False
+        law, Sampler(HeunSDE(), LogSNR(60), denoise=False), other, release=1, clip=False
     )
     both = translate.inner(torch.zeros(2, 2, 96, 96, dtype=torch.float64), Noise(0, IDS))
     x, y = both.chunk(2, dim=1)
@@ -74,7 +75,7 @@ def test_released_from_the_start_pairs_have_their_joint_law():
 def test_the_source_that_is_kept_ends_as_itself(solver, correlation):
     law, other = GaussianPair(), GaussianPair()
     sampler = Sampler(solver, LogSNR(30), denoise=True)
-    translate = unit_ddpm(SDE, law, other, sampler, release=0, clip=False)
+    translate = unit_ddpm(law, sampler, other, release=0, clip=False)
     x0 = source()
     both = translate.inner(torch.cat([x0, torch.zeros_like(x0)], 1), Noise(0, IDS))
     assert torch.allclose(both[:, :1], x0, atol=1e-10)
@@ -86,7 +87,7 @@ def test_the_source_that_is_kept_ends_as_itself(solver, correlation):
 
 def test_the_kept_source_is_on_a_path_of_the_forward_process():
     sampler = Sampler(Ancestral(), Uniform(200), denoise=False)
-    translate = unit_ddpm(SDE, GaussianPair(), GaussianPair(), sampler,
+    translate = unit_ddpm(GaussianPair(), sampler, GaussianPair(),
                           release=0, clip=False)  # fmt: skip
     x0 = source()
     states = translate.inner.trajectory(torch.cat([x0, torch.zeros_like(x0)], 1), Noise(0, IDS))
@@ -98,14 +99,14 @@ def test_the_kept_source_is_on_a_path_of_the_forward_process():
 
 def test_the_partner_is_asked_from_the_release_on():
     law, other = GaussianPair(), GaussianPair()
-    unit_ddpm(SDE, law, other, Sampler(DDIM(), Uniform(20), denoise=False), release=0.3)(
+    unit_ddpm(law, Sampler(DDIM(), Uniform(20), denoise=False), other, release=0.3)(
         source(), Noise(0, IDS)
     )
     assert len(law.times) == 20
     assert other.times == [t for t in law.times if t <= 0.3]
     assert len(other.times) in (5, 6)
     with pytest.raises(ValueError, match="share of the process"):
-        Released(law, other, SDE, 1.5)
+        Released(law, other, 1.5)
 
 
 class Net(nn.Module):
@@ -164,7 +165,7 @@ def test_a_run_from_training_to_translations(tmp_path):
     assert parts == {"x", "y", "to_x", "to_y"}
     assert (tmp_path / "train" / "previews").is_dir()
     score, partner = (load_cycle(str(weights), DDPM(), makes=which) for which in ("y", "x"))
-    translator = unit_ddpm(DDPM(), score, partner, Sampler(Ancestral(), Uniform(4), denoise=False))
+    translator = unit_ddpm(score, Sampler(Ancestral(), Uniform(4), denoise=False), partner)
     assert networks_of(translator) == {"score": score, "partner": partner}
     cfg = composed("sample", tmp_path / "out", "experiment=none", "translator=unit_ddpm",
                    "score=cycle", f"score.weights={weights}", f"source_score.weights={weights}",

@@ -50,10 +50,19 @@ RENAMED = {  # after the move
 }
 
 
+KNOWN_BY_SCORE = ("egsde.methods.", "egsde.evaluation.likelihood.")
+
+
 def current(node: Any) -> Any:
-    """A plain configuration with today's names in place of old ones."""
+    """A plain configuration with today's names in place of old ones.
+
+    A method's process, which stood beside its score, is left out: the score knows it.
+    """
     if isinstance(node, dict):
-        return {key: current(value) for key, value in node.items()}
+        today = {key: current(value) for key, value in node.items()}
+        if str(today.get("_target_")).startswith(KNOWN_BY_SCORE):
+            today.pop("sde", None)
+        return today
     if isinstance(node, list):
         return [current(value) for value in node]
     top, _, rest = node.partition(".") if isinstance(node, str) else ("", "", "")

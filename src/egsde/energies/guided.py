@@ -8,7 +8,8 @@ from torch import Tensor
 
 from egsde.energies.base import Energy
 from egsde.linear.quadratic import QuadraticPart
-from egsde.scores import Score
+from egsde.scores import Score, process_of
+from egsde.sde import SDE
 from egsde.source import Source
 
 
@@ -18,6 +19,10 @@ class Guided:
 
     score: Score
     energy: Energy
+
+    @property
+    def sde(self) -> SDE:
+        return process_of(self.score)
 
     def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         return self.score(y, t, source) - self.energy.grad(y, t, source)

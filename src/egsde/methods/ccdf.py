@@ -6,12 +6,10 @@ from egsde.constraints import DataConsistency, Estimate
 from egsde.linear.operators import Box, Operator
 from egsde.methods.diffusion import Diffusion
 from egsde.sampling.sampler import Sampler
-from egsde.scores.model import Score
-from egsde.sde import SDE
+from egsde.scores.process import Score
 
 
 def ccdf(
-    sde: SDE,
     score: Score,
     sampler: Sampler,
     operator: Operator = Box(8),  # noqa: B008 (frozen)
@@ -24,7 +22,6 @@ def ccdf(
     low-resolution images of the dataset.
     """
     return Diffusion(
-        sde,
         score,
         sampler,
         constraint=DataConsistency(operator),

@@ -19,7 +19,7 @@ from egsde.methods.diffusion import Diffusion
 from egsde.noise import Noise, Randn
 from egsde.sampling.grids import Grid
 from egsde.sampling.sampler import Sampler
-from egsde.scores.model import Score
+from egsde.scores.process import Score, one_process
 from egsde.sde import SDE
 from egsde.sde.reverse import Reverse
 from egsde.solvers import Ancestral
@@ -118,10 +118,9 @@ class CycleDiffusion:
 
 
 def cycle_diffusion(
-    sde: SDE,
-    source_score: Score,
     score: Score,
     sampler: Sampler,
+    source_score: Score,
     energy: Energy | None = None,
     t_start: float = 0.85,
     refine: float = 0.1,
@@ -130,11 +129,12 @@ def cycle_diffusion(
     """CycleDiffusion (Wu 2022): the source's path noises drive the target's sampler.
     Published cat2dog: DDIM(eta=0.1) of 1000 steps from 0.85 (es_steps), then a refinement from 0.1
     with eta = 1 (refine_steps); refine=0 leaves it out. energy guides the target. ValueError for a
-    refine below 0.
+    refine below 0 and for scores of two processes.
     """
     if refine < 0:
         raise ValueError(f"refine is the time it starts from, 0 for none; got {refine}")
-    target = Diffusion(sde, guided(score, energy), sampler, t_start=t_start)
+    one_process(score, source_score)
+    target = Diffusion(guided(score, energy), sampler, t_start=t_start)
     again = replace(sampler, solver=Ancestral())
-    refined = Diffusion(sde, score, again, t_start=refine) if refine > 0 else None
+    refined = Diffusion(score, again, t_start=refine) if refine > 0 else None
     return CycleDiffusion(source_score, target, refined, exact)

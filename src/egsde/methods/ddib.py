@@ -16,7 +16,7 @@ from egsde.methods.diffusion import Diffusion
 from egsde.noise import Noise, Randn
 from egsde.sampling.grids import Grid
 from egsde.sampling.sampler import Sampler, Walk
-from egsde.scores.model import Score
+from egsde.scores.process import Score, one_process
 from egsde.sde import SDE
 from egsde.sde.reverse import Reverse
 from egsde.source import Source
@@ -85,16 +85,18 @@ class Encode:
 
 
 def ddib(
-    sde: SDE,
-    source_score: Score,
     score: Score,
     sampler: Sampler,
+    source_score: Score,
     t_start: float | None = None,
     symmetric: bool = True,
 ) -> Diffusion:
     """DDIB (Su 2023): up the source's probability-flow ODE, down the target's, with one solver;
-    symmetric: both ends at the smallest noise level, where the official code goes on into data."""
+    symmetric: both ends at the smallest noise level, where the official code goes on into data.
+
+    ValueError for scores of two processes."""
+    one_process(score, source_score)
     if symmetric:
         sampler = replace(sampler, grid=TwoWay(sampler.grid), denoise=False)
     start = Encode(source_score, sampler, beyond=not symmetric and t_start is None)
-    return Diffusion(sde, score, sampler, start=start, t_start=t_start)
+    return Diffusion(score, sampler, start=start, t_start=t_start)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from egsde.noise import Noise
 from egsde.sampling.sampler import Constraint, Sampler
-from egsde.scores import Score
+from egsde.scores import Score, process_of
 from egsde.sde import SDE
 from egsde.sde.reverse import Reverse
 from egsde.source import Source, check_mode
@@ -52,12 +52,11 @@ class Diffusion:
 
     x0 and the result are (B, C, H, W), unclamped. repeats: translate the result again with new
     noise; as in the official code (runners/egsde.py) the start then perturbs the previous result,
-    while x_t keeps noising the original x0. t_start: a time of the sde, in its own units (a share
-    of [0, 1], but a noise level for EDM); None is sde.T. ValueError if the sde has no such time or
-    source_noise is unknown.
+    while x_t keeps noising the original x0. t_start: a time of the score's process, in its own
+    units (a share of [0, 1], but a noise level for EDM); None is its T. ValueError if the process
+    has no such time, the score knows no process or source_noise is unknown.
     """
 
-    sde: SDE
     score: Score
     sampler: Sampler
     constraint: Constraint | None = None
@@ -71,6 +70,11 @@ class Diffusion:
         _ = self.times
         if self.repeats < 1:
             raise ValueError(f"repeats must be at least 1, got {self.repeats}")
+
+    @property
+    def sde(self) -> SDE:
+        """The score's process."""
+        return process_of(self.score)
 
     @property
     def times(self) -> Tensor:

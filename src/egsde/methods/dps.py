@@ -6,16 +6,15 @@ from egsde.energies import Energy, Guided, OnDenoised
 from egsde.methods.diffusion import Diffusion, prior
 from egsde.sampling.sampler import Sampler
 from egsde.scores.decorators import Clipped
-from egsde.scores.model import Score
-from egsde.sde import SDE
+from egsde.scores.process import Score
 
 
 def dps(
-    sde: SDE, score: Score, sampler: Sampler, energy: Energy, scale: float = 1.0, clip: bool = True
+    score: Score, sampler: Sampler, energy: Energy, scale: float = 1.0, clip: bool = True
 ) -> Diffusion:
     """DPS (Chung 2023): from noise alone, guided by an energy of the denoised image; for
     ||A x0 - b||^2 scale is 1 / (2 noise variance) (eq. 16). The paper's code instead subtracts a
     step of normalised length after each update."""
-    score = Clipped(score, sde) if clip else score
+    score = Clipped(score) if clip else score
     pulled = Guided(score, scale * OnDenoised(energy, score))
-    return Diffusion(sde, pulled, sampler, start=prior)
+    return Diffusion(pulled, sampler, start=prior)

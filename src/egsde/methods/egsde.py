@@ -14,14 +14,12 @@ from egsde.methods.diffusion import Diffusion
 from egsde.noise import Noise
 from egsde.sampling.grids import LogSNR
 from egsde.sampling.sampler import Sampler
-from egsde.scores.model import Score
-from egsde.sde import SDE
+from egsde.scores.process import Score
 from egsde.solvers import GuidedAdams
 from egsde.source import Source
 
 
 def algorithm_1(
-    sde: SDE,
     score: Score,
     energy: Energy,
     x0: Tensor,
@@ -34,6 +32,7 @@ def algorithm_1(
     `egsde` with EulerMaruyama, a Uniform grid and source_noise="fresh" is the same.
     """
     noise = noise.child(0)  # the streams of a first repeat
+    sde = score.sde
     source = Source(x0, sde, noise, "fresh")
     times = torch.linspace(t_start, sde.t_min, steps + 1, dtype=torch.float64)
     y = source.start(times[0])  # y ~ q(x_M | x_0)
@@ -48,7 +47,6 @@ def algorithm_1(
 
 
 def egsde(
-    sde: SDE,
     score: Score,
     sampler: Sampler,
     energy: Energy | None,
@@ -62,7 +60,6 @@ def egsde(
     "fresh" Algorithm 1; repeats: App. A.2.
     """
     return Diffusion(
-        sde,
         guided(score, energy),
         sampler,
         t_start=t_start,
@@ -72,7 +69,6 @@ def egsde(
 
 
 def egsde_fast(
-    sde: SDE,
     score: Score,
     energy: Energy | None,
     t_start: float = 0.5,
@@ -88,11 +84,10 @@ def egsde_fast(
     """
     solver, grid = GuidedAdams(order, corrector), LogSNR(steps, shift=0.02)
     sampler = Sampler(solver, grid, denoise=True)
-    return egsde(sde, score, sampler, energy, t_start, source_noise)
+    return egsde(score, sampler, energy, t_start, source_noise)
 
 
 def sdedit(
-    sde: SDE,
     score: Score,
     sampler: Sampler,
     t_start: float = 0.5,
@@ -105,4 +100,4 @@ def sdedit(
     old_time: after each step they have the noise level before it, as in the official code.
     """
     constraint = KeepKnown(old_time) if mask else None
-    return Diffusion(sde, score, sampler, constraint=constraint, t_start=t_start, repeats=repeats)
+    return Diffusion(score, sampler, constraint=constraint, t_start=t_start, repeats=repeats)

@@ -9,13 +9,11 @@ from egsde.linear.filters import LowPass, cubic
 from egsde.methods.diffusion import Diffusion, prior
 from egsde.sampling.sampler import Sampler
 from egsde.scores.decorators import Clipped, LearnedV
-from egsde.scores.model import Score
-from egsde.sde import SDE
+from egsde.scores.process import Score
 from egsde.solvers import LearnedVariance
 
 
 def ilvr(
-    sde: SDE,
     score: Score,
     sampler: Sampler,
     low_pass: LowPass = LowPass(32, cubic),  # noqa: B008 (frozen)
@@ -33,6 +31,6 @@ def ilvr(
     if learned_variance:
         score = both = LearnedV(score)  # type: ignore[arg-type]
         sampler = replace(sampler, solver=LearnedVariance(both.learned_v))
-    score = Clipped(score, sde) if clip else score
+    score = Clipped(score) if clip else score
     constraint = MatchLowPass(low_pass, until, old_time)
-    return Diffusion(sde, score, sampler, constraint=constraint, start=prior, source_noise="fresh")
+    return Diffusion(score, sampler, constraint=constraint, start=prior, source_noise="fresh")

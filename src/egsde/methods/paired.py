@@ -5,12 +5,11 @@ from __future__ import annotations
 from egsde.methods.diffusion import Diffusion, noised, prior
 from egsde.sampling.sampler import Sampler
 from egsde.scores.decorators import Clipped
-from egsde.scores.model import Score
-from egsde.sde import SDE
+from egsde.scores.process import Score
 
 
 def paired(
-    sde: SDE, score: Score, sampler: Sampler, clip: bool = True, t_start: float | None = None
+    score: Score, sampler: Sampler, clip: bool = True, t_start: float | None = None
 ) -> Diffusion:
     """Translation by p(y | x) from noise alone (Batzolis 2021; Palette, Saharia 2022).
 
@@ -18,5 +17,5 @@ def paired(
     from the noised source at this time instead, as the partners of a cycle model may be made.
     """
     start = prior if t_start is None else noised
-    score = Clipped(score, sde) if clip else score
-    return Diffusion(sde, score, sampler, start=start, t_start=t_start)
+    score = Clipped(score) if clip else score
+    return Diffusion(score, sampler, start=start, t_start=t_start)

@@ -15,8 +15,7 @@ from egsde.methods.diffusion import Diffusion, Translator, prior, steps_of
 from egsde.noise import Noise
 from egsde.sampling.sampler import Sampler
 from egsde.scores.decorators import Clipped
-from egsde.scores.model import Score
-from egsde.sde import SDE
+from egsde.scores.process import Score
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class NoiseInHoles:
 
 
 def palette(
-    sde: SDE, score: Score, sampler: Sampler, clip: bool = True, samples: int = 1
+    score: Score, sampler: Sampler, clip: bool = True, samples: int = 1
 ) -> NoiseInHoles | MeanOfSamples:
     """Palette (Saharia 2022): restoration from noise alone, one network for all its degradations.
 
@@ -50,6 +49,6 @@ def palette(
     exactly the source's; the others are noise, as its network was trained. samples: the mean of so
     many results, a better guess than one of them.
     """
-    score = Clipped(score, sde) if clip else score
-    restored = NoiseInHoles(Diffusion(sde, score, sampler, constraint=ShowKnown(), start=prior))
+    score = Clipped(score) if clip else score
+    restored = NoiseInHoles(Diffusion(score, sampler, constraint=ShowKnown(), start=prior))
     return restored if samples == 1 else MeanOfSamples(restored, samples)

@@ -9,13 +9,11 @@ from egsde.methods.diffusion import Diffusion, prior
 from egsde.sampling.jumps import Jumps
 from egsde.sampling.sampler import Sampler
 from egsde.scores.decorators import Clipped
-from egsde.scores.model import Score
-from egsde.sde import SDE
+from egsde.scores.process import Score
 from egsde.solvers import TimeTravel
 
 
 def repaint(
-    sde: SDE,
     score: Score,
     sampler: Sampler,
     length: int = 10,
@@ -32,5 +30,5 @@ def repaint(
         solver=TimeTravel(sampler.solver),
         grid=Jumps(sampler.grid, length, resamples),
     )
-    score = Clipped(score, sde) if clip else score
-    return Diffusion(sde, score, jumping, constraint=KeepKnown(), start=prior, source_noise="fresh")
+    score = Clipped(score) if clip else score
+    return Diffusion(score, jumping, constraint=KeepKnown(), start=prior, source_noise="fresh")

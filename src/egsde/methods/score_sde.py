@@ -7,12 +7,10 @@ from egsde.linear.operators import Grey
 from egsde.methods.diffusion import Diffusion, prior
 from egsde.sampling.sampler import Sampler
 from egsde.scores.decorators import Clipped
-from egsde.scores.model import Score
-from egsde.sde import SDE
+from egsde.scores.process import Score
 
 
 def inpaint(
-    sde: SDE,
     score: Score,
     sampler: Sampler,
     old_time: bool = False,
@@ -24,13 +22,12 @@ def inpaint(
     score_sde's code has old_time=True, corrector_first=True and 2000 steps. clip: denoised
     images stay in [-1, 1].
     """
-    score = Clipped(score, sde) if clip else score
+    score = Clipped(score) if clip else score
     constraint = KeepKnown(old_time)
-    return Diffusion(sde, score, sampler, constraint=constraint, start=prior, source_noise="fresh")
+    return Diffusion(score, sampler, constraint=constraint, start=prior, source_noise="fresh")
 
 
 def colourise(
-    sde: SDE,
     score: Score,
     sampler: Sampler,
     old_time: bool = False,
@@ -38,6 +35,6 @@ def colourise(
 ) -> Diffusion:
     """Colourisation by predictor and corrector (Song 2021, App. I.3): the source's grey axis is
     known, the two orthogonal axes of colour are drawn. clip: as in `inpaint`."""
-    score = Clipped(score, sde) if clip else score
+    score = Clipped(score) if clip else score
     constraint = DataConsistency(Grey(), old_time)
-    return Diffusion(sde, score, sampler, constraint=constraint, start=prior, source_noise="fresh")
+    return Diffusion(score, sampler, constraint=constraint, start=prior, source_noise="fresh")

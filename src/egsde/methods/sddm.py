@@ -20,7 +20,7 @@ from egsde.linear.blocks import join, split
 from egsde.methods.diffusion import Diffusion, prior
 from egsde.sampling.sampler import Sampler
 from egsde.scores.decorators import Clipped
-from egsde.scores.model import Score
+from egsde.scores.process import Score, process_of
 from egsde.sde import SDE
 from egsde.source import Source
 
@@ -64,11 +64,15 @@ class MultiGradientScore:
     until: float = 0.5
     gain: float = 0.25
 
+    @property
+    def sde(self) -> SDE:
+        return process_of(self.score)
+
     def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         score = self.score(y, t, source)
         if float(t) <= self.until or not self.terms:
             return score
-        sde = source.sde
+        sde = self.sde
         center = sde.alpha(t) * split(source.x0, self.blocks).mean(-1, keepdim=True)
         ours = along(score, y, center, self.blocks)
         length = self.gain * sde.diffusion(t).square() * ours.flatten(2).norm(dim=-1)
@@ -82,7 +86,6 @@ class MultiGradientScore:
 
 
 def sddm(
-    sde: SDE,
     score: Score,
     sampler: Sampler,
     terms: Mapping[str, Energy],
@@ -93,6 +96,6 @@ def sddm(
     """SDDM (Sun 2023): from noise alone, block statistics of the source imposed after each step
     and score and energies balanced along them, while t > until; 100 respaced ancestral steps.
     The official code's four more refinements at the last such step are left out."""
-    balanced = MultiGradientScore(Clipped(score, sde), terms, blocks, until, gain)
+    balanced = MultiGradientScore(Clipped(score), terms, blocks, until, gain)
     constraint = MatchBlocks(blocks, until)
-    return Diffusion(sde, balanced, sampler, constraint=constraint, start=prior)
+    return Diffusion(balanced, sampler, constraint=constraint, start=prior)

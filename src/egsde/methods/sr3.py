@@ -17,8 +17,7 @@ from egsde.methods.diffusion import Diffusion, Translator, steps_of
 from egsde.methods.paired import paired
 from egsde.noise import Noise
 from egsde.sampling.sampler import Sampler
-from egsde.scores.model import Score
-from egsde.sde import SDE
+from egsde.scores.process import Score
 
 
 def resized(x: Tensor, size: int) -> Tensor:
@@ -72,9 +71,9 @@ class Cascade:
 
 
 def sr3(
-    sde: SDE, score: Score, sampler: Sampler, clip: bool = True, samples: int = 1
+    score: Score, sampler: Sampler, clip: bool = True, samples: int = 1
 ) -> Diffusion | MeanOfSamples:
     """SR3 (Saharia 2021): super-resolution from noise alone; the source is the small picture,
     enlarged. Several in a row are a `Cascade`. samples: as in `palette`."""
-    enlarged = paired(sde, score, sampler, clip)
+    enlarged = paired(score, sampler, clip)
     return enlarged if samples == 1 else MeanOfSamples(enlarged, samples)

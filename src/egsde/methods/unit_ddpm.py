@@ -25,7 +25,7 @@ from egsde.noise import Noise
 from egsde.sampling.sampler import Sampler
 from egsde.scores.conditional import ConditionalScore
 from egsde.scores.decorators import Clipped
-from egsde.scores.model import Score
+from egsde.scores.process import Score, one_process
 from egsde.sde import SDE
 from egsde.source import Source
 
@@ -38,12 +38,15 @@ class Released:
 
     score: ConditionalScore
     partner: ConditionalScore
-    sde: SDE
     release: float
 
     def __post_init__(self) -> None:
         if not 0 <= self.release <= 1:
             raise ValueError(f"release is a share of the process in [0, 1], got {self.release}")
+
+    @property
+    def sde(self) -> SDE:
+        return self.score.sde
 
     def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         x, y = y.chunk(2, dim=1)
@@ -72,14 +75,14 @@ class JointTranslator:
 
 
 def unit_ddpm(
-    sde: SDE,
     score: ConditionalScore,
-    partner: ConditionalScore,
     sampler: Sampler,
+    partner: ConditionalScore,
     release: float = 0.1,
     clip: bool = True,
 ) -> JointTranslator:
     """UNIT-DDPM (Sasaki 2021): p(y_t | x_t) with the noised source as x_t, and from `release` on,
     a share of the process, with an x_t that `partner`, the score of x_t given y_t, denoises."""
-    both: Score = Released(score, partner, sde, release)
-    return JointTranslator(Diffusion(sde, Clipped(both, sde) if clip else both, sampler))
+    one_process(score, partner)
+    both: Score = Released(score, partner, release)
+    return JointTranslator(Diffusion(Clipped(both) if clip else both, sampler))

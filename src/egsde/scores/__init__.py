@@ -2,7 +2,8 @@
 
 from egsde.scores.conditional import ConditionalScore, ConditionedScore
 from egsde.scores.decorators import Clipped, LearnedV
-from egsde.scores.model import Extractor, Score, ScoreModel, ScoreViews
+from egsde.scores.model import Extractor, ScoreModel, ScoreViews
+from egsde.scores.process import Score, ScoreFunction, process_of
 
 __all__ = [
     "Clipped",
@@ -11,6 +12,8 @@ __all__ = [
     "ConditionedScore",
     "LearnedV",
     "Score",
+    "ScoreFunction",
     "ScoreModel",
     "ScoreViews",
+    "process_of",
 ]

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from egsde.scores.model import Score, ScoreModel
+from egsde.scores.model import ScoreModel
+from egsde.scores.process import Score, process_of
 from egsde.sde import SDE
 
 
@@ -19,13 +20,16 @@ class Clipped:
     """
 
     score: Score
-    sde: SDE
-    low: float = -1.0
-    high: float = 1.0
+    low: float = field(default=-1.0, kw_only=True)
+    high: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ValueError(f"Clipped needs low < high, got {self.low} and {self.high}")
+
+    @property
+    def sde(self) -> SDE:
+        return process_of(self.score)
 
     def __call__(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
         x0 = self.sde.denoised(y, t, self.score(y, t, source))
@@ -42,6 +46,10 @@ class LearnedV:
     score: ScoreModel
     _last: tuple[Tensor, Tensor, Tensor] | None = field(default=None, init=False, repr=False)
 
+    @property
+    def sde(self) -> SDE:
+        return self.score.sde
+
     def __call__(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
         outputs = self.score.outputs(y, t)
         channels = y.shape[1]
@@ -51,7 +59,7 @@ class LearnedV:
                 f"{outputs.shape[1]}; use one with learn_sigma=true or learned_variance=false"
             )
         self._last = y, t, (outputs[:, channels:] + 1) / 2
-        sde = self.score.sde
+        sde = self.sde
         return self.score.prediction.score(outputs[:, :channels], y, sde.alpha(t), sde.sigma(t))
 
     def learned_v(self, y: Tensor, t: Tensor) -> Tensor:

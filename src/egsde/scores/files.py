@@ -16,6 +16,7 @@ from egsde.scores.blueprints import Allow
 from egsde.scores.conditional import ConditionalScore
 from egsde.scores.container import find, is_ours, read_config, read_shapes, read_weights
 from egsde.scores.predictions import EpsPrediction, NoiseLevel
+from egsde.scores.process import same_levels
 from egsde.sde import SDE
 
 OPTIONS = {  # what opens each kind of file
@@ -34,12 +35,10 @@ def _same_process(a: SDE, b: SDE, prediction: Any) -> bool:
     """
     if isinstance(getattr(prediction, "label", None), NoiseLevel):
         return all(_preserves_variance(sde) for sde in (a, b))
-    if a.T != b.T:
+    if not same_levels(a, b):
         return False
     inside = a.T * torch.linspace(0.05, 1, 20, dtype=torch.float64)
-    times = ((sde, sde.snap(inside)) for sde in (a, b))
-    values = [(sde.alpha(t), sde.sigma(t), sde.network_time(t)) for sde, t in times]
-    return all(torch.allclose(x, y) for x, y in zip(*values, strict=True))
+    return torch.allclose(a.network_time(a.snap(inside)), b.network_time(b.snap(inside)))
 
 
 def _preserves_variance(sde: SDE) -> bool:

@@ -7,19 +7,13 @@ The only place where a network's input is made: the scaled image and the (B,) la
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from egsde.scores.predictions import EpsPrediction, Prediction
 from egsde.sde import SDE
-
-
-class Score(Protocol):
-    """(y, t, source) -> like y: grad log p_t at y, whatever it reads of the source."""
-
-    def __call__(self, y: Tensor, t: Tensor, source: Any) -> Tensor: ...
 
 
 def _per_image(label: Tensor, x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from egsde.evaluation.likelihood.terms import Decoder, Discretised, posterior, prior_kl, step_kl
 from egsde.noise import Noise, Replay
 from egsde.sampling.grids import Grid, Uniform
-from egsde.scores import Score
+from egsde.scores import Score, process_of
 from egsde.sde import SDE
 from egsde.sde.reverse import Reverse
 from egsde.solvers.ancestral import kernel_std
@@ -31,12 +31,15 @@ class VariationalBound:
     noisy time. clip: x0-hat is kept in [-1, 1], as in the official code.
     """
 
-    sde: SDE
     score: Score
     grid: Grid = Uniform(1000)
     noise_std: Callable[[Tensor, Tensor, Tensor], Tensor] = kernel_std
     decoder: Decoder = Discretised()
     clip: bool = True
+
+    @property
+    def sde(self) -> SDE:
+        return process_of(self.score)
 
     @property
     def steps(self) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor
 from egsde.evaluation.likelihood.divergence import Hutchinson, Probes, with_divergence
 from egsde.evaluation.likelihood.terms import bits_per_dim
 from egsde.noise import Noise, Randn, Replay
-from egsde.scores import Score
+from egsde.scores import Score, process_of
 from egsde.sde import SDE
 from egsde.solvers.dormand_prince import integrate
 
@@ -38,7 +38,6 @@ class ProbabilityFlow:
     chain of levels, which has no flow.
     """
 
-    sde: SDE
     score: Score
     probes: Probes = Hutchinson()
     prior: Callable[[Tensor], Tensor] | None = None
@@ -47,6 +46,10 @@ class ProbabilityFlow:
     atol: float = 1e-5
 
     steps = 200  # evaluations to expect, for a progress bar
+
+    @property
+    def sde(self) -> SDE:
+        return process_of(self.score)
 
     def __post_init__(self) -> None:
         if self.sde.levels is not None:

@@ -1,0 +1,70 @@
+"""A score knows the process whose marginals it is the score of: grad log p_t of `score.sde`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from egsde.sde import SDE
+
+
+class Score(Protocol):
+    """(y, t, source) -> like y: grad log p_t at y, whatever it reads of the source."""
+
+    @property
+    def sde(self) -> SDE: ...
+
+    def __call__(self, y: Tensor, t: Tensor, source: Any) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class ScoreFunction:
+    """Any function (y, t, source) -> like y with the process that it is a score of."""
+
+    function: Callable[[Tensor, Tensor, Any], Tensor]
+    sde: SDE
+
+    def __call__(self, y: Tensor, t: Tensor, source: Any = None) -> Tensor:
+        return self.function(y, t, source)
+
+
+def process_of(score: Any) -> SDE:
+    """`score.sde`; ValueError where a score does not say it."""
+    sde = getattr(score, "sde", None)
+    if sde is not None:
+        return sde
+    if hasattr(score, "alpha") and hasattr(score, "sigma"):
+        raise ValueError(
+            f"a score is wanted first, got the process {score!r:.80}; the process is the score's "
+            "own: write (score, sampler, ...)"
+        )
+    raise ValueError(
+        f"the score {score!r:.80} does not know its process, for it has no `sde`; give its class "
+        "one, or write egsde.scores.ScoreFunction(score, sde)"
+    )
+
+
+def same_levels(a: SDE, b: SDE) -> bool:
+    """Whether two processes have the same noise levels, at 20 times between 0 and T."""
+    if a is b:
+        return True
+    if a.T != b.T:
+        return False
+    inside = a.T * torch.linspace(0.05, 1, 20, dtype=torch.float64)
+    values = [(sde.alpha(t), sde.sigma(t)) for sde, t in ((a, a.snap(inside)), (b, b.snap(inside)))]
+    return all(torch.allclose(x, y) for x, y in zip(*values, strict=True))
+
+
+def one_process(score: Score, other: Score) -> SDE:
+    """The process of two scores that are walked together; ValueError where they have two."""
+    sde, second = process_of(score), process_of(other)
+    if not same_levels(sde, second):
+        raise ValueError(
+            f"the two scores belong to different processes, {sde!r} and {second!r}; train or load "
+            "both with one sde="
+        )
+    return sde
