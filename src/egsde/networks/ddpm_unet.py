@@ -1,5 +1,6 @@
 """The DDPM UNet (Ho 2020, arXiv 2006.11239) as ported in ermongroup/ddim, models/diffusion.py.
 
+Its last four options are where diffusers' UNet2DModel may differ (`networks.diffusers_unet`).
 Shapes: x (B, in, H, W), t (B,) levels 0..999 as floats -> (B, out, H, W).
 """
 
@@ -12,13 +13,13 @@ from torch.nn import functional as F
 from egsde.networks.layers import (
     Numbers,
     Recomputed,
+    angles,
     attend,
     downsampling,
     enlarge,
     group_norm,
     level_widths,
     shrink,
-    sin_cos_embedding,
 )
 
 EPS = 1e-6
@@ -27,12 +28,14 @@ EPS = 1e-6
 class ResnetBlock(Recomputed):
     """shortcut(x) + conv2(silu(norm2(conv1(silu(norm1 x)) + temb_proj(silu temb))))."""
 
-    def __init__(self, channels: int, out_channels: int, temb: int, dropout: float) -> None:
+    def __init__(
+        self, channels: int, out_channels: int, temb: int, dropout: float, eps: float = EPS
+    ) -> None:
         super().__init__()
-        self.norm1 = group_norm(channels, EPS)
+        self.norm1 = group_norm(channels, eps)
         self.conv1 = nn.Conv2d(channels, out_channels, 3, padding=1)
         self.temb_proj = nn.Linear(temb, out_channels)
-        self.norm2 = group_norm(out_channels, EPS)
+        self.norm2 = group_norm(out_channels, eps)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.nin_shortcut = (
@@ -47,11 +50,17 @@ class ResnetBlock(Recomputed):
 
 
 class AttnBlock(Recomputed):
-    """x + proj_out(attention(norm x)): one head over all pixels."""
+    """x + proj_out(attention(norm x)) over all pixels, in heads of head_channels, or one head."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, eps: float = EPS, head_channels: int | None = None) -> None:
         super().__init__()
-        self.norm = group_norm(channels, EPS)
+        self.head_channels = head_channels or channels
+        if channels % self.head_channels:
+            raise ValueError(
+                f"attention over {channels} channels has no whole number of heads of "
+                f"head_channels={head_channels}; choose a divisor"
+            )
+        self.norm = group_norm(channels, eps)
         self.q = nn.Conv2d(channels, channels, 1)
         self.k = nn.Conv2d(channels, channels, 1)
         self.v = nn.Conv2d(channels, channels, 1)
@@ -59,19 +68,22 @@ class AttnBlock(Recomputed):
 
     def run(self, x: Tensor, emb: Tensor) -> Tensor:
         h = self.norm(x)
-        h = attend(self.q(h).flatten(2), self.k(h).flatten(2), self.v(h).flatten(2))
-        return x + self.proj_out(h.reshape(x.shape))
+        heads = (len(x) * x.shape[1] // self.head_channels, self.head_channels, -1)
+        q, k, v = (layer(h).reshape(heads) for layer in (self.q, self.k, self.v))
+        return x + self.proj_out(attend(q, k, v).reshape(x.shape))
 
 
 class Downsample(nn.Module):
-    """Strided convolution, padded on the right and below only; or the mean of 2 x 2 pixels."""
+    """Strided convolution, padded on the right and below only unless `around`; or the mean of
+    2 x 2 pixels."""
 
-    def __init__(self, channels: int, with_conv: bool) -> None:
+    def __init__(self, channels: int, with_conv: bool, around: bool = False) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, stride=2) if with_conv else None
+        self.pad = (1, 1, 1, 1) if around else (0, 1, 0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return shrink(x) if self.conv is None else self.conv(F.pad(x, (0, 1, 0, 1)))
+        return shrink(x) if self.conv is None else self.conv(F.pad(x, self.pad))
 
 
 class Upsample(nn.Module):
@@ -87,16 +99,22 @@ class Upsample(nn.Module):
 
 
 class Embedding(nn.Module):
-    """dense_1(silu(dense_0([sin | cos] t))): (B,) -> (B, 4 ch)."""
+    """dense_1(silu(dense_0([sin | cos](t w)))): (B,) -> (B, 4 ch), w_k = 10000^(-k/(ch/2 - shift)).
 
-    def __init__(self, ch: int) -> None:
+    cos_first: [cos | sin].
+    """
+
+    def __init__(self, ch: int, cos_first: bool = False, shift: int = 1) -> None:
         super().__init__()
-        self.ch = ch
+        self.ch, self.cos_first, self.shift = ch, cos_first, shift
         self.dense = nn.ModuleList([nn.Linear(ch, 4 * ch), nn.Linear(4 * ch, 4 * ch)])
 
     def forward(self, t: Tensor, dtype: torch.dtype) -> Tensor:
         first, second = self.dense
-        return second(F.silu(first(sin_cos_embedding(t, self.ch).to(dtype))))
+        angle = angles(t, self.ch // 2, self.ch // 2 - self.shift)
+        waves = [angle.cos(), angle.sin()] if self.cos_first else [angle.sin(), angle.cos()]
+        embedded = F.pad(torch.cat(waves, dim=1), (0, self.ch % 2))
+        return second(F.silu(first(embedded.to(dtype))))
 
 
 class DownLevel(nn.Module):
@@ -157,7 +175,10 @@ class DDPMUNet(nn.Module):
     """UNet with the option names of the official YAML files (CelebA-HQ, CIFAR-10, ...).
 
     attn_resolutions are sides of feature maps; the first width is ch, ch_mult multiplies it.
-    ValueError for sizes that do not divide (groups of 32 channels, halvings).
+    cos_first, freq_shift: the order and the lowest frequency of the time's sinusoids.
+    pad_around: halvings are padded on all four sides. head_channels: several heads of attention.
+    eps: of the group norms. ValueError for sizes that do not divide (groups of 32 channels,
+    halvings, heads).
     """
 
     def __init__(
@@ -173,9 +194,14 @@ class DDPMUNet(nn.Module):
         in_channels: int = 3,
         resamp_with_conv: bool = True,
         checkpoint: bool = False,
+        cos_first: bool = False,
+        freq_shift: int = 1,
+        pad_around: bool = False,
+        head_channels: int | None = None,
+        eps: float = EPS,
     ) -> None:
         super().__init__()
-        self.image_size, self.ch = image_size, ch
+        self.image_size, self.ch, self.head_channels = image_size, ch, head_channels
         self.in_channels, self.out_channels = in_channels, out_ch
         widths = level_widths(image_size, ch, ch_mult)
         self.multiple = 2 ** (len(widths) - 1)  # of both sides of an image
@@ -183,23 +209,23 @@ class DDPMUNet(nn.Module):
         temb, last = 4 * ch, len(widths) - 1
 
         def res(channels: int, width: int) -> ResnetBlock:
-            block = ResnetBlock(channels, width, temb, dropout)
+            block = ResnetBlock(channels, width, temb, dropout, eps)
             block.checkpoint = checkpoint
             return block
 
         def attention(width: int) -> AttnBlock:
-            block = AttnBlock(width)
+            block = AttnBlock(width, eps, head_channels)
             block.checkpoint = checkpoint
             return block
 
-        self.temb = Embedding(ch)
+        self.temb = Embedding(ch, cos_first, freq_shift)
         self.conv_in = nn.Conv2d(in_channels, ch, 3, padding=1)
         channels, skips = ch, [ch]
         self.down = nn.ModuleList()
         for level, width in enumerate(widths):
             inputs = [channels] + [width] * (num_res_blocks - 1)
             heads = [attention(width) for _ in inputs if 2**level in attend_at]
-            shrinker = Downsample(width, resamp_with_conv) if level < last else None
+            shrinker = Downsample(width, resamp_with_conv, pad_around) if level < last else None
             self.down.append(DownLevel([res(c, width) for c in inputs], heads, shrinker))
             skips += [width] * (num_res_blocks + (level < last))
             channels = width
@@ -213,7 +239,7 @@ class DDPMUNet(nn.Module):
             rising.append(UpLevel(blocks, heads, enlarger))
             channels = width
         self.up = nn.ModuleList(rising[::-1])
-        self.norm_out = group_norm(channels, EPS)
+        self.norm_out = group_norm(channels, eps)
         self.conv_out = nn.Conv2d(channels, out_ch, 3, padding=1)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:

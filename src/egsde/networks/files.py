@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 # What wrappers put before names: DataParallel, torch.compile, Lightning, Palette.
 PREFIXES = ("module.", "_orig_mod.", "model.", "denoise_fn.")
@@ -36,7 +38,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     last state dict, which is the averaged one where there is one. ValueError for anything else.
     """
     path = Path(path)
-    if path.suffix not in (".pt", ".pth", ".ckpt", ".safetensors"):
+    if path.suffix not in (".pt", ".pth", ".ckpt", ".bin", ".safetensors"):
         raise ValueError(f"cannot read weights from {path.name}; use .pt, .pth or .safetensors")
     content = loaded(path)
     state = _state_in(content)
@@ -100,3 +102,21 @@ def without_prefix(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if state and all(key.startswith(prefix) for key in state):
             return without_prefix({k.removeprefix(prefix): v for k, v in state.items()})
     return state
+
+
+@contextmanager
+def at_most(count: int) -> Iterator[None]:
+    """ValueError as soon as a network that is made inside has more parameters than that."""
+    left = count
+
+    def counted(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise ValueError(f"the network has more parameters than the file's {count}")
+
+    hook = register_module_parameter_registration_hook(counted)
+    try:
+        yield
+    finally:
+        hook.remove()

@@ -63,12 +63,6 @@ def cos_sin_embedding(t: Tensor, width: int) -> Tensor:
     return F.pad(torch.cat([angle.cos(), angle.sin()], dim=1), (0, width % 2))
 
 
-def sin_cos_embedding(t: Tensor, width: int) -> Tensor:
-    """DDPM: [sin | cos](t 10000^(-k/(half-1))), (B,) -> (B, width); ddim models/diffusion.py."""
-    angle = angles(t, width // 2, width // 2 - 1)
-    return F.pad(torch.cat([angle.sin(), angle.cos()], dim=1), (0, width % 2))
-
-
 class GaussianFourier(nn.Module):
     """NCSN++: [sin | cos](2 pi t w), w ~ N(0, scale^2) drawn once, (B,) -> (B, width).
 

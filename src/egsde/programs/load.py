@@ -18,6 +18,7 @@ from torch import Tensor
 
 from egsde.data.images import decode, square, to_rgb
 from egsde.methods.diffusion import Translator, networks_of
+from egsde.networks.diffusers_unet import read_json, unet_folder
 from egsde.noise import Noise
 from egsde.programs.callbacks.pictures import to_uint8
 from egsde.programs.cards import CARDS
@@ -102,7 +103,8 @@ def load(
 ) -> PictureTranslator:
     """A translator ready for pictures.
 
-    what: "demo"; a folder of sample.py or of train.py; a weights.safetensors of train.py; or the
+    what: "demo"; a folder of sample.py, of train.py or of diffusers (a UNet2DModel and its
+    scheduler); a weights.safetensors of train.py; or the
     name of a card (`egsde.cards`). extractor: a classifier, as a file or a card; with it a plain
     score guides as EGSDE, without it as SDEdit. source_score: for translators with two scores.
     overrides: settings as on the command line, "t_start=0.4". ValueError or FileNotFoundError say
@@ -121,12 +123,14 @@ def load(
         cfg = _of_file(
             path / "weights.safetensors", given, guided=extractor is not None, allow=allow
         )
+    elif unet_folder(path) is not None:
+        cfg = _of_diffusers(path, given, guided=extractor is not None)
     elif path.is_file():
         cfg = _of_file(path, given, guided=extractor is not None, allow=allow)
     else:
         raise ValueError(
-            f"nothing to load at {path.absolute()}: give demo, a folder of train.py or sample.py, "
-            f"a weights.safetensors, or one of the cards {', '.join(CARDS)}"
+            f"nothing to load at {path.absolute()}: give demo, a folder of train.py, sample.py or "
+            f"diffusers, a weights.safetensors, or one of the cards {', '.join(CARDS)}"
         )
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     size = int(config["data"]["size"])
@@ -175,6 +179,16 @@ def _of_run(path: Path, allow: Allow) -> DictConfig:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: {error}") from error
     return OmegaConf.create(with_allow(config, list(blueprints.prefixes(allow))))
+
+
+def _of_diffusers(path: Path, given: list[str], guided: bool) -> DictConfig:
+    folder = unet_folder(path) or path
+    size = read_json(folder / "config.json").get("sample_size")
+    sized = [f"data.size={size}"] if isinstance(size, int) else []
+    plain = [] if guided else ["translator=sdedit", "energy=none"]
+    data = ["data=folder", "data.source=source", "data.target=target", *sized]
+    chosen = ["score=diffusers", f"score.weights='{path}'"]
+    return _composed(["experiment=none", *data, *plain, *chosen, *given])
 
 
 def _of_file(path: Path, given: list[str], guided: bool, allow: Allow) -> DictConfig:

@@ -12,9 +12,8 @@ from importlib import import_module
 from typing import Any
 
 import torch
-from torch import nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from egsde.networks.files import at_most
 from egsde.scores.names import NAMES, short_of_old
 
 FORMAT = 2  # 1, unwritten: `_target_` with a Python path where now stands "class"
@@ -121,20 +120,8 @@ def network(node: Any, shapes: Mapping[str, tuple[int, ...]], allow: Allow = ())
     if not isinstance(node, dict):
         raise ValueError("it describes no network")
     ours = node.get("class") in NAMES["network"]
-    left = len(shapes)
-
-    def count(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise ValueError(f"the network has more parameters than the file's {len(shapes)}")
-
-    hook = register_module_parameter_registration_hook(count)
-    try:
-        with torch.device("meta" if ours else "cpu"):
-            made = _made(node, "network")
-    finally:
-        hook.remove()
+    with at_most(len(shapes)), torch.device("meta" if ours else "cpu"):
+        made = _made(node, "network")
     own = {key: tuple(value.shape) for key, value in made.state_dict().items()}
     wrong = [k for k in sorted(own.keys() | shapes.keys()) if own.get(k) != shapes.get(k)]
     if wrong:

@@ -27,7 +27,7 @@ OPTIONS = {  # what opens each kind of file
 }
 
 
-def _same_process(a: SDE, b: SDE, prediction: Any) -> bool:
+def same_process(a: SDE, b: SDE, prediction: Any) -> bool:
     """Whether two processes have the same noise levels and labels (and so the same score).
 
     Where the label is the noise level itself, any two with alpha^2 + sigma^2 = 1 have: Palette is
@@ -73,7 +73,7 @@ def _open(
         prediction = None
         if kind != "classifier":
             prediction = blueprints.part(config["prediction"], "prediction", allow)
-        same = _same_process(trained, sde, prediction)
+        same = same_process(trained, sde, prediction)
         network = blueprints.network(config["network"], shapes, allow)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

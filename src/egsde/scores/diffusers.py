@@ -1,0 +1,189 @@
+"""Scores from folders of diffusers, as `save_pretrained` writes a DDPMPipeline, and back.
+
+The scheduler's config says the process and the prediction; what it cannot mean is refused by its
+key. Network: `egsde.networks.diffusers_unet`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from egsde.disk import whole
+from egsde.networks.ddpm_unet import DDPMUNet
+from egsde.networks.diffusers_unet import read_json, read_unet, unet_folder, write_unet
+from egsde.scores.files import same_process
+from egsde.scores.model import ScoreModel
+from egsde.scores.predictions import (
+    EpsPrediction,
+    NetworkTime,
+    Prediction,
+    VPrediction,
+    X0Prediction,
+)
+from egsde.sde import DDPM, SDE, cosine_betas, linear_betas, quad_betas, sigmoid_betas
+
+BETAS: dict[str, Callable[[int, float, float], Tensor]] = {
+    "linear": linear_betas,
+    "scaled_linear": quad_betas,
+    "squaredcos_cap_v2": lambda levels, start, end: cosine_betas(levels),
+    "sigmoid": sigmoid_betas,
+}
+PREDICTIONS = {"epsilon": EpsPrediction, "v_prediction": VPrediction, "sample": X0Prediction}
+# Schedulers that only sample differently from the same chain.
+CHAINS = {
+    "DDPMScheduler", "DDIMScheduler", "DDPMParallelScheduler", "DDIMParallelScheduler",
+    "DDIMInverseScheduler", "PNDMScheduler", "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler", "DEISMultistepScheduler", "UniPCMultistepScheduler",
+    "LMSDiscreteScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler",
+    "HeunDiscreteScheduler",
+}  # fmt: skip
+LEVELS = 10**5
+
+
+def diffusers_folder(weights: str | Path | None) -> Path:
+    """The folder, or a name of the hub where huggingface_hub is there; FileNotFoundError else."""
+    if weights is None:
+        raise ValueError("no weights are given; add score.weights=DIR, a folder of diffusers")
+    path = Path(weights).expanduser()
+    if path.is_dir():
+        return path
+    name = str(weights)
+    hub = name.count("/") == 1 and not name.startswith(("/", ".", "~"))
+    reason = f"no folder at {path.absolute()}"
+    if not hub:
+        raise FileNotFoundError(f"{reason}; give the folder that save_pretrained wrote")
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise FileNotFoundError(
+            f"{reason}; to fetch {name} from the hub: pip install 'egsde[diffusers]'"
+        ) from error
+    try:
+        patterns = ["*.json", "*.safetensors", "*.bin"]
+        return Path(snapshot_download(name, allow_patterns=patterns))
+    except Exception as error:  # no network, no such name, no right to it
+        raise FileNotFoundError(f"{reason}, and the hub gives no {name}: {error}") from error
+
+
+def _scheduler(path: Path) -> Path:
+    folder = unet_folder(path) or path
+    places = [path / "scheduler", folder.parent / "scheduler", folder]
+    found = [place / "scheduler_config.json" for place in places]
+    return next((file for file in found if file.is_file()), found[0])
+
+
+def process_of(weights: str | Path | None) -> DDPM:
+    """The chain of a folder's scheduler_config.json; ValueError names the key that it cannot be."""
+    file = _scheduler(diffusers_folder(weights))
+    if not file.is_file():
+        raise ValueError(f"{file} is not there to say the process; add sde=ddpm, or what it was")
+    c = read_json(file)
+    if (name := c.get("_class_name", "DDPMScheduler")) not in CHAINS:
+        raise ValueError(f"{file}: {name} is no scheduler of a DDPM chain; known: {sorted(CHAINS)}")
+    levels, trained = c.get("num_train_timesteps", 1000), c.get("trained_betas")
+    start, end = c.get("beta_start", 1e-4), c.get("beta_end", 0.02)
+    schedule = c.get("beta_schedule", "linear")
+    if not isinstance(levels, int) or not 0 < levels <= LEVELS:
+        raise ValueError(f"{file}: num_train_timesteps={levels} is no number of levels")
+    if trained is None and schedule not in BETAS:
+        raise ValueError(f"{file}: beta_schedule={schedule} is none of {', '.join(BETAS)}")
+    try:
+        if trained is not None:
+            betas = torch.tensor(trained, dtype=torch.float64)
+        else:
+            betas = BETAS[schedule](levels, float(start), float(end))
+        if c.get("rescale_betas_zero_snr"):
+            betas = _without_signal(betas)
+        return DDPM(betas)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{file}: its betas make no chain: {error}") from error
+
+
+def _without_signal(betas: Tensor) -> Tensor:
+    """Shifted and scaled so that the last level is noise alone (Lin 2023, algorithm 1)."""
+    root = (1 - betas).cumprod(0).sqrt()
+    root = (root - root[-1]) * root[0] / (root[0] - root[-1])
+    bar = root.square()
+    return 1 - bar / torch.cat([bar.new_ones(1), bar[:-1]])
+
+
+def prediction_of(weights: str | Path | None) -> Prediction:
+    """What a folder's network predicts; eps where no scheduler says it."""
+    file = _scheduler(diffusers_folder(weights))
+    kind = read_json(file).get("prediction_type", "epsilon") if file.is_file() else "epsilon"
+    if kind not in PREDICTIONS:
+        raise ValueError(f"{file}: prediction_type={kind} is none of {', '.join(PREDICTIONS)}")
+    return PREDICTIONS[kind]()
+
+
+def load_diffusers(weights: str | Path | None, sde: SDE, autocast: bool = False) -> ScoreModel:
+    """The UNet of a diffusers folder as a score; ValueError where `sde` contradicts the folder.
+
+    weights: a pipeline's folder, one UNet's, or a name of the hub where there is a network.
+    """
+    folder = diffusers_folder(weights)
+    if _scheduler(folder).is_file():
+        own = process_of(folder)
+        if not same_process(own, sde, None):
+            raise ValueError(
+                f"{folder} was trained with {_said(own)}, but the configuration has {_said(sde)}; "
+                "leave sde= out: the folder says it"
+            )
+    net = read_unet(folder)
+    return ScoreModel(net, sde, prediction_of(folder), autocast=autocast)
+
+
+def _said(sde: SDE) -> str:
+    betas = getattr(sde, "betas", None)
+    if betas is None:
+        return repr(sde)
+    return f"{sde!r} with betas from {float(betas[0]):.3g} to {float(betas[-1]):.3g}"
+
+
+def save_pipeline(score: ScoreModel, out: Path) -> None:
+    """A folder that DDPMPipeline.from_pretrained samples; ValueError says what has no place there.
+
+    The network is a DDPMUNet (network=ddpm_tiny, ddpm_256), the process a DDPM chain, whose betas
+    are written as they are.
+    """
+    kinds = {kind: name for name, kind in PREDICTIONS.items()}
+    kind = kinds.get(type(score.prediction))
+    betas = getattr(score.sde, "betas", None)
+    if not isinstance(score.net, DDPMUNet):
+        raise ValueError(
+            f"a {type(score.net).__name__} has no counterpart in diffusers' UNet2DModel; "
+            "train one with network=ddpm_tiny or ddpm_256"
+        )
+    if betas is None:
+        raise ValueError(
+            f"diffusers samples chains, and {score.sde!r} is none; train with sde=ddpm"
+        )
+    if kind is None or score.prediction.label != NetworkTime() or score.prediction.raw_input:
+        raise ValueError(
+            f"{score.prediction!r} has no prediction_type; train with prediction=eps, v or x0"
+        )
+    write_unet(score.net, out / "unet")
+    scheduler = {
+        "_class_name": "DDPMScheduler",
+        "num_train_timesteps": len(betas),
+        "trained_betas": betas.tolist(),
+        "prediction_type": kind,
+        "variance_type": "fixed_large",
+        "clip_sample": True,
+    }
+    pipeline = {
+        "_class_name": "DDPMPipeline",
+        "scheduler": ["diffusers", "DDPMScheduler"],
+        "unet": ["diffusers", "UNet2DModel"],
+    }
+    for file, content in (
+        (out / "scheduler" / "scheduler_config.json", scheduler),
+        (out / "model_index.json", pipeline),
+    ):
+        with whole(file) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,232 @@
+"""Folders of diffusers: the same network and process by names, both ways."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+import egsde  # noqa: F401  (before diffusers, which imports torchvision)
+from egsde.networks import DDPMUNet
+from egsde.networks.diffusers_unet import DiffusersUNet, read_unet, theirs, write_unet
+from egsde.scores import ScoreModel
+from egsde.scores.diffusers import load_diffusers, prediction_of, process_of, save_pipeline
+from egsde.scores.predictions import EpsPrediction, ScorePrediction, VPrediction, X0Prediction
+from egsde.sde import DDPM, VP, linear_betas, quad_betas
+
+SMALL = {
+    "image_size": 8,
+    "ch": 32,
+    "ch_mult": (1, 2),
+    "num_res_blocks": 1,
+    "attn_resolutions": (4,),
+}
+
+
+def small(**options):
+    torch.manual_seed(0)
+    return DDPMUNet(**{**SMALL, **options}).eval()
+
+
+def moved(score: ScoreModel) -> tuple[torch.Tensor, torch.Tensor]:
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    return x, score(x, torch.tensor(0.3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"cos_first": True, "freq_shift": 0, "pad_around": True, "head_channels": 8, "eps": 1e-5},
+        {"in_channels": 1, "out_ch": 2, "ch_mult": (1, 1, 2), "num_res_blocks": 2},
+    ],
+)
+def test_round_trip_is_equal_to_the_bit(tmp_path, options):
+    net = small(**options)
+    write_unet(net, tmp_path)
+    again = read_unet(tmp_path)
+    assert type(again) is DDPMUNet
+    assert {k: v.shape for k, v in net.state_dict().items()} == {
+        k: v.shape for k, v in again.state_dict().items()
+    }
+    assert all(torch.equal(v, again.state_dict()[k]) for k, v in net.state_dict().items())
+    x, t = torch.randn(2, net.in_channels, 8, 8), torch.tensor([3.0, 500.0])
+    with torch.no_grad():
+        assert torch.equal(net(x, t), again(x, t))
+
+
+@pytest.mark.parametrize(("mult", "count"), [((1, 1, 2, 2, 4, 4), 450), ((1, 2, 2, 2), 328)])
+def test_published_layouts_have_every_name_once(mult, count):
+    """google/ddpm-celebahq-256 and ddpm-cifar10-32."""
+    with torch.device("meta"):
+        net = DDPMUNet(256 if len(mult) == 6 else 32, ch_mult=mult, attn_resolutions=(16,))
+    names = {theirs(name, len(mult)) for name in net.state_dict()}
+    assert len(names) == len(net.state_dict()) == count
+    assert {"time_embedding.linear_1.weight", "mid_block.attentions.0.group_norm.bias"} <= names
+    assert any(name.endswith("attentions.2.to_out.0.weight") for name in names)
+    assert {
+        "down_blocks.0.downsamplers.0.conv.weight",
+        "up_blocks.0.upsamplers.0.conv.bias",
+    } <= names
+
+
+def test_names_of_attention_before_0_15(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    net = small()
+    write_unet(net, tmp_path)
+    file = tmp_path / "diffusion_pytorch_model.safetensors"
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    state = {}
+    for name, value in load_file(file).items():
+        for new, before in old.items():
+            name = name.replace(f".{new}.", f".{before}.")
+        state[name] = value
+    save_file(state, file)
+    again = read_unet(tmp_path).state_dict()
+    assert all(torch.equal(v, again[k]) for k, v in net.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("config", "ours"),
+    [
+        ({"norm_num_groups": 32}, True),
+        ({"attention_head_dim": None, "downsample_padding": 0, "flip_sin_to_cos": False,
+          "freq_shift": 1, "norm_eps": 1e-6}, True),
+        ({"norm_num_groups": 8}, False),
+        ({"down_block_types": ("ResnetDownsampleBlock2D", "AttnDownBlock2D"),
+          "up_block_types": ("AttnUpBlock2D", "ResnetUpsampleBlock2D")}, False),
+    ],
+)  # fmt: skip
+def test_equal_to_diffusers(tmp_path, config, ours):
+    diffusers = pytest.importorskip("diffusers")
+    torch.manual_seed(2)
+    base = {
+        "sample_size": 8,
+        "block_out_channels": (32, 64),
+        "layers_per_block": 1,
+        "down_block_types": ("DownBlock2D", "AttnDownBlock2D"),
+        "up_block_types": ("AttnUpBlock2D", "UpBlock2D"),
+    }
+    unet = diffusers.UNet2DModel(**{**base, **config}).eval()
+    scheduler = diffusers.DDPMScheduler(
+        beta_schedule="scaled_linear", prediction_type="v_prediction"
+    )
+    diffusers.DDPMPipeline(unet, scheduler).save_pretrained(tmp_path)
+    net = read_unet(tmp_path)
+    assert type(net) is (DDPMUNet if ours else DiffusersUNet)
+    x, t = torch.randn(2, 3, 8, 8), torch.tensor([7.0, 431.0])
+    with torch.no_grad():
+        theirs_out = unet(x, t).sample
+        assert (net(x, t) - theirs_out).abs().max() < 1e-5 * theirs_out.abs().max()
+    sde = process_of(tmp_path)
+    t = torch.arange(1, 1001, dtype=torch.float64) / 1000
+    bar = scheduler.alphas_cumprod.double()
+    assert torch.allclose(sde.alpha(t).square(), bar, atol=1e-5)
+    assert prediction_of(tmp_path) == VPrediction()
+
+
+@pytest.mark.parametrize(
+    ("prediction", "betas"),
+    [
+        (EpsPrediction(), linear_betas()),
+        (VPrediction(), quad_betas(50)),
+        (X0Prediction(), linear_betas(10)),
+    ],
+)
+def test_pipeline_round_trip(tmp_path, prediction, betas):
+    score = ScoreModel(small(), DDPM(betas), prediction)
+    save_pipeline(score, tmp_path)
+    again = load_diffusers(tmp_path, DDPM(betas))
+    assert again.prediction == prediction
+    with torch.no_grad():
+        x = torch.randn(2, 3, 8, 8)
+        t = torch.tensor(0.4, dtype=torch.float64)
+        assert torch.equal(score(x, t), again(x, t))
+
+
+def test_diffusers_samples_what_we_write(tmp_path):
+    diffusers = pytest.importorskip("diffusers")
+    save_pipeline(ScoreModel(small(), DDPM(linear_betas(20))), tmp_path)
+    pipeline = diffusers.DDPMPipeline.from_pretrained(tmp_path)
+    pipeline.set_progress_bar_config(disable=True)
+    images = pipeline(num_inference_steps=4, output_type="np").images
+    assert images.shape == (1, 8, 8, 3)
+    x, t = torch.randn(1, 3, 8, 8), torch.tensor([11.0])
+    with torch.no_grad():
+        assert torch.allclose(pipeline.unet(x, t).sample, small()(x, t), atol=1e-5)
+
+
+def folder(tmp_path, unet=None, scheduler=None):
+    save_pipeline(ScoreModel(small(), DDPM(linear_betas(20))), tmp_path)
+    for file, change in (
+        (tmp_path / "unet/config.json", unet),
+        (tmp_path / "scheduler/scheduler_config.json", scheduler),
+    ):
+        file.write_text(json.dumps({**json.loads(file.read_text()), **(change or {})}))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("unet", "scheduler", "told"),
+    [
+        ({"made_up": 1}, {}, "made_up"),
+        ({"_class_name": "UNet2DConditionModel"}, {}, "UNet2DConditionModel"),
+        ({"block_out_channels": [32, 96]}, {}, "misshaped"),
+        ({"block_out_channels": [32]}, {}, "block_out_channels"),
+        ({"layers_per_block": 10**9}, {}, "layers_per_block"),
+        ({"sample_size": None}, {}, "sample_size"),
+        ({"attention_head_dim": 7}, {}, "head_channels=7"),
+        ({}, {"beta_schedule": "wave", "trained_betas": None}, "beta_schedule=wave"),
+        ({}, {"prediction_type": "flow"}, "prediction_type=flow"),
+        ({}, {"_class_name": "FlowMatchEulerDiscreteScheduler"}, "FlowMatchEuler"),
+        ({}, {"num_train_timesteps": 10**9, "trained_betas": None}, "num_train_timesteps"),
+        ({}, {"trained_betas": [0.1, 2.0]}, "betas"),
+    ],
+)
+def test_what_a_folder_cannot_be_is_named(tmp_path, unet, scheduler, told):
+    path = folder(tmp_path, unet, scheduler)
+    with pytest.raises(ValueError, match=told) as error:
+        load_diffusers(path, DDPM(linear_betas(20)))
+    assert str(tmp_path) in str(error.value)
+
+
+def test_another_process_is_refused_with_both(tmp_path):
+    path = folder(tmp_path)
+    with pytest.raises(ValueError, match=r"DDPM\(20\) .*0.02.*VP"):
+        load_diffusers(path, VP())
+    with pytest.raises(ValueError, match=r"DDPM\(20\).*DDPM\(1000\)"):
+        load_diffusers(path, DDPM())
+    with pytest.raises(FileNotFoundError, match="save_pretrained"):
+        load_diffusers(tmp_path / "none", DDPM())
+
+
+def test_what_has_no_place_in_a_pipeline(tmp_path):
+    with pytest.raises(ValueError, match="is none; train with sde=ddpm"):
+        save_pipeline(ScoreModel(small(), VP()), tmp_path)
+    with pytest.raises(ValueError, match="prediction_type"):
+        save_pipeline(ScoreModel(small(), DDPM(), ScorePrediction()), tmp_path)
+    with pytest.raises(ValueError, match="ddpm_tiny"):
+        save_pipeline(ScoreModel(torch.nn.Conv2d(3, 3, 1), DDPM()), tmp_path)
+    with pytest.raises(ValueError, match="resamp_with_conv"):
+        save_pipeline(ScoreModel(small(resamp_with_conv=False), DDPM()), tmp_path)
+
+
+def test_a_folder_translates(tmp_path):
+    """egsde.load of a pipeline's folder is SDEdit with its network and process."""
+    from egsde.methods import sdedit
+    from egsde.noise import Noise
+    from egsde.sampling import Sampler
+    from egsde.sampling.grids import Uniform
+    from egsde.solvers import Ancestral
+
+    path = folder(tmp_path)
+    x = torch.rand(2, 3, 8, 8) * 2 - 1
+    found = egsde.load(path, "sampler.grid.steps=20", "t_start=0.5").translate(x)
+    sampler = Sampler(Ancestral(), Uniform(20))
+    score = load_diffusers(path, DDPM(linear_betas(20)))
+    expected = sdedit(score.sde, score, sampler, 0.5)(x, Noise(0, ["0", "1"]))
+    assert torch.equal(found, expected.clamp(-1, 1))
+    with pytest.raises(ValueError, match=r"DDPM\(20\).*VP"):
+        egsde.load(path, "sde=vp", "sampler.grid.steps=20")
