@@ -18,6 +18,7 @@ from egsde.networks.layers import (
     downsampling,
     folded_side,
     group_norm,
+    labelled,
     level_widths,
     zero,
 )
@@ -114,13 +115,7 @@ class ADMUNet(nn.Module):
     def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         """x (B, in, H, W), t (B,) in 0..999, label (B,) for class_cond -> (B, out, H, W)."""
         waves = cos_sin_embedding(t, self.num_channels) if self.fourier is None else self.fourier(t)
-        emb = self.time_embed(waves.to(x.dtype))
-        if self.label_emb is not None:
-            if label is None:
-                raise ValueError(
-                    "a class-conditional network needs label, got None; pass shape (B,)"
-                )
-            emb = emb + self.label_emb(label)
+        emb = labelled(self.time_embed(waves.to(x.dtype)), self.label_emb, label)
         skips, x = [], self.fold(x)
         for block in self.input_blocks:
             x = block(x, emb)

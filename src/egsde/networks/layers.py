@@ -80,6 +80,15 @@ class GaussianFourier(nn.Module):
         return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
+def labelled(emb: Tensor, table: nn.Embedding | None, label: Tensor | None) -> Tensor:
+    """emb + table(label), (B, E); emb where the network has no labels."""
+    if table is None:
+        return emb
+    if label is None:
+        raise ValueError("a class-conditional network needs label, got None; pass shape (B,)")
+    return emb + table(label)
+
+
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q^T k / sqrt(d)) v on (N, d, L); plain products, so that it differentiates twice."""
     scale = q.shape[1] ** -0.25

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from egsde.networks.layers import GaussianFourier, cos_sin_embedding, zero
+from egsde.networks.layers import GaussianFourier, cos_sin_embedding, labelled, zero
 
 
 class Layer(nn.Module):
@@ -29,7 +29,8 @@ class Layer(nn.Module):
 class MLP(nn.Module):
     """`depth` residual layers of `width`. fourier_scale: as in ADMUNet; about 1 for log sigma.
 
-    in_channels: by default `channels`; more where a condition comes first.
+    in_channels: by default `channels`; more where a condition comes first. class_cond adds an
+    embedding of `num_class` labels.
     """
 
     def __init__(
@@ -41,18 +42,22 @@ class MLP(nn.Module):
         learn_sigma: bool = False,
         fourier_scale: float | None = None,
         in_channels: int | None = None,
+        class_cond: bool = False,
+        num_class: int = 2,
     ) -> None:
         super().__init__()
         self.width = width
         self.fourier = None if fourier_scale is None else GaussianFourier(width, fourier_scale)
         self.time_embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.label_emb = nn.Embedding(num_class, width) if class_cond else None
         self.enter = nn.Linear(in_channels or channels, width)
         self.layers = nn.ModuleList(Layer(width) for _ in range(depth))
         self.leave = zero(nn.Linear(width, 2 * channels if learn_sigma else channels))
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         waves = cos_sin_embedding(t, self.width) if self.fourier is None else self.fourier(t)
-        emb = F.silu(self.time_embed(waves.to(x.dtype)))
+        emb = labelled(self.time_embed(waves.to(x.dtype)), self.label_emb, label)
+        emb = F.silu(emb)
         h = self.enter(x.flatten(1))
         for layer in self.layers:
             h = layer(h, emb)

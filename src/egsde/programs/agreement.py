@@ -54,7 +54,7 @@ def disagreements(record: Mapping[str, Any], data: TwoDomains, also: str) -> Ite
     was = [short(saved.get(key)) for key in ("source", "target")]
     now = [short(data.source), short(data.target)]
     restored = data.degradation is not None or saved.get("degradation") is not None
-    if record["kind"] == "classifier":
+    if record["kind"] in ("classifier", "labelled"):
         extra = [short(name) for name in saved.get("extra") or ()]
         mine = [short(name) for name in data.extra]
         yield "domains", [was[0], *extra, was[1]], [now[0], *(mine or extra), now[1]]
@@ -68,7 +68,7 @@ def disagreements(record: Mapping[str, Any], data: TwoDomains, also: str) -> Ite
         yield "source and target", turned, now
     yield "data.size", saved.get("size"), data.size
     channels = (record.get("network") or {}).get("in_channels")
-    if channels is not None and record["kind"] == "score":
+    if channels is not None and record["kind"] in ("score", "labelled"):
         yield "channels", channels, 3 if data.store.drawable else 2
 
 

@@ -35,6 +35,7 @@ from egsde.scores.container import find, read_config
 ALONE = {
     "score": ("translator=sdedit", "energy=none", "score=trained"),
     "conditional": ("translator=paired", "score=conditional"),
+    "labelled": ("translator=sdedit", "energy=none", "score=labelled"),
     "cycle": ("translator=paired", "score=cycle"),
 }
 

@@ -2,6 +2,7 @@
 
 from egsde.scores.conditional import ConditionalScore, ConditionedScore
 from egsde.scores.decorators import Clipped, LearnedV
+from egsde.scores.labels import Extrapolated, LabelledScore, OfLabel
 from egsde.scores.model import Extractor, ScoreModel, ScoreViews
 from egsde.scores.process import Score, ScoreFunction, process_of
 
@@ -9,6 +10,9 @@ __all__ = [
     "Clipped",
     "ConditionalScore",
     "Extractor",
+    "Extrapolated",
+    "LabelledScore",
+    "OfLabel",
     "ConditionedScore",
     "LearnedV",
     "Score",

@@ -11,10 +11,11 @@ from torch import nn
 
 from egsde.networks import load_official
 from egsde.networks import read_weights as read_checkpoint
-from egsde.scores import Extractor, ScoreModel, blueprints
+from egsde.scores import Extractor, Score, ScoreModel, blueprints
 from egsde.scores.blueprints import Allow
 from egsde.scores.conditional import ConditionalScore
 from egsde.scores.container import find, is_ours, read_config, read_shapes, read_weights
+from egsde.scores.labels import Extrapolated, LabelledScore
 from egsde.scores.predictions import EpsPrediction, NoiseLevel
 from egsde.scores.process import same_levels
 from egsde.sde import SDE
@@ -23,6 +24,7 @@ OPTIONS = {  # what opens each kind of file
     "score": "score=trained",
     "conditional": "score=conditional",
     "cycle": "score=cycle",
+    "labelled": "score=labelled",
     "classifier": "extractor=trained",
 }
 
@@ -137,6 +139,38 @@ def load_cycle(
     return ConditionalScore(network, sde, prediction, autocast=autocast)
 
 
+def load_labelled(
+    weights: str | None,
+    sde: SDE,
+    label: str | int = "target",
+    guidance: float = 1.0,
+    use: str = "averaged",
+    autocast: bool = False,
+    allow: Allow = (),
+) -> Score:
+    """One label's score in a file of `train.py model=labelled`.
+
+    label: "source", "target", or a place among its domains. guidance: the scale of classifier-free
+    guidance, 1 for none; ValueError where the network has not seen images without a label.
+    """
+    path = find(weights, "score.weights")
+    side = "source" if label == "source" else "target"
+    network, prediction = _open(path, "labelled", sde, use, allow, side=side)
+    score = LabelledScore(network, sde, prediction, autocast=autocast)
+    domains = 2 + len((network.record.get("data") or {}).get("extra") or ())
+    place = {"source": 0, "target": domains - 1}.get(label, label)  # type: ignore[call-overload]
+    if not isinstance(place, int) or not 0 <= place < domains:
+        raise ValueError(f"score.label={label}: use source, target, or 0 .. {domains - 1}")
+    if guidance == 1:
+        return score.given(place)
+    if score.labels == domains:
+        raise ValueError(
+            f"score.guidance={guidance} needs a network that has seen images without a label, and "
+            f"{path} has not; train with model.drop=0.1, or use guidance=1"
+        )
+    return Extrapolated(score.given(place), score.given(domains), guidance)
+
+
 def load_source_score(
     weights: str | None,
     sde: SDE,
@@ -178,13 +212,31 @@ def _refuse_ours(path: Path, option: str) -> None:
 
 
 def official_score(
-    kind: str, config: Mapping[str, Any], weights: str | None, sde: SDE, autocast: bool = False
-) -> ScoreModel:
-    """A published score network (`afhq_dog_4m.pt`, `celebahq_female_ddpm.pth`), predicting eps."""
+    kind: str,
+    config: Mapping[str, Any],
+    weights: str | None,
+    sde: SDE,
+    autocast: bool = False,
+    label: int | None = None,
+) -> Score:
+    """A published score network (`afhq_dog_4m.pt`, `celebahq_female_ddpm.pth`), predicting eps.
+
+    label: the class of a class-conditional one (`256x256_diffusion.pt`: ImageNet's 0 .. 999).
+    """
     path = find(weights, "score.weights")
     _refuse_ours(path, "score=trained")
-    network = load_official(kind, dict(config), read_checkpoint(path))
-    return ScoreModel(network.requires_grad_(False), sde, EpsPrediction(), autocast=autocast)
+    network = load_official(kind, dict(config), read_checkpoint(path)).requires_grad_(False)
+    if getattr(network, "label_emb", None) is None:
+        if label is not None:
+            raise ValueError(f"score.label={label}: the network of {path} has no labels")
+        return ScoreModel(network, sde, EpsPrediction(), autocast=autocast)
+    score = LabelledScore(network, sde, EpsPrediction(), autocast=autocast)
+    if label is None:
+        raise ValueError(
+            f"{path} is class-conditional: say which class to make, score.label=0 .. "
+            f"{score.labels - 1}"
+        )
+    return score.given(label)
 
 
 def official_extractor(

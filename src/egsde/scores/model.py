@@ -93,12 +93,12 @@ class ScoreModel(ScoreViews, nn.Module):
         scale = self.prediction.scale(self.sde.alpha(t), self.sde.sigma(t))
         return (scale * x).to(x.dtype)
 
-    def evaluate(self, image: Tensor, t: Tensor) -> Tensor:
-        """The network at its input and the label of the time."""
+    def evaluate(self, image: Tensor, t: Tensor, *more: Tensor) -> Tensor:
+        """The network at its input, the label of the time, and what else it is told."""
         self.calls += 1
         label = _per_image(self.prediction.label(self.sde, t), image)
         with _autocast(image, self.autocast):
-            return self.net(image, label).to(image.dtype)
+            return self.net(image, label, *more).to(image.dtype)
 
     def forward(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
         """The score at y, (B, C, H, W); source is ignored."""

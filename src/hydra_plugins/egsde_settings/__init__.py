@@ -31,6 +31,11 @@ def steps(interval: Any) -> int:
     return interval if isinstance(interval, int) and interval > 0 else 1000
 
 
+def labels(extra: Any, drop: float) -> int:
+    """One label a domain, and one more for images that are shown without."""
+    return 2 + len(extra or ()) + bool(drop)
+
+
 def _whole(size: Any) -> int:
     if isinstance(size, int) and not isinstance(size, bool) and size > 0:
         return size
@@ -40,5 +45,6 @@ def _whole(size: Any) -> int:
 OmegaConf.register_new_resolver("conf", lambda: str(CONF), replace=True)
 OmegaConf.register_new_resolver("eighth", eighth, replace=True)
 OmegaConf.register_new_resolver("by_size", by_size, replace=True)
+OmegaConf.register_new_resolver("labels", labels, replace=True)
 OmegaConf.register_new_resolver("new_folder", new_folder, replace=True)
 OmegaConf.register_new_resolver("steps", steps, replace=True)

@@ -3,6 +3,7 @@
 from egsde.training.modules.classifier import DomainClassifierModule
 from egsde.training.modules.conditional import ConditionalModule
 from egsde.training.modules.cycle import CycleModule
+from egsde.training.modules.labelled import LabelledModule
 from egsde.training.modules.score import ScoreModule
 from egsde.training.modules.unit_ddpm import UnitDDPMModule
 from egsde.training.partners import Coupling, InLoop, KeptPartners, Partners
@@ -18,6 +19,7 @@ __all__ = [
     "Degrade",
     "DomainClassifierModule",
     "InLoop",
+    "LabelledModule",
     "Linear",
     "Pair",
     "Paired",

@@ -1,0 +1,81 @@
+"""Scores of networks that are told a label: one network for several domains or classes.
+
+The label is a domain's place in [source, extra ..., target], as in the classifier; one more, the
+last, is no label at all, which training sees for a share of its images (Ho and Salimans 2022).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from egsde.scores.model import Score, ScoreModel, ScoreViews
+from egsde.scores.predictions import Prediction
+from egsde.sde import SDE
+
+
+class LabelledScore(ScoreModel):
+    """A network (x, time label, class label) -> (B, C', H, W): the score of q(x_t | label)."""
+
+    @property
+    def labels(self) -> int:
+        """How many labels the network knows; the last is none where it was trained so."""
+        return self.net.label_emb.num_embeddings
+
+    def given(self, label: int | Tensor) -> OfLabel:
+        """The score for one label, or for one of each image (B,); ValueError if unknown."""
+        if isinstance(label, int) and not 0 <= label < self.labels:
+            raise ValueError(f"label={label} is none of the network's 0 .. {self.labels - 1}")
+        return OfLabel(self, label)
+
+    def outputs(self, x: Tensor, t: Tensor) -> Tensor:
+        raise ValueError("a score with labels has no value without one: use given(label)")
+
+
+@dataclass(frozen=True)
+class OfLabel(ScoreViews):
+    """A labelled score and its label: a score of y alone."""
+
+    score: LabelledScore  # type: ignore[assignment]
+    label: int | Tensor
+
+    @property
+    def sde(self) -> SDE:  # type: ignore[override]
+        return self.score.sde
+
+    @property
+    def prediction(self) -> Prediction:  # type: ignore[override]
+        return self.score.prediction
+
+    def outputs(self, x: Tensor, t: Tensor) -> Tensor:
+        """All channels that the network returns, (B, C', H, W)."""
+        label = torch.as_tensor(self.label, device=x.device).expand(len(x))
+        return self.score.evaluate(self.score.scaled(x, t), t, label)
+
+    def __call__(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
+        prediction, sde = self.prediction, self.sde
+        return prediction.score(self.output(y, t), y, sde.alpha(t), sde.sigma(t))
+
+
+@dataclass(frozen=True)
+class Extrapolated:
+    """weaker + scale (score - weaker): away from what a weaker score would do.
+
+    Classifier-free guidance where the weaker one knows no label (Ho and Salimans 2022, their
+    w = scale - 1), autoguidance where it is a smaller or less trained network (Karras 2024). A
+    scale of 1 is the score itself, and asks the weaker one nothing.
+    """
+
+    score: Score
+    weaker: Score
+    scale: float = 2.0
+
+    @property
+    def sde(self) -> SDE:
+        return self.score.sde
+
+    def __call__(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
+        strong = self.score(y, t, source)
+        return strong if self.scale == 1 else torch.lerp(self.weaker(y, t, source), strong, self.scale)

@@ -1,0 +1,124 @@
+"""One network for several labels: exact scores, guidance away from a weaker one, one training."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from egsde.networks import ADMUNet
+from egsde.noise import Noise
+from egsde.scores import Extrapolated, LabelledScore, ScoreModel
+from egsde.scores.files import load_labelled, official_score
+from egsde.sde import DDPM, VP
+from problems import Gaussian, f64
+from runs import trained
+
+DOMAINS = (Gaussian(-1.0, 0.25), Gaussian(1.0, 0.04))
+
+
+class Exact(nn.Module):
+    """eps of N(mean, variance), a law for each label and a wide one for none."""
+
+    def __init__(self, sde: VP, laws: tuple[Gaussian, ...]) -> None:
+        super().__init__()
+        self.sde, self.laws = sde, laws
+        self.label_emb = nn.Embedding(len(laws), 1)
+
+    def forward(self, x, time, label):
+        t = time[0].double() / 999
+        scores = torch.stack([law.score(self.sde)(x, t) for law in self.laws])
+        return -self.sde.sigma(t) * scores[label, torch.arange(len(x))]
+
+
+@pytest.fixture
+def score() -> LabelledScore:
+    sde = VP()
+    return LabelledScore(Exact(sde, (*DOMAINS, Gaussian(0.0, 4.0))), sde)
+
+
+def points() -> torch.Tensor:
+    return torch.linspace(-2, 2, 9, dtype=torch.float64).view(9, 1, 1, 1)
+
+
+def test_a_label_gives_its_score(score):
+    x, t = points(), f64(0.3)
+    for place, law in enumerate(DOMAINS):
+        assert torch.allclose(score.given(place)(x, t), law.score(score.sde)(x, t))
+    both = score.given(torch.tensor([0, 1] * 4 + [0]))(x, t)
+    assert torch.equal(both[::2], score.given(0)(x, t)[::2])
+    assert torch.equal(both[1::2], score.given(1)(x, t)[1::2])
+
+
+def test_classifier_free_guidance_is_the_tilted_law(score):
+    """p(x|y)^w / p(x)^(w-1) of Gaussians is a Gaussian at every time: its score is linear."""
+    x, t, scale = points(), f64(0.3), 3.0
+    found = Extrapolated(score.given(0), score.given(2), scale)(x, t)
+    (mean, variance), (m0, v0) = (
+        law.moments(score.sde, t) for law in (DOMAINS[0], Gaussian(0.0, 4.0))
+    )
+    precision = scale / variance - (scale - 1) / v0
+    centre = (scale * mean / variance - (scale - 1) * m0 / v0) / precision
+    assert torch.allclose(found, -(x - centre) * precision)
+    calls = score.calls
+    assert torch.equal(Extrapolated(score.given(0), score.given(2), 1)(x, t), score.given(0)(x, t))
+    assert score.calls == calls + 2  # a scale of 1 does not ask the weaker one
+
+
+def test_labels_that_are_not_there(score):
+    with pytest.raises(ValueError, match=r"0 \.\. 2"):
+        score.given(3)
+    with pytest.raises(ValueError, match="given"):
+        score(points(), f64(0.3))
+    with pytest.raises(ValueError, match="needs label"):
+        net = ADMUNet(8, num_channels=32, channel_mult=[1], class_cond=True, num_class=2,
+                      attention_resolutions=[])  # fmt: skip
+        ScoreModel(net, DDPM())(torch.zeros(1, 3, 8, 8), f64(0.5))
+
+
+def test_a_published_class_conditional_network(tmp_path):
+    config = dict(image_size=8, num_channels=32, channel_mult=[1], num_res_blocks=1,
+                  attention_resolutions=[], learn_sigma=True, num_class=5)  # fmt: skip
+    torch.manual_seed(0)
+    net = ADMUNet(**config, class_cond=True)
+    nn.init.normal_(net.out[-1].weight, std=0.1)
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    given = ("adm", config | {"class_cond": True}, str(tmp_path / "net.pt"), DDPM())
+    x, t = torch.randn(2, 3, 8, 8), f64(0.5)
+    a, b = (official_score(*given, label=label) for label in (1, 4))
+    assert (a(x, t) - b(x, t)).abs().max() > 1e-3
+    with torch.no_grad():
+        eps = net.eval()(x, torch.full((2,), 499.0), torch.tensor([4, 4]))[:, :3]
+    assert torch.allclose(b(x, t), (-eps / DDPM().sigma(t)).float(), atol=1e-5)
+    with pytest.raises(ValueError, match=r"score\.label=0 \.\. 4"):
+        official_score(*given)
+    torch.save(ADMUNet(**config).state_dict(), tmp_path / "net.pt")
+    with pytest.raises(ValueError, match="no labels"):
+        official_score("adm", config, str(tmp_path / "net.pt"), DDPM(), label=1)
+
+
+def test_one_training_learns_both_domains(tmp_path):
+    """Points of two far apart domains: each label makes its own, guided and not."""
+    trained(
+        tmp_path, "model=labelled", "data=toy", "sde=vp", "network=mlp", "network.width=32",
+        "network.depth=1", "trainer.max_steps=300", "data.batch_size=256", "callbacks.previews=null",
+        "data.source=modes", "data.target=moons", "module.optimizer.lr=0.01",
+    )  # fmt: skip
+    file = str(tmp_path / "weights.safetensors")
+    from egsde.methods import generate
+    from egsde.sampling import Sampler
+    from egsde.sampling.grids import Uniform
+    from egsde.solvers import DDIM
+
+    x = torch.zeros(256, 2, 1, 1)
+    noise = Noise(0, [str(i) for i in range(256)])
+    spread = {}
+    for label in ("source", "target", 1):
+        score = load_labelled(file, VP(), label=label)
+        spread[label] = generate(score, Sampler(DDIM(), Uniform(20)))(x, noise)
+    assert torch.equal(spread["target"], spread[1])
+    print(spread["source"].std(0).flatten(), spread["target"].std(0).flatten())
+    guided = load_labelled(file, VP(), guidance=2.0)
+    assert isinstance(guided, Extrapolated)
+    with pytest.raises(ValueError, match="source, target, or 0"):
+        load_labelled(file, VP(), label="cat")
