@@ -2,7 +2,7 @@
 
 from egsde.scores.conditional import ConditionalScore, ConditionedScore
 from egsde.scores.decorators import Clipped, LearnedV
-from egsde.scores.labels import Extrapolated, LabelledScore, OfLabel
+from egsde.scores.labels import Extrapolated, LabelledScore
 from egsde.scores.model import Extractor, ScoreModel, ScoreViews
 from egsde.scores.process import Score, ScoreFunction, process_of
 
@@ -12,7 +12,6 @@ __all__ = [
     "Extractor",
     "Extrapolated",
     "LabelledScore",
-    "OfLabel",
     "ConditionedScore",
     "LearnedV",
     "Score",

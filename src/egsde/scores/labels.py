@@ -1,62 +1,45 @@
 """Scores of networks that are told a label: one network for several domains or classes.
 
 The label is a domain's place in [source, extra ..., target], as in the classifier; one more, the
-last, is no label at all, which training sees for a share of its images (Ho and Salimans 2022).
+last, is no label at all, which training shows for a share of its images (Ho and Salimans 2022).
 """
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from egsde.scores.model import Score, ScoreModel, ScoreViews
-from egsde.scores.predictions import Prediction
+from egsde.scores.model import Score, ScoreModel
 from egsde.sde import SDE
 
 
 class LabelledScore(ScoreModel):
     """A network (x, time label, class label) -> (B, C', H, W): the score of q(x_t | label)."""
 
+    label: int | Tensor | None = None
+
     @property
     def labels(self) -> int:
         """How many labels the network knows; the last is none where it was trained so."""
         return self.net.label_emb.num_embeddings
 
-    def given(self, label: int | Tensor) -> OfLabel:
+    def given(self, label: int | Tensor) -> LabelledScore:
         """The score for one label, or for one of each image (B,); ValueError if unknown."""
         if isinstance(label, int) and not 0 <= label < self.labels:
             raise ValueError(f"label={label} is none of the network's 0 .. {self.labels - 1}")
-        return OfLabel(self, label)
+        view = copy.copy(self)
+        view.label = label
+        return view
 
     def outputs(self, x: Tensor, t: Tensor) -> Tensor:
-        raise ValueError("a score with labels has no value without one: use given(label)")
-
-
-@dataclass(frozen=True)
-class OfLabel(ScoreViews):
-    """A labelled score and its label: a score of y alone."""
-
-    score: LabelledScore  # type: ignore[assignment]
-    label: int | Tensor
-
-    @property
-    def sde(self) -> SDE:  # type: ignore[override]
-        return self.score.sde
-
-    @property
-    def prediction(self) -> Prediction:  # type: ignore[override]
-        return self.score.prediction
-
-    def outputs(self, x: Tensor, t: Tensor) -> Tensor:
-        """All channels that the network returns, (B, C', H, W)."""
+        """All channels that the network returns at x_t for the label, (B, C', H, W)."""
+        if self.label is None:
+            raise ValueError("a score with labels has no value without one: use given(label)")
         label = torch.as_tensor(self.label, device=x.device).expand(len(x))
-        return self.score.evaluate(self.score.scaled(x, t), t, label)
-
-    def __call__(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
-        prediction, sde = self.prediction, self.sde
-        return prediction.score(self.output(y, t), y, sde.alpha(t), sde.sigma(t))
+        return self.evaluate(self.scaled(x, t), t, label)
 
 
 @dataclass(frozen=True)
@@ -74,8 +57,10 @@ class Extrapolated:
 
     @property
     def sde(self) -> SDE:
-        return self.score.sde
+        return self.score.sde  # type: ignore[attr-defined]
 
     def __call__(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
         strong = self.score(y, t, source)
-        return strong if self.scale == 1 else torch.lerp(self.weaker(y, t, source), strong, self.scale)
+        if self.scale == 1:
+            return strong
+        return torch.lerp(self.weaker(y, t, source), strong, self.scale)
