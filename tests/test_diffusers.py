@@ -11,7 +11,7 @@ import egsde  # noqa: F401  (before diffusers, which imports torchvision)
 from egsde.networks import DDPMUNet
 from egsde.networks.diffusers_unet import DiffusersUNet, read_unet, theirs, write_unet
 from egsde.scores import ScoreModel
-from egsde.scores.diffusers import load_diffusers, prediction_of, process_of, save_pipeline
+from egsde.scores.diffusers import chain_of, load_diffusers, prediction_of, save_pipeline
 from egsde.scores.predictions import EpsPrediction, ScorePrediction, VPrediction, X0Prediction
 from egsde.sde import DDPM, VP, linear_betas, quad_betas
 
@@ -120,7 +120,7 @@ def test_equal_to_diffusers(tmp_path, config, ours):
     with torch.no_grad():
         theirs_out = unet(x, t).sample
         assert (net(x, t) - theirs_out).abs().max() < 1e-5 * theirs_out.abs().max()
-    sde = process_of(tmp_path)
+    sde = chain_of(tmp_path)
     t = torch.arange(1, 1001, dtype=torch.float64) / 1000
     bar = scheduler.alphas_cumprod.double()
     assert torch.allclose(sde.alpha(t).square(), bar, atol=1e-5)
@@ -226,7 +226,23 @@ def test_a_folder_translates(tmp_path):
     found = egsde.load(path, "sampler.grid.steps=20", "t_start=0.5").translate(x)
     sampler = Sampler(Ancestral(), Uniform(20))
     score = load_diffusers(path, DDPM(linear_betas(20)))
-    expected = sdedit(score.sde, score, sampler, 0.5)(x, Noise(0, ["0", "1"]))
+    expected = sdedit(score, sampler, 0.5)(x, Noise(0, ["0", "1"]))
     assert torch.equal(found, expected.clamp(-1, 1))
     with pytest.raises(ValueError, match=r"DDPM\(20\).*VP"):
         egsde.load(path, "sde=vp", "sampler.grid.steps=20")
+
+
+def test_a_training_of_ours_becomes_a_pipeline_and_comes_back(tmp_path):
+    """network=ddpm_tiny, egsde export format=diffusers, score=diffusers: the same score."""
+    from egsde.programs.export import export
+    from egsde.scores.files import load_score
+    from runs import composed, trained
+
+    options = ["network=ddpm_tiny", "network.ch_mult=[1]", "data.size=16"]
+    trained(tmp_path / "run", *options, "network.attn_resolutions=[]", drop=("network",))
+    file = tmp_path / "run" / "weights.safetensors"
+    out = tmp_path / "pipeline"
+    export(composed("export", out, "format=diffusers", f"weights={file}"))
+    ours, theirs = load_score(file, DDPM()), load_diffusers(out, chain_of(out))
+    (x, a), (_, b) = moved(ours), moved(theirs)
+    assert x.shape == a.shape and torch.equal(a, b)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from egsde.data.toy import MODES, SPREAD
-from egsde.methods import generate
+from egsde.methods import ddib, generate
 from egsde.networks import ADMUNet
 from egsde.noise import Noise
 from egsde.sampling import Sampler
@@ -16,6 +16,7 @@ from egsde.scores import Extrapolated, LabelledScore, ScoreModel
 from egsde.scores.files import load_labelled, official_score
 from egsde.sde import DDPM, VP
 from egsde.solvers import DDIM
+from egsde.solvers.rk45 import RK45
 from problems import Gaussian, f64
 from runs import trained
 
@@ -70,6 +71,15 @@ def test_classifier_free_guidance_is_the_tilted_law(score):
     assert (alone.calls, asked.calls) == (2, 0)  # a scale of 1 does not ask the weaker one
 
 
+def test_ddib_between_labels_is_the_map_of_gaussians(score):
+    """The flow of N(m, v) to noise and back down to N(n, w): n + sqrt(w / v) (x - m)."""
+    (a, b), x = DOMAINS, points()
+    sampler = Sampler(RK45(1e-7, 1e-7), Uniform(1), denoise=False)
+    y = ddib(score.given(0), score.given(1), sampler)(x, Noise(0, list("123456789")))
+    expected = b.mean + (b.variance / a.variance) ** 0.5 * (x - a.mean)
+    assert (y - expected).abs().max() < 5e-3  # the walk ends at t = 1e-3, not at 0
+
+
 def test_labels_that_are_not_there(score):
     with pytest.raises(ValueError, match=r"0 \.\. 2"):
         score.given(3)
@@ -87,7 +97,8 @@ def test_a_published_class_conditional_network(tmp_path):
                   num_head_channels=32)  # fmt: skip
     torch.manual_seed(0)
     net = ADMUNet(**config, class_cond=True)
-    nn.init.normal_(net.out[-1].weight, std=0.1)
+    for parameter in net.parameters():
+        nn.init.normal_(parameter, std=0.1)
     torch.save(net.state_dict(), tmp_path / "net.pt")
     given = ("adm", config | {"class_cond": True}, str(tmp_path / "net.pt"), DDPM())
     x, t = torch.randn(2, 3, 8, 8), f64(0.5)
@@ -103,6 +114,7 @@ def test_a_published_class_conditional_network(tmp_path):
         official_score("adm", config, str(tmp_path / "net.pt"), DDPM(), label=1)
 
 
+@pytest.mark.slow
 def test_one_training_learns_both_domains(tmp_path):
     """Points of two far apart domains: each label makes its own, guided and not."""
     trained(

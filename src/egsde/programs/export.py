@@ -29,6 +29,7 @@ from egsde.programs.records import claim
 from egsde.programs.run import prepare
 from egsde.scores import blueprints
 from egsde.scores.container import PACKAGE, find, read_config
+from egsde.scores.diffusers import save_pipeline
 from egsde.scores.files import load_conditional, load_extractor, load_score
 
 OPENERS = {  # kind of a weights file: what makes a part of it
@@ -47,9 +48,12 @@ def export(cfg: DictConfig) -> None:
     else than PyTorch.
     """
     out, config = prepare(cfg, "export")
-    one_of("format", str(cfg.format), list(FORMATS))
+    one_of("format", str(cfg.format), [*FORMATS, "diffusers"])
     with held(out):
         claim(out, "export.py")
+        if cfg.format == "diffusers":
+            print(f"{_pipeline(cfg, out)}: DDPMPipeline.from_pretrained samples it")
+            return
         if cfg.weights is None:
             graph, about = _translator(cfg)
         else:
@@ -58,6 +62,13 @@ def export(cfg: DictConfig) -> None:
         path, dynamic, worst = written(graph, FORMATS[cfg.format], out, about)
     free = "batch, height and width" if dynamic else "batch"
     print(f"{path}: {free} free; {worst:.1e} from PyTorch, relative to the largest value")
+
+
+def _pipeline(cfg: DictConfig, out: Path) -> Path:
+    path = find(cfg.weights, "weights")
+    sde = blueprints.part(read_config(path)["sde"], "sde", cfg.allow)
+    save_pipeline(load_score(path, sde, use=cfg.use, allow=cfg.allow), out)
+    return out
 
 
 def written(graph: Any, form: Format, out: Path, about: dict[str, Any]) -> tuple[Path, bool, float]:

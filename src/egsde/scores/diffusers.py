@@ -77,7 +77,7 @@ def _scheduler(path: Path) -> Path:
     return next((file for file in found if file.is_file()), found[0])
 
 
-def process_of(weights: str | Path | None) -> DDPM:
+def chain_of(weights: str | Path | None) -> DDPM:
     """The chain of a folder's scheduler_config.json; ValueError names the key that it cannot be."""
     file = _scheduler(diffusers_folder(weights))
     if not file.is_file():
@@ -128,7 +128,7 @@ def load_diffusers(weights: str | Path | None, sde: SDE, autocast: bool = False)
     """
     folder = diffusers_folder(weights)
     if _scheduler(folder).is_file():
-        own = process_of(folder)
+        own = chain_of(folder)
         if not same_process(own, sde, None):
             raise ValueError(
                 f"{folder} was trained with {_said(own)}, but the configuration has {_said(sde)}; "

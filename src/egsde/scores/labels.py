@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from egsde.scores.model import Score, ScoreModel
+from egsde.scores.model import ScoreModel
+from egsde.scores.process import Score, one_process
 from egsde.sde import SDE
 
 
@@ -57,7 +58,7 @@ class Extrapolated:
 
     @property
     def sde(self) -> SDE:
-        return self.score.sde  # type: ignore[attr-defined]
+        return one_process(self.score, self.weaker)
 
     def __call__(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
         strong = self.score(y, t, source)
