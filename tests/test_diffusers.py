@@ -9,7 +9,7 @@ import torch
 
 import egsde  # noqa: F401  (before diffusers, which imports torchvision)
 from egsde.networks import DDPMUNet
-from egsde.networks.diffusers_unet import DiffusersUNet, read_unet, theirs, write_unet
+from egsde.networks.diffusers_unet import DiffusersUNet, read_unet, theirs
 from egsde.scores import ScoreModel
 from egsde.scores.diffusers import chain_of, load_diffusers, prediction_of, save_pipeline
 from egsde.scores.predictions import EpsPrediction, ScorePrediction, VPrediction, X0Prediction
@@ -44,7 +44,7 @@ def moved(score: ScoreModel) -> tuple[torch.Tensor, torch.Tensor]:
 )
 def test_round_trip_is_equal_to_the_bit(tmp_path, options):
     net = small(**options)
-    write_unet(net, tmp_path)
+    save_pipeline(ScoreModel(net, DDPM()), tmp_path)
     again = read_unet(tmp_path)
     assert type(again) is DDPMUNet
     assert {k: v.shape for k, v in net.state_dict().items()} == {
@@ -75,8 +75,8 @@ def test_names_of_attention_before_0_15(tmp_path):
     from safetensors.torch import load_file, save_file
 
     net = small()
-    write_unet(net, tmp_path)
-    file = tmp_path / "diffusion_pytorch_model.safetensors"
+    save_pipeline(ScoreModel(net, DDPM()), tmp_path)
+    file = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
     old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
     state = {}
     for name, value in load_file(file).items():

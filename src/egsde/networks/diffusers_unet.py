@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from egsde.disk import whole
 from egsde.networks.ddpm_unet import DDPMUNet
 from egsde.networks.files import at_most, read_weights
 from egsde.networks.official import check_fit
@@ -243,19 +241,14 @@ def _ours(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, T
     return {**state, **left}
 
 
-def write_unet(net: DDPMUNet, folder: Path) -> None:
-    """config.json and weights of a DDPMUNet as UNet2DModel.from_pretrained reads them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    own = net.state_dict()
-    levels = len(net.down)
-    tensors = {}
-    for name, value in own.items():
-        flat = ".attn" in name and value.ndim == 4
-        tensors[theirs(name, levels)] = (value[:, :, 0, 0] if flat else value).cpu().contiguous()
-    with whole(folder / WEIGHTS[0]) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
-    with whole(folder / "config.json") as temporary:
-        temporary.write_text(json.dumps(their_config(net), indent=2) + "\n")
+def their_state(net: DDPMUNet) -> dict[str, Tensor]:
+    """The tensors of a DDPMUNet as a UNet2DModel has them."""
+    return {
+        theirs(name, len(net.down)): (
+            value[:, :, 0, 0] if ".attn" in name and value.ndim == 4 else value
+        ).cpu().contiguous()
+        for name, value in net.state_dict().items()
+    }  # fmt: skip
 
 
 def their_config(net: DDPMUNet) -> dict[str, Any]:

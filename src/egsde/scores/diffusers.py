@@ -11,11 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from egsde.disk import whole
 from egsde.networks.ddpm_unet import DDPMUNet
-from egsde.networks.diffusers_unet import read_json, read_unet, unet_folder, write_unet
+from egsde.networks.diffusers_unet import (
+    WEIGHTS,
+    read_json,
+    read_unet,
+    their_config,
+    their_state,
+    unet_folder,
+)
 from egsde.scores.files import same_process
 from egsde.scores.model import ScoreModel
 from egsde.scores.predictions import (
@@ -167,7 +175,8 @@ def save_pipeline(score: ScoreModel, out: Path) -> None:
         raise ValueError(
             f"{score.prediction!r} has no prediction_type; train with prediction=eps, v or x0"
         )
-    write_unet(score.net, out / "unet")
+    with whole(out / "unet" / WEIGHTS[0]) as temporary:
+        save_file(their_state(score.net), temporary, metadata={"format": "pt"})
     scheduler = {
         "_class_name": "DDPMScheduler",
         "num_train_timesteps": len(betas),
@@ -182,6 +191,7 @@ def save_pipeline(score: ScoreModel, out: Path) -> None:
         "unet": ["diffusers", "UNet2DModel"],
     }
     for file, content in (
+        (out / "unet" / "config.json", their_config(score.net)),
         (out / "scheduler" / "scheduler_config.json", scheduler),
         (out / "model_index.json", pipeline),
     ):
