@@ -75,7 +75,7 @@ def test_ddib_between_labels_is_the_map_of_gaussians(score):
     """The flow of N(m, v) to noise and back down to N(n, w): n + sqrt(w / v) (x - m)."""
     (a, b), x = DOMAINS, points()
     sampler = Sampler(RK45(1e-7, 1e-7), Uniform(1), denoise=False)
-    y = ddib(score.given(0), score.given(1), sampler)(x, Noise(0, list("123456789")))
+    y = ddib(score.given(1), sampler, score.given(0))(x, Noise(0, list("123456789")))
     expected = b.mean + (b.variance / a.variance) ** 0.5 * (x - a.mean)
     assert (y - expected).abs().max() < 5e-3  # the walk ends at t = 1e-3, not at 0
 
