@@ -12,9 +12,11 @@ import torch
 from hypothesis import given
 from PIL import Image
 
-from egsde.data import Folders, output_name
+from egsde.data import Fluent, Folders, output_name
 from egsde.data.images import decode, square, to_tensor
+from egsde.programs.build import Parts
 from folders import data, encoded, fill
+from runs import composed
 
 RED, HALF = (200, 40, 90), (228, 148, 173)  # HALF = RED at alpha 127/255 over white
 
@@ -169,3 +171,16 @@ def test_links_back_up_end(tmp_path: Path) -> None:
     fill(tmp_path / "a", 2)
     (tmp_path / "a" / "again").symlink_to(tmp_path / "a")
     assert Folders().images(str(tmp_path / "a"), "all", 8).ids == ["000.png", "001.png"]
+
+
+def test_disjoint_styles_share_no_training_picture():
+    """Half of the emoji each; the pictures that are measured stay what they are."""
+    whole, halves = Fluent(), Fluent(disjoint=True)
+    flat, solid = (set(halves.images(style, "train", 8).ids) for style in Fluent.styles)
+    every = whole.images("flat", "train", 8).ids
+    assert not flat & solid and flat | solid == set(every)
+    assert 0.45 < len(flat) / len(every) < 0.55
+    for split in ("val", "test"):
+        assert halves.images("3d", split, 8).ids == whole.images("3d", split, 8).ids
+    cfg = composed("train", "unused", "data=fluent", "data.disjoint=true", "data.size=8")
+    assert set(Parts(cfg)("data").shown("train")[0].ids) == solid

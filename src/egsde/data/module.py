@@ -23,7 +23,7 @@ from egsde.data.restorations import Restorations
 from egsde.data.shards import Batches, ResumableLoader, shard
 from egsde.data.views import VIEWS, Conditions, Pictures, Translations, View, in_order, pair
 
-STORE_KEYS = {"root", "fit", "on_error", "cache_mib"}
+STORE_KEYS = {"root", "fit", "on_error", "cache_mib", "disjoint"}
 
 
 class TwoDomains(LightningDataModule):

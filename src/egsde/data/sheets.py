@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ SIDE = 64  # of a tile
 class Sheets:
     """Store of the domains `styles`; an id names the same thing in all of them.
 
-    folder holds STYLE.webp and index.json; columns: tiles to a row of a sheet.
+    folder holds STYLE.webp and index.json; columns: tiles to a row of a sheet. disjoint: each
+    style has training pictures of its own, half of them by a hash of the id, so that nothing is
+    seen in two styles.
     """
 
     paired = True
@@ -30,6 +33,9 @@ class Sheets:
     folder: Path
     styles: tuple[str, ...]
     columns: int
+
+    def __init__(self, disjoint: bool = False) -> None:
+        self.disjoint = disjoint
 
     @classmethod
     @cache
@@ -52,5 +58,14 @@ class Sheets:
             known = " or ".join(self.styles)
             raise ValueError(f"{self.name} style {domain!r} is unknown; use {known}")
         rows = [i for i, row in enumerate(self.index()) if row["split"] == split]
+        if self.disjoint and split == "train":
+            mine = self.styles.index(domain)
+            rows = [i for i in rows if part_of(self.index()[i]["id"], len(self.styles)) == mine]
         arrays = [square(Image.fromarray(self.pictures(domain)[i]), size) for i in rows]
         return ArrayImages([self.index()[i]["id"] for i in rows], np.stack(arrays))
+
+
+def part_of(name: str, parts: int) -> int:
+    """Which of so many parts of the training pictures an id belongs to."""
+    digest = blake2b(f"disjoint/{name}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % parts
