@@ -15,6 +15,8 @@ from egsde.methods.repaint import repaint
 from egsde.methods.score_sde import colourise, inpaint
 from egsde.methods.sddm import MultiGradientScore, sddm
 from egsde.methods.sr3 import Cascade, Stage, sr3
+from egsde.methods.student import Student, student
+from egsde.methods.teacher import Teacher
 from egsde.methods.unit_ddpm import JointTranslator, Released, unit_ddpm
 
 __all__ = [
@@ -32,6 +34,8 @@ __all__ = [
     "Replayed",
     "JointTranslator",
     "Stage",
+    "Student",
+    "Teacher",
     "Translator",
     "TwoWay",
     "algorithm_1",
@@ -55,5 +59,6 @@ __all__ = [
     "sddm",
     "sdedit",
     "sr3",
+    "student",
     "unit_ddpm",
 ]

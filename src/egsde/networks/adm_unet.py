@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from egsde.networks.end_time import EndTime
 from egsde.networks.layers import (
     Blocks,
     GaussianFourier,
@@ -33,7 +34,8 @@ class ADMUNet(nn.Module):
     folds p x p pixels into channels, so that all blocks work at side image_size / p: the cost of a
     smaller image. A 3 x 3 convolution after the unfolding takes out the pattern of period p. Sides
     of feature maps and halvings then count from image_size / p. ValueError for sizes that do not
-    divide (groups of 32 channels, heads, halvings).
+    divide (groups of 32 channels, heads, halvings). two_times: the network is also told `to`, the
+    time where a flow map ends (`EndTime`).
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class ADMUNet(nn.Module):
         checkpoint: bool = False,
         fourier_scale: float | None = None,
         patch: int = 1,
+        two_times: bool = False,
     ) -> None:
         super().__init__()
         self.image_size, self.num_channels = image_size, num_channels
@@ -111,11 +114,17 @@ class ADMUNet(nn.Module):
             ]
             channels //= 4
         self.out = nn.Sequential(*last, zero(nn.Conv2d(channels, self.out_channels, 3, padding=1)))
+        self.end_time = EndTime(num_channels, emb_channels) if two_times else None
 
-    def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
-        """x (B, in, H, W), t (B,) in 0..999, label (B,) for class_cond -> (B, out, H, W)."""
+    def forward(
+        self, x: Tensor, t: Tensor, label: Tensor | None = None, to: Tensor | None = None
+    ) -> Tensor:
+        """x (B, in, H, W), t (B,) in 0..999, label (B,) for class_cond, to like t for two_times
+        -> (B, out, H, W)."""
         waves = cos_sin_embedding(t, self.num_channels) if self.fourier is None else self.fourier(t)
         emb = labelled(self.time_embed(waves.to(x.dtype)), self.label_emb, label)
+        if self.end_time is not None:
+            emb = emb + self.end_time(to, emb)
         skips, x = [], self.fold(x)
         for block in self.input_blocks:
             x = block(x, emb)

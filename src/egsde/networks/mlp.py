@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from egsde.networks.end_time import EndTime
 from egsde.networks.layers import GaussianFourier, cos_sin_embedding, labelled, zero
 
 
@@ -30,7 +31,7 @@ class MLP(nn.Module):
     """`depth` residual layers of `width`. fourier_scale: as in ADMUNet; about 1 for log sigma.
 
     in_channels: by default `channels`; more where a condition comes first. class_cond adds an
-    embedding of `num_class` labels.
+    embedding of `num_class` labels. two_times: as in ADMUNet.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class MLP(nn.Module):
         in_channels: int | None = None,
         class_cond: bool = False,
         num_class: int = 2,
+        two_times: bool = False,
     ) -> None:
         super().__init__()
         self.width = width
@@ -53,10 +55,15 @@ class MLP(nn.Module):
         self.enter = nn.Linear(in_channels or channels, width)
         self.layers = nn.ModuleList(Layer(width) for _ in range(depth))
         self.leave = zero(nn.Linear(width, 2 * channels if learn_sigma else channels))
+        self.end_time = EndTime(width, width) if two_times else None
 
-    def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, t: Tensor, label: Tensor | None = None, to: Tensor | None = None
+    ) -> Tensor:
         waves = cos_sin_embedding(t, self.width) if self.fourier is None else self.fourier(t)
         emb = labelled(self.time_embed(waves.to(x.dtype)), self.label_emb, label)
+        if self.end_time is not None:
+            emb = emb + self.end_time(to, emb)
         emb = F.silu(emb)
         h = self.enter(x.flatten(1))
         for layer in self.layers:

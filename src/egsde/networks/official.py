@@ -162,9 +162,11 @@ def widened(net: nn.Module, state_dict: State) -> dict[str, Tensor]:
     """The same weights where `net` sees a condition before the image: its channels count zero.
 
     Only the input layer may be wider than in `state_dict`, so that the network starts as the
-    unconditional one; where anything else differs the weights come back as they are.
+    unconditional one; where anything else differs the weights come back as they are. What `net`
+    adds for a second time is zero at first, and stays its own.
     """
-    state, own = dict(state_dict), net.state_dict()
+    own = net.state_dict()
+    state = {k: v for k, v in own.items() if k.startswith("end_time.")} | dict(state_dict)
     other = [k for k, v in state.items() if k in own and own[k].shape != v.shape]
     if len(other) == 1:
         value, shape = state[other[0]], own[other[0]].shape

@@ -37,6 +37,7 @@ ALONE = {
     "conditional": ("translator=paired", "score=conditional"),
     "labelled": ("translator=sdedit", "energy=none", "score=labelled"),
     "cycle": ("translator=paired", "score=cycle"),
+    "student": ("translator=student",),
 }
 
 

@@ -2,6 +2,7 @@
 
 from egsde.scores.conditional import ConditionalScore, ConditionedScore
 from egsde.scores.decorators import Clipped, LearnedV
+from egsde.scores.flow_map import FlowMap
 from egsde.scores.labels import Extrapolated, LabelledScore
 from egsde.scores.model import Extractor, ScoreModel, ScoreViews
 from egsde.scores.process import Score, ScoreFunction, process_of
@@ -12,6 +13,7 @@ __all__ = [
     "Extractor",
     "Extrapolated",
     "LabelledScore",
+    "FlowMap",
     "ConditionedScore",
     "LearnedV",
     "Score",

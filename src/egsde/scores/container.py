@@ -28,6 +28,7 @@ PACKAGE = Path(__file__).parents[1]
 FETCHED = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "egsde" / "networks"
 # What of a training's configuration goes with its weights.
 RECORDED = ("kind", "network", "sde", "prediction", "data", "seed")
+ALSO = ("times", "skip")  # what some modules add to it
 LONGEST = 2**20  # characters of a file's configuration
 
 
@@ -82,7 +83,7 @@ class Checkpoint:
     def metadata(self) -> dict[str, str]:
         if not self.tensors or not isinstance(self.config, dict):
             return {}
-        return {"egsde": json.dumps({k: v for k, v in self.config.items() if k in RECORDED})}
+        return {"egsde": json.dumps({k: v for k, v in self.config.items() if k in RECORDED + ALSO})}
 
     def keys(self) -> list[str]:
         return list(self.tensors)

@@ -26,6 +26,7 @@ OPTIONS = {  # what opens each kind of file
     "cycle": "score=cycle",
     "labelled": "score=labelled",
     "classifier": "extractor=trained",
+    "student": "score=student",
 }
 
 
@@ -49,7 +50,7 @@ def _preserves_variance(sde: SDE) -> bool:
     return torch.allclose(total, torch.ones_like(total))
 
 
-def _open(
+def opened(
     path: Path,
     kind: str,
     sde: SDE,
@@ -101,7 +102,7 @@ def load_score(
     allow: packages whose classes the file may name, beside ours.
     """
     path = find(weights, "score.weights")
-    network, prediction = _open(path, "score", sde, use, allow)
+    network, prediction = opened(path, "score", sde, use, allow)
     return ScoreModel(network, sde, prediction, autocast=autocast)
 
 
@@ -116,7 +117,7 @@ def load_conditional(
 ) -> ConditionalScore:
     """The conditional score in a file of `train.py model=conditional`, palette or sr3."""
     path = find(weights, "score.weights")
-    network, prediction = _open(path, "conditional", sde, use, allow)
+    network, prediction = opened(path, "conditional", sde, use, allow)
     return ConditionalScore(
         network, sde, prediction, noised=noised, masked=masked, autocast=autocast
     )
@@ -135,7 +136,7 @@ def load_cycle(
         raise ValueError(f"score.makes={makes!r} is unknown; use y (the target) or x (the source)")
     path = find(weights, "score.weights")
     side = "target" if makes == "y" else "source"
-    network, prediction = _open(path, "cycle", sde, use, allow, f"{makes}.", side=side)
+    network, prediction = opened(path, "cycle", sde, use, allow, f"{makes}.", side=side)
     return ConditionalScore(network, sde, prediction, autocast=autocast)
 
 
@@ -155,7 +156,7 @@ def load_labelled(
     """
     path = find(weights, "score.weights")
     side = "source" if label == "source" else "target"
-    network, prediction = _open(path, "labelled", sde, use, allow, side=side)
+    network, prediction = opened(path, "labelled", sde, use, allow, side=side)
     score = LabelledScore(network, sde, prediction, autocast=autocast)
     domains = 2 + len((network.record.get("data") or {}).get("extra") or ())
     place = {"source": 0, "target": domains - 1}.get(label, label)  # type: ignore[call-overload]
@@ -187,7 +188,7 @@ def load_source_score(
             "score@source_score=demo tries the program out with the target's score on both sides"
         )
     option = "source_score.weights"
-    network, prediction = _open(
+    network, prediction = opened(
         find(weights, option), "score", sde, use, allow, option=option, side="source"
     )
     return ScoreModel(network, sde, prediction, autocast=autocast)
@@ -202,7 +203,7 @@ def load_extractor(
 ) -> Extractor:
     """The domain classifier in a file of `train.py model=classifier`."""
     option = "extractor.weights"
-    network, _ = _open(find(weights, option), "classifier", sde, use, allow, option=option)
+    network, _ = opened(find(weights, option), "classifier", sde, use, allow, option=option)
     return Extractor(network, sde, autocast=autocast)
 
 

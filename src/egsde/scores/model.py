@@ -16,11 +16,13 @@ from egsde.scores.predictions import EpsPrediction, Prediction
 from egsde.sde import SDE
 
 
-def _per_image(label: Tensor, x: Tensor) -> Tensor:
+def label_of(label: Tensor, x: Tensor) -> Tensor:
+    """The label of a time for every image, (B,)."""
     return label.flatten().to(x).expand(x.shape[0])  # not len(x), which an export would fix
 
 
-def _autocast(x: Tensor, enabled: bool) -> AbstractContextManager:
+def autocast_of(x: Tensor, enabled: bool) -> AbstractContextManager:
+    """bfloat16 where it is asked for and the hardware multiplies it."""
     fast = x.is_cuda or torch.cpu._is_amx_tile_supported()  # elsewhere far slower than float32
     if enabled and fast:
         return torch.autocast(x.device.type, torch.bfloat16)
@@ -96,8 +98,8 @@ class ScoreModel(ScoreViews, nn.Module):
     def evaluate(self, image: Tensor, t: Tensor, *more: Tensor) -> Tensor:
         """The network at its input, the label of the time, and what else it is told."""
         self.calls += 1
-        label = _per_image(self.prediction.label(self.sde, t), image)
-        with _autocast(image, self.autocast):
+        label = label_of(self.prediction.label(self.sde, t), image)
+        with autocast_of(image, self.autocast):
             return self.net(image, label, *more).to(image.dtype)
 
     def forward(self, y: Tensor, t: Tensor, source: object = None) -> Tensor:
@@ -131,5 +133,5 @@ class Extractor(nn.Module):
 
     def _evaluate(self, network: Any, x: Tensor, t: Tensor) -> Tensor:
         self.calls += 1
-        with _autocast(x, self.autocast):
-            return network(x, _per_image(self.sde.network_time(t), x)).to(x.dtype)
+        with autocast_of(x, self.autocast):
+            return network(x, label_of(self.sde.network_time(t), x)).to(x.dtype)

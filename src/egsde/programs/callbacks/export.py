@@ -31,11 +31,15 @@ class Export(Callback):
         if self.steps() == trainer.global_step:
             return
         everything = {"averaged": module.ema.net, "raw": module.network}
-        trained = {key: module.config[key] for key in RECORDED} | {
-            "steps": trainer.global_step,
-            "validation": {k: v for k, v in module.validated.items() if math.isfinite(v)},
-        }
-        networks = {name: everything[name] for name in self.use}
+        trained = (
+            {key: module.config[key] for key in RECORDED}
+            | module.recorded
+            | {
+                "steps": trainer.global_step,
+                "validation": {k: v for k, v in module.validated.items() if math.isfinite(v)},
+            }
+        )
+        networks = {name: module.exported(everything[name]) for name in self.use}
         save_weights(self.path, networks, trained, self.half, self.allow)
 
     def steps(self) -> int | None:

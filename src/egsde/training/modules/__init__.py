@@ -3,8 +3,10 @@
 from egsde.training.modules.classifier import DomainClassifierModule
 from egsde.training.modules.conditional import ConditionalModule
 from egsde.training.modules.cycle import CycleModule
+from egsde.training.modules.distribution_matching import DistributionMatchingModule
 from egsde.training.modules.labelled import LabelledModule
 from egsde.training.modules.score import ScoreModule
+from egsde.training.modules.student import StudentModule
 from egsde.training.modules.unit_ddpm import UnitDDPMModule
 from egsde.training.partners import Coupling, InLoop, KeptPartners, Partners
 from egsde.training.schedules import Constant, Cosine, Linear
@@ -17,6 +19,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "Degrade",
+    "DistributionMatchingModule",
     "DomainClassifierModule",
     "InLoop",
     "LabelledModule",
@@ -26,5 +29,6 @@ __all__ = [
     "Partners",
     "KeptPartners",
     "ScoreModule",
+    "StudentModule",
     "UnitDDPMModule",
 ]

@@ -56,6 +56,7 @@ class TimedModule(LightningModule):
         self.length_before: float | None = None  # of the schedule of a run that is resumed
         self.seed = 0  # set by the entry point
         self.config: dict[str, Any] = {}  # plain and resolved; set by the entry point
+        self.recorded: dict[str, Any] = {}  # what its weights say beside that
         self.finite: Finite | None = None  # what is not yet known of the last step
         self.validated: dict[str, float] = {}  # what the last validation measured
         self.draw = 0  # counts what is drawn for: a batch, several of which may make one step
@@ -67,6 +68,10 @@ class TimedModule(LightningModule):
         net = self.ema.net if part is None else self.ema.net.get_submodule(part)
         view._modules = {**model._modules, "net": net}
         return view
+
+    def exported(self, network: nn.Module) -> nn.Module:
+        """What of the networks, raw or averaged, goes into the weights file."""
+        return network
 
     @property
     def length(self) -> float:
@@ -120,7 +125,7 @@ class TimedModule(LightningModule):
         self.draws = Unkeyed()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint |= {"config": self.config, "validated": self.validated}
+        checkpoint |= {"config": self.config | self.recorded, "validated": self.validated}
         checkpoint |= {"bins": self.bins["train"].state(), "means": self.means.sums}
         checkpoint["schedule_length"] = self.length
 
