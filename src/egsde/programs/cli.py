@@ -46,6 +46,8 @@ PROGRAMS = {  # a program and where its function is; imported once the configura
 TOOLS = {  # what takes runs, not settings; each has a main(arguments)
     "report": "egsde.programs.report",
     "compare": "egsde.programs.compare",
+    "pairs": "egsde.programs.pairs",
+    "demo": "egsde.programs.demo",
 }
 FULL = "HYDRA_FULL_ERROR"
 

@@ -46,6 +46,23 @@ def compare(
     names: Sequence[str] | None = None,
 ) -> list[Path]:
     """The comparison of runs by their folders; ValueError where they share no image."""
+    systems, keys, notes = systems_of(folders, names)
+
+    def beside(key: str) -> Mapping[str, np.ndarray]:
+        found: dict[str, np.ndarray] = {}
+        for system in systems:
+            found = {**system.pictures[key](), **found}
+        return found
+
+    out.mkdir(parents=True, exist_ok=True)
+    return write_compare(out, systems, keys, beside, images, notes)
+
+
+def systems_of(
+    folders: Sequence[Path], names: Sequence[str] | None = None
+) -> tuple[list[System], list[str], list[str]]:
+    """Runs by their folders, the images that all of them have of the same sources, and sentences
+    on what is left out; ValueError where they share no image."""
     if len(folders) < 2:
         raise ValueError(
             f"a comparison needs two runs at least, got {', '.join(map(str, folders))}; a report "
@@ -71,16 +88,8 @@ def compare(
                 f"{system.name} has {more} of {len(system.pictures)} images that are not compared, "
                 "since not every run has them."
             )
-
-    def beside(key: str) -> Mapping[str, np.ndarray]:
-        found: dict[str, np.ndarray] = {}
-        for system in systems:
-            found = {**system.pictures[key](), **found}
-        return found
-
-    out.mkdir(parents=True, exist_ok=True)
     notes += [note for run in runs for note in run.notes]
-    return write_compare(out, systems, keys, beside, images, list(dict.fromkeys(notes)))
+    return systems, keys, list(dict.fromkeys(notes))
 
 
 def _system(name: str, run: Opened) -> System:

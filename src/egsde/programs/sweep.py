@@ -45,6 +45,22 @@ class Table(Callback):
             writer.writerows(self.rows)
         temporary.replace(self.folder / "sweep.csv")
 
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """The jobs side by side, where at least two have left images."""
+        if not self.rows:
+            return
+        folders = [self.folder / row["folder"] for row in self.rows]
+        found = [folder for folder in folders if (folder / "metrics.json").is_file()]
+        found = [folder for folder in found if (folder / "images").is_dir()]
+        if len(found) < 2:
+            return
+        from egsde.programs.compare import compare  # needs all that a program needs
+
+        try:
+            print(f"the jobs side by side: {compare(found, self.folder)[0]}")
+        except (ValueError, OSError) as error:
+            print(f"the jobs are not shown side by side: {error}")
+
     def show(self) -> None:
         """The table without the settings that no job changed."""
         fixed = {k for k in self.keys if len({row.get(k) for row in self.rows}) == 1}

@@ -1,0 +1,279 @@
+"""egsde demo [RUN] [host=127.0.0.1] [port=7860]
+
+A page to try a translation on: upload an image, choose the method, where it starts and the weights
+of the energies, and watch it come about. It runs here, asks nothing of the network, and only this
+machine can open it unless host says otherwise. Needs gradio: pip install "egsde[demo]".
+
+RUN    the out= folder of a run of sample.py, whose networks and settings are taken; without it the
+       embedded ones
+host   0.0.0.0 lets others in the network open the page
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from egsde.data.images import square, to_rgb
+from egsde.noise import Noise
+from egsde.programs.callbacks.pictures import to_uint8
+from egsde.programs.callbacks.trajectories import Watcher
+from egsde.programs.load import PictureTranslator, load
+from egsde.programs.records import read_record
+from egsde.programs.words import split, whole_number
+from egsde.sampling.watched import watched
+
+ABSENT = 'egsde demo needs gradio, which is not installed: pip install "egsde[demo]"'
+METHODS = {  # beside a score: what each needs
+    "cycle_egsde": ("source_score", "extractor"), "egsde": ("extractor",),
+    "egsde_fast": ("extractor",), "sdedit": (), "cycle_diffusion": ("source_score",),
+    "ddib": ("source_score",),
+}  # fmt: skip
+OWN = re.compile(r"[+~]*(translator|out|limit|split|logger|trainer|metrics|shard|report)\b")
+# A page of gradio names addresses elsewhere: they are taken out, and the browser refuses the rest.
+POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
+    "connect-src 'self' ws: data: blob:"
+)
+ELSEWHERE = re.compile(
+    rb"<(script|link|meta)\b[^>]*https?://(?!127\.0\.0\.1|localhost)[^>]*>(\s*</script>)?"
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    runs, settings = split("demo", arguments, host=(str, "127.0.0.1"), port=(whole_number(1), 7860))
+    if len(runs) > 1:
+        raise ValueError(f"a demo is of one run, got {', '.join(runs)}")
+    chosen = networks_of_run(Path(runs[0]).expanduser()) if runs else Networks()
+    app = application(chosen)
+    import uvicorn
+
+    print(f"the demo is at http://{settings['host']}:{settings['port']}; Ctrl-C ends it")
+    uvicorn.run(app, host=settings["host"], port=settings["port"], log_level="warning")
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What the command line of a run says beside its method, and which networks there are."""
+
+    given: tuple[str, ...] = ("experiment=demo",)
+    there: tuple[str, ...] = ("score", "source_score", "extractor")
+
+    @property
+    def methods(self) -> list[str]:
+        return [name for name, needs in METHODS.items() if set(needs) <= set(self.there)]
+
+
+def networks_of_run(folder: Path) -> Networks:
+    """Of a run of sample.py; ValueError where it does not say how it was started."""
+    if not (folder / "run.json").is_file():
+        raise ValueError(f"{folder.absolute()} is no folder of a run of sample.py: no run.json")
+    record = read_record(folder / "run.json")
+    if not record.get("command"):
+        raise ValueError(
+            f"{folder / 'run.json'} does not say how the run was started, as runs of earlier "
+            "versions and of Python do not; run sample.py again, or give no run"
+        )
+    words = shlex.split(str(record["command"]))[2:]
+    return Networks(
+        tuple(word for word in words if not OWN.match(word)), tuple(record.get("weights") or ())
+    )
+
+
+@lru_cache(maxsize=4)
+def translator(
+    networks: Networks, method: str, start: float, steps: int, weights: tuple[float, float]
+) -> PictureTranslator:
+    """One method with these settings; the last few are kept."""
+    steps_of = "translator.steps" if method == "egsde_fast" else "sampler.grid.steps"
+    own = [f"translator={method}", f"translator.t_start={start:g}", f"{steps_of}={steps}"]
+    names = zip(("realism", "faithfulness"), weights, strict=True)
+    if "extractor" in METHODS[method]:
+        own += [f"energy.weights.{name}={value:g}" for name, value in names]
+    set_here = tuple(f"{word.split('=')[0]}=" for word in own)
+    kept = [word for word in networks.given if not word.lstrip("+").startswith(set_here)]
+    return load("demo", *kept, *own)
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown while an image comes about, the last one being the whole of it."""
+
+    source: Image.Image
+    result: Image.Image
+    states: list[tuple[Image.Image, str]]
+    denoised: list[tuple[Image.Image, str]]
+    energies: Image.Image
+
+
+def walk(made: PictureTranslator, picture: Image.Image, seed: int = 0) -> Iterator[View]:
+    """A view at each kept moment of a translation, then one with the result."""
+    source = square(to_rgb(picture), made.size).copy()
+    x = torch.from_numpy(source).permute(2, 0, 1)[None]
+    x0, noise = x.to(torch.float32).div(127.5).sub(1.0), Noise(seed, ["0"])
+    watcher = Watcher()
+    shown = watched(made.translator, watcher)
+    y, seen = x0, 0
+    states: Any = getattr(shown, "trajectory", None)
+    walked = states(x0, noise) if states else [(0, 0, shown(x0, noise))]
+    for _, _, y in walked:  # noqa: B007 (the last one is the result)
+        if len(watcher.moments) > seen:
+            seen = len(watcher.moments)
+            yield _view(source, watcher, watcher.moments[-1]["denoised"])
+    yield _view(source, watcher, to_uint8(y))
+
+
+def _view(source: np.ndarray, watcher: Watcher, result: torch.Tensor) -> View:
+    def strip(kind: str) -> list[tuple[Image.Image, str]]:
+        return [(_large(m[kind][0]), f"t = {m['t']:.3g}") for m in watcher.moments]
+
+    plain = torch.from_numpy(source).permute(2, 0, 1)
+    drawn = energies(watcher.moments)
+    return View(_large(plain), _large(result[0]), strip("state"), strip("denoised"), drawn)
+
+
+def _large(image: torch.Tensor, least: int = 256) -> Image.Image:
+    """Enlarged by whole pixels, so that browsers do not blur it."""
+    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+    scale = max(1, least // picture.width)
+    size = picture.width * scale, picture.height * scale
+    return picture.resize(size, Image.Resampling.NEAREST)
+
+
+def energies(moments: Sequence[Mapping[str, Any]]) -> Image.Image:
+    """Each energy, weight times value, along the way."""
+    names = list(dict.fromkeys(name for moment in moments for name in moment["energies"]))
+    figure = Figure(figsize=(6, 2.2), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    for k, name in enumerate(names, 1):
+        axes = figure.add_subplot(1, len(names), k)
+        known = [(m["t"], float(m["energies"][name][0])) for m in moments if name in m["energies"]]
+        axes.plot(*zip(*known, strict=True), marker="o")
+        axes.invert_xaxis()
+        axes.set(title=name, xlabel="t")
+    if not names:
+        figure.text(0.5, 0.5, "this method has no energy", ha="center")
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+
+
+def blocks(networks: Networks) -> Any:
+    """The page, in what gradio 3 to 6 share."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    try:
+        import gradio
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "gradio":
+            raise ValueError(f"gradio is installed and cannot be imported: {error}") from error
+        raise ValueError(ABSENT) from error
+
+    def translate(
+        picture: Image.Image | None, method: str, start: float, steps: float,
+        realism: float, faithfulness: float, seed: float,
+    ) -> Iterator[tuple]:  # fmt: skip
+        if picture is None:
+            raise gradio.Error("upload an image first")
+        try:
+            made = translator(networks, method, start, int(steps), (realism, faithfulness))
+            for view in walk(made, picture, int(seed)):
+                yield view.source, view.result, view.denoised, view.states, view.energies
+        except ValueError as error:
+            raise gradio.Error(str(error)) from error
+
+    with gradio.Blocks(title="egsde", analytics_enabled=False) as page:
+        gradio.Markdown("# egsde\nTranslate an image and watch it come about.")
+        with gradio.Row():
+            with gradio.Column():
+                picture = gradio.Image(type="pil", label="image", elem_id="picture")
+                known = networks.methods
+                method = gradio.Dropdown(known, value=known[0], label="method", elem_id="method")
+                start = gradio.Slider(
+                    0.05, 1.0, value=0.3, step=0.05, elem_id="start",
+                    label="start: near 0 keeps the source, 1 forgets it",
+                )  # fmt: skip
+                steps = gradio.Slider(
+                    10, 200, value=40, step=10, label="steps from 1 to 0", elem_id="steps"
+                )
+                realism = gradio.Slider(
+                    0, 2000, value=500, step=50, label="weight of realism", elem_id="realism"
+                )
+                faithfulness = gradio.Slider(
+                    0, 20, value=2, step=0.5, label="weight of faithfulness",
+                    elem_id="faithfulness",
+                )  # fmt: skip
+                seed = gradio.Slider(0, 99, value=0, step=1, label="seed", elem_id="seed")
+                button = gradio.Button("translate", elem_id="translate")
+            with gradio.Column():
+                with gradio.Row():
+                    source = gradio.Image(type="pil", label="source", elem_id="source")
+                    result = gradio.Image(type="pil", label="translation", elem_id="result")
+                denoised = gradio.Gallery(label="denoised estimates", elem_id="denoised")
+                states = gradio.Gallery(label="states", elem_id="states")
+                drawn = gradio.Image(type="pil", label="energies", elem_id="energies")
+        button.click(
+            translate,
+            [picture, method, start, steps, realism, faithfulness, seed],
+            [source, result, denoised, states, drawn],
+            api_name=False,
+        )
+    page.queue()
+    return page
+
+
+def application(networks: Networks) -> Any:
+    """The page as an ASGI application whose answers name nothing elsewhere."""
+    page = blocks(networks)
+    import gradio
+    from fastapi import FastAPI
+
+    return AtHome(gradio.mount_gradio_app(FastAPI(), page, path="/"))
+
+
+class AtHome:
+    """An ASGI application with `POLICY` on every answer, and HTML without `ELSEWHERE`."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        started: dict[str, Any] | None = None
+        body = b""
+
+        async def sent(message: dict[str, Any]) -> None:
+            nonlocal started, body
+            if message["type"] == "http.response.start":
+                headers = [
+                    (key, value) for key, value in message["headers"]
+                    if key.lower() != b"content-security-policy"
+                ]  # fmt: skip
+                headers.append((b"content-security-policy", POLICY.encode()))
+                kind = dict(headers).get(b"content-type", b"")
+                message = {**message, "headers": headers}
+                if kind.startswith(b"text/html"):
+                    started = message
+                    return
+            elif message["type"] == "http.response.body" and started is not None:
+                body += message.get("body", b"")
+                if message.get("more_body"):
+                    return
+                body = ELSEWHERE.sub(b"", body)
+                headers = [(k, v) for k, v in started["headers"] if k.lower() != b"content-length"]
+                headers.append((b"content-length", str(len(body)).encode()))
+                await send({**started, "headers": headers})
+                started, message = None, {"type": "http.response.body", "body": body}
+            await send(message)
+
+        await self.app(scope, receive, sent)
