@@ -17,8 +17,9 @@ import egsde
 from browser import asked, browser
 from demo_networks import write_networks
 from egsde.programs import demo
+from egsde.programs.at_home import AtHome
 from egsde.programs.cli import main
-from egsde.programs.demo import AtHome, Networks, networks_of_run, translator, walk
+from egsde.programs.demo import Networks, networks_of_run, translator, walk
 from runs import command
 
 

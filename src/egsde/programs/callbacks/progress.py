@@ -39,9 +39,10 @@ def images_bar(total: int, shown: bool = True, doing: str = "translating") -> It
     with Progress(*columns, disable=not shown, speed_estimate_period=120) as progress:
         task = progress.add_task("", total=total)
 
-        def advance(images: float) -> None:  # rounded: shares of an image add up to one
-            done = round(progress.tasks[task].completed + images, 6)
-            progress.update(task, completed=done)
+        def advance(images: float) -> None:
+            done = progress.tasks[task].completed + images
+            whole = round(done)  # shares of an image add up to one but for rounding
+            progress.update(task, completed=whole if abs(done - whole) < 1e-6 * total else done)
 
         yield advance
 
