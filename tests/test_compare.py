@@ -144,7 +144,7 @@ def test_compare_leaves_a_page_a_table_and_a_plot(tmp_path, monkeypatch, capsys)
     assert rows[2]["kid_significant"] == "False"
     html = (out / "compare.html").read_text()
     page = Elements(html)
-    assert HOSTILE in page.text and "http" not in html
+    assert HOSTILE in page.text and "http:" not in html and "https:" not in html
     assert "2 of 8 images that are not compared" in page.text
     shown = [a for a in page.all("img") if a["alt"] == f"003 by {HOSTILE}"]
     expected = np.array(Image.open(tmp_path / HOSTILE / "images" / "003.png"))

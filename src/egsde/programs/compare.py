@@ -12,6 +12,7 @@ names     what the runs are called; without it as their folders
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ import numpy as np
 from egsde.evaluation.pages.compare import write_compare
 from egsde.evaluation.pages.comparison import System, shared
 from egsde.programs.opened import Opened, key_of, opened
-from egsde.programs.records import read_record
+from egsde.programs.records import FREE, read_record
 from egsde.programs.words import Usage, split, whole_number
 
 
@@ -79,7 +80,9 @@ def systems_of(
     if not keys:
         examples = "; ".join(f"{s.name}: {next(iter(s.pictures), 'none')}" for s in systems)
         raise ValueError(f"the runs share no image by name ({examples}), so nothing is compared")
-    keys, notes = _of_one_source(systems, keys)
+    notes: list[str] = []
+    if len({_data_of(run) for run in runs}) > 1:
+        keys, notes = _of_one_source(systems, keys)
     if not keys:
         raise ValueError("the runs' images have the same names and different sources")
     for system in systems:
@@ -90,6 +93,16 @@ def systems_of(
             )
     notes += [note for run in runs for note in run.notes]
     return systems, keys, list(dict.fromkeys(notes))
+
+
+def _data_of(run: Opened) -> str:
+    """What says which sources a run has, as text: without how they are read and how many."""
+    config = run.record.get("config") or {}
+    data = config.get("data")
+    if not isinstance(data, dict):
+        return str(run.folder)
+    kept = {k: v for k, v in data.items() if f"data.{k}" not in FREE}
+    return json.dumps([kept, config.get("split")], sort_keys=True)
 
 
 def _system(name: str, run: Opened) -> System:

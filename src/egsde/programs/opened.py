@@ -92,8 +92,9 @@ def _data_of(record: Mapping[str, Any]) -> tuple[Any, str]:
 def _pictures(folder: Path, data: Any, split: str | None) -> dict[str, Pictures]:
     found: dict[str, Pictures] = {}
     if data is not None:
-        dataset = data.translatable(split)
-        places = {name: i for i, name in enumerate(dataset.ids)}
+        images = data.translations(split)
+        dataset = images.dataset
+        places = {dataset.ids[i]: i for i in images.indices}
         written = {output_name(name): name for name in places}
     else:
         dataset, places, written = None, {}, {}
