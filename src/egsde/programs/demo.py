@@ -163,7 +163,7 @@ def energies(moments: Sequence[Mapping[str, Any]]) -> Image.Image:
 
 
 def blocks(networks: Networks) -> Any:
-    """The page, in what gradio 3 to 6 share."""
+    """The page, in what gradio 4 to 6 share."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
@@ -213,9 +213,11 @@ def blocks(networks: Networks) -> Any:
                 with gradio.Row():
                     source = gradio.Image(type="pil", label="source", elem_id="source")
                     result = gradio.Image(type="pil", label="translation", elem_id="result")
-                denoised = gradio.Gallery(label="denoised estimates", elem_id="denoised")
-                states = gradio.Gallery(label="states", elem_id="states")
-                drawn = gradio.Image(type="pil", label="energies", elem_id="energies")
+                denoised = gradio.Gallery(label="denoised estimates", columns=4, elem_id="denoised")
+                states = gradio.Gallery(label="states", columns=4, elem_id="states")
+                drawn = gradio.Image(
+                    type="pil", label="energies", show_label=False, elem_id="energies"
+                )
         button.click(
             translate,
             [picture, method, start, steps, realism, faithfulness, seed],
