@@ -11,7 +11,7 @@ FLOORS = [  # bottom first
     {"sde"},
     {"source", "solvers"},
     {"scores", "sampling"},
-    {"energies", "constraints"},
+    {"codecs", "energies", "constraints"},
     {"methods"},
     {"data", "evaluation"},
     {"training"},

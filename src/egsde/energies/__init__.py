@@ -1,6 +1,7 @@
 """Energies: functions of (y, t, source) that guide a translation."""
 
 from egsde.energies.base import Energy, WeightedSum, none
+from egsde.energies.decoded import Decoded
 from egsde.energies.domain_cosine import DomainCosine
 from egsde.energies.domain_l2 import DomainL2
 from egsde.energies.during import During
@@ -11,6 +12,7 @@ from egsde.energies.low_pass_l2 import LowPassL2
 from egsde.energies.on_denoised import OnDenoised
 
 __all__ = [
+    "Decoded",
     "DomainCosine",
     "DomainL2",
     "During",

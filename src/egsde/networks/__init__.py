@@ -2,6 +2,7 @@
 
 from egsde.networks.adm_encoder import ADMEncoder
 from egsde.networks.adm_unet import ADMUNet
+from egsde.networks.autoencoder import Autoencoder
 from egsde.networks.ddpm_unet import DDPMUNet
 from egsde.networks.mlp import MLP
 from egsde.networks.official import (
@@ -18,6 +19,7 @@ from egsde.networks.pairing import Pairing
 __all__ = [
     "ADMEncoder",
     "ADMUNet",
+    "Autoencoder",
     "DDPMUNet",
     "MLP",
     "Pairing",

@@ -68,7 +68,8 @@ def disagreements(record: Mapping[str, Any], data: TwoDomains, also: str) -> Ite
         yield "source and target", turned, now
     yield "data.size", saved.get("size"), data.size
     channels = (record.get("network") or {}).get("in_channels")
-    if channels is not None and record["kind"] in ("score", "labelled"):
+    pixels = record.get("space") is None
+    if channels is not None and pixels and record["kind"] in ("score", "labelled"):
         yield "channels", channels, 3 if data.store.drawable else 2
 
 

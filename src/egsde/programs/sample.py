@@ -30,6 +30,7 @@ from egsde.programs.callbacks import Report, Translate
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.callbacks.trajectories import Trajectories
 from egsde.programs.inputs import name_unread
+from egsde.programs.latents import translator_of
 from egsde.programs.line import one_of
 from egsde.programs.lock import held
 from egsde.programs.opened import opened
@@ -107,7 +108,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     claim(out, "sample.py")
     seed_everything(cfg.seed, workers=True, verbose=False)
     parts = Parts(cfg)
-    data, translator = parts("data"), parts("translator")
+    data, translator = parts("data"), translator_of(parts)
     module = Translation(translator, data)
     refuse_inside(out, data.domains, config["data"].get("root"))
     check_networks(module.networks.values(), data, check=cfg.check)
@@ -189,7 +190,7 @@ def _refuse_unfinished(out: Path, data: Any, split: str) -> None:
 
 def build_translator(cfg: DictConfig) -> Translator:
     """`cfg.translator`; a network that several of its parts refer to is one."""
-    return Parts(cfg)("translator")
+    return translator_of(Parts(cfg))
 
 
 def without_effect(cfg: DictConfig, overrides: Iterable[str]) -> list[str]:

@@ -17,6 +17,7 @@ from egsde.programs.build import Parts
 from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, Checkpoints, TwoFiles, read
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.folders import to_give_back
+from egsde.programs.latents import train_in
 from egsde.programs.line import one_of
 from egsde.programs.lock import held
 from egsde.programs.records import claim, refuse_inside
@@ -28,7 +29,7 @@ from egsde.scores.files import read_checkpoint
 
 LEFT = ("checkpoints", "weights.safetensors", "metrics.csv")
 # What a resumed run must share with the run before, and what of it may differ.
-KEPT = ("kind", "network", "sde", "prediction", "module", "data", "seed")
+KEPT = ("kind", "network", "sde", "prediction", "codec", "module", "data", "seed")
 FREE = ("root", "store", "num_workers", "eval_batch_size", "cache_mib", "limit", "mask", "low")
 
 
@@ -51,6 +52,7 @@ def train(cfg: DictConfig) -> float | None:
             data.viewed(split)
         module = parts("module")
         module.seed, module.config = cfg.seed, config
+        train_in(parts, module, data)
         if cfg.init_weights is not None:
             _initialise(module, cfg.init_weights)
         if cfg.compile:

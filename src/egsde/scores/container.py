@@ -28,7 +28,7 @@ PACKAGE = Path(__file__).parents[1]
 FETCHED = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "egsde" / "networks"
 # What of a training's configuration goes with its weights.
 RECORDED = ("kind", "network", "sde", "prediction", "data", "seed")
-ALSO = ("times", "skip")  # what some modules add to it
+ALSO = ("times", "skip", "space")  # what some modules add to it
 LONGEST = 2**20  # characters of a file's configuration
 
 

@@ -135,15 +135,21 @@ def load_diffusers(weights: str | Path | None, sde: SDE, autocast: bool = False)
     weights: a pipeline's folder, one UNet's, or a name of the hub where there is a network.
     """
     folder = diffusers_folder(weights)
-    if _scheduler(folder).is_file():
-        own = chain_of(folder)
-        if not same_process(own, sde, None):
-            raise ValueError(
-                f"{folder} was trained with {_said(own)}, but the configuration has {_said(sde)}; "
-                "leave sde= out: the folder says it"
-            )
+    check_process(folder, sde)
     net = read_unet(folder)
     return ScoreModel(net, sde, prediction_of(folder), autocast=autocast)
+
+
+def check_process(folder: Path, sde: SDE) -> None:
+    """ValueError where a folder's scheduler says another process."""
+    if not _scheduler(folder).is_file():
+        return
+    own = chain_of(folder)
+    if not same_process(own, sde, None):
+        raise ValueError(
+            f"{folder} was trained with {_said(own)}, but the configuration has {_said(sde)}; "
+            "leave sde= out: the folder says it"
+        )
 
 
 def _said(sde: SDE) -> str:

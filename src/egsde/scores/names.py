@@ -12,6 +12,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "network": {
         "ADMEncoder": "egsde.networks.adm_encoder.ADMEncoder",
         "ADMUNet": "egsde.networks.adm_unet.ADMUNet",
+        "Autoencoder": "egsde.networks.autoencoder.Autoencoder",
         "DDPMUNet": "egsde.networks.ddpm_unet.DDPMUNet",
         "MLP": "egsde.networks.mlp.MLP",
         "Pairing": "egsde.networks.pairing.Pairing",

@@ -1,5 +1,6 @@
 """LightningModules: training the score and the time-dependent domain classifier."""
 
+from egsde.training.modules.autoencoder import AutoencoderModule
 from egsde.training.modules.classifier import DomainClassifierModule
 from egsde.training.modules.conditional import ConditionalModule
 from egsde.training.modules.cycle import CycleModule
@@ -13,6 +14,7 @@ from egsde.training.schedules import Constant, Cosine, Linear
 from egsde.training.tasks import Degrade, Pair, Paired
 
 __all__ = [
+    "AutoencoderModule",
     "ConditionalModule",
     "Coupling",
     "CycleModule",

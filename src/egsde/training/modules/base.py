@@ -61,6 +61,14 @@ class TimedModule(LightningModule):
         self.validated: dict[str, float] = {}  # what the last validation measured
         self.draw = 0  # counts what is drawn for: a batch, several of which may make one step
         self.draws: Draws = Unkeyed()  # of the batch at hand
+        self.codec: Any = None  # in whose space the network is trained; set by the entry point
+
+    def latent(self, images: Tensor) -> Tensor:
+        """What the network learns of images: themselves, or the codec's latents."""
+        if self.codec is None:
+            return images
+        with torch.no_grad():
+            return self.codec.encode(images)
 
     def with_averaged_net(self, model: Model, part: str | None = None) -> Model:
         """A view of `model` whose `net` is the averaged network, or a part of it by name."""

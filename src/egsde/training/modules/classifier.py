@@ -56,7 +56,7 @@ class DomainClassifierModule(TimedModule):
         self, model: Extractor, batch: dict[str, Any], largest: float, power: float, stage: str
     ) -> Tensor:
         """Cross-entropy (official run_train_dse.py); hits and misses go to the time bins."""
-        x0, label = batch["image"], batch["label"]
+        x0, label = self.latent(batch["image"]), batch["label"]
         sde = model.sde
         u = self.draws.uniform(x0)
         t = sde.training_time(u**power * largest)

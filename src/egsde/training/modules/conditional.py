@@ -41,5 +41,5 @@ class ConditionalModule(ScoreModule):
         """The score given the batch's conditions, and the targets."""
         pair = self.task(batch | {"draws": self.draws})
         if pair.known is None:
-            return score.given(pair.condition), pair.target
+            return score.given(self.latent(pair.condition)), self.latent(pair.target)
         return score.given(pair.condition, pair.known), pair.target

@@ -33,7 +33,7 @@ class LabelledModule(ScoreModule):
         self.loss(*self.problem(self.with_averaged_net(self.score), batch), "val")
 
     def problem(self, score: LabelledScore, batch: dict[str, Any]) -> tuple[Any, Tensor]:
-        image, label = batch["image"], batch["label"]
+        image, label = self.latent(batch["image"]), batch["label"]
         dropped = self.draws.uniform(image).flatten() < self.drop
         label = torch.where(dropped, score.labels - 1, label) if self.drop else label
         return score.given(label), image

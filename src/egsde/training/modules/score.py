@@ -43,7 +43,7 @@ class ScoreModule(TimedModule):
 
     def problem(self, score: Any, batch: dict[str, Any]) -> tuple[Any, Tensor]:
         """What is trained on a batch: a score (y, t) -> like y, and its clean images."""
-        return score, batch["image"]
+        return score, self.latent(batch["image"])
 
     def loss(self, score: Any, x0: Tensor, stage: str) -> Tensor:
         """Mean over the batch; the per-image values go to the time bins."""

@@ -1,0 +1,97 @@
+"""Codecs with a network: ours of `train.py model=autoencoder`, and diffusers' AutoencoderKL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from egsde.networks import sha256_of
+from egsde.networks.diffusers_unet import read_json
+from egsde.scores import blueprints
+from egsde.scores.blueprints import Allow
+from egsde.scores.container import find, read_config, read_shapes, read_weights
+from egsde.scores.diffusers import diffusers_folder
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """scale (mean of q(z | x) - shift): deterministic, of a standard deviation of about 1."""
+
+    net: Any
+    factor: int
+    scale: float = 1.0
+    shift: float = 0.0
+
+    @property
+    def mark(self) -> str:
+        return f"{sha256_of(self.net)[:16]}-{self.scale:.6g}"
+
+    def encode(self, x: Tensor) -> Tensor:
+        return (self._on(x).moments(x)[0] - self.shift) * self.scale
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self._on(z).decode(z / self.scale + self.shift)
+
+    def _on(self, x: Tensor) -> Any:
+        return self.net.to(x.device)
+
+
+def load_codec(weights: str | Path | None, use: str = "averaged", allow: Allow = ()) -> Learned:
+    """The codec in a file of `train.py model=autoencoder`, KL or VQ; ValueError for another."""
+    path = find(weights, "codec.weights")
+    config = read_config(path)
+    if config["kind"] != "autoencoder":
+        raise ValueError(f"{path} holds a {config['kind']}, and a codec is an autoencoder")
+    try:
+        net = blueprints.network(config["network"], read_shapes(path, use, ""), allow)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    net.load_state_dict(read_weights(path, use))
+    net = net.eval().requires_grad_(False)
+    return Learned(net, net.factor, float(net.scale))
+
+
+class DiffusersAutoencoder(nn.Module):
+    """diffusers' AutoencoderKL under our names."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        law = self.net.encode(x).latent_dist
+        return law.mean, law.logvar
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.net.decode(z).sample
+
+
+def load_diffusers_codec(weights: str | Path | None) -> Learned:
+    """The AutoencoderKL of a folder, alone or in a pipeline's `vae`; its scaling_factor is used.
+
+    ValueError where diffusers is absent or the folder holds something else.
+    """
+    folder = diffusers_folder(weights)
+    folder = folder / "vae" if (folder / "vae" / "config.json").is_file() else folder
+    config = read_json(folder / "config.json")
+    if (name := config.get("_class_name")) != "AutoencoderKL":
+        raise ValueError(f"{folder} is of a {name}, and codec=diffusers takes an AutoencoderKL")
+    try:
+        from diffusers import AutoencoderKL
+    except ImportError as error:
+        raise ValueError("codec=diffusers needs pip install 'egsde[diffusers]'") from error
+    try:
+        made = AutoencoderKL.from_pretrained(
+            folder, local_files_only=True, torch_dtype=torch.float32
+        )
+    except Exception as error:  # whatever the class says to what lies there
+        raise ValueError(f"{folder}: diffusers cannot open it: {error}") from error
+    net = DiffusersAutoencoder(made).eval().requires_grad_(False)
+    factor = 2 ** (len(config.get("block_out_channels", [0])) - 1)
+    return Learned(
+        net, factor, config.get("scaling_factor") or 1.0, config.get("shift_factor") or 0.0
+    )

@@ -1,0 +1,82 @@
+"""Scores of text-conditional latent networks (Stable Diffusion's layout, Rombach 2022)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from egsde.scores.diffusers import check_process, diffusers_folder, prediction_of
+from egsde.scores.labels import Extrapolated
+from egsde.scores.model import ScoreModel
+from egsde.scores.process import Score
+from egsde.sde import SDE
+
+NEEDED = "needs pip install 'egsde[diffusers]'"
+
+
+class TextUNet(nn.Module):
+    """A UNet2DConditionModel that always sees one text, (1, L, D) as its encoder gave it."""
+
+    text: Tensor
+
+    def __init__(self, net: nn.Module, text: Tensor) -> None:
+        super().__init__()
+        self.net = net
+        self.in_channels, self.image_size = net.config["in_channels"], net.config["sample_size"]
+        self.register_buffer("text", text)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        """x (B, Z, h, w) latents, t (B,) -> (B, Z, h, w)."""
+        text = self.text.to(x.dtype).expand(len(x), -1, -1)
+        return self.net(x, t, encoder_hidden_states=text, return_dict=False)[0]
+
+
+def load_text_score(
+    weights: str | Path | None,
+    sde: SDE,
+    prompt: str,
+    negative: str = "",
+    guidance: float = 7.5,
+    autocast: bool = False,
+) -> Score:
+    """The score of latents given a prompt, led away from `negative` (classifier-free guidance).
+
+    weights: a folder with unet, text_encoder, tokenizer and scheduler; its vae is codec=diffusers.
+    guidance: 1 is the prompt's score alone. ValueError for what the folder lacks.
+    """
+    folder = diffusers_folder(weights)
+    check_process(folder, sde)
+    try:
+        from diffusers import UNet2DConditionModel
+        from transformers import CLIPTextModel, CLIPTokenizer
+    except ImportError as error:
+        raise ValueError(f"score=stable_diffusion {NEEDED}") from error
+    opened: dict[str, Any] = {}
+    for name, kind in (
+        ("unet", UNet2DConditionModel), ("text_encoder", CLIPTextModel), ("tokenizer", CLIPTokenizer)
+    ):  # fmt: skip
+        try:
+            opened[name] = kind.from_pretrained(folder / name, local_files_only=True)
+        except Exception as error:  # whatever the class says to what lies there
+            raise ValueError(f"{folder / name}: {kind.__name__} cannot open it: {error}") from error
+    unet = opened["unet"].float().eval().requires_grad_(False)
+
+    def given(text: str) -> ScoreModel:
+        embedded = _embedded(opened["tokenizer"], opened["text_encoder"].eval(), text)
+        return ScoreModel(TextUNet(unet, embedded), sde, prediction_of(folder), autocast=autocast)
+
+    return (
+        given(prompt) if guidance == 1 else Extrapolated(given(prompt), given(negative), guidance)
+    )
+
+
+@torch.no_grad()
+def _embedded(tokenizer: Any, encoder: Any, text: str) -> Tensor:
+    longest = encoder.config.max_position_embeddings
+    tokens = tokenizer(
+        text, padding="max_length", max_length=longest, truncation=True, return_tensors="pt"
+    )
+    return encoder(tokens.input_ids)[0].float()

@@ -1,0 +1,87 @@
+"""Training a codec: reconstruct images through latents near N(0, 1) or through codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from egsde.networks.autoencoder import Autoencoder
+from egsde.training.modules.base import Schedule, TimedModule
+
+
+class AutoencoderModule(TimedModule):
+    """Minimise mean |x - decode(z)| + kl KL(q(z | x) || N(0, 1)), per pixel and per latent (Rombach
+    2022); with codes the second term is |h - sg(e)|^2 commitment + |sg(h) - e|^2 (van den Oord
+    2017), and the gradient passes straight through.
+
+    extractor, perceptual: squared distance of a domain classifier's features at a small time, by
+    this weight. After each validation `scale` of the averaged network is 1 / std(z) on its images.
+    """
+
+    def __init__(
+        self,
+        network: Autoencoder,
+        optimizer: Callable[[Iterable[Tensor]], Optimizer],
+        schedule: Schedule,
+        ema_decay: float = 0.999,
+        kl: float = 1e-4,
+        commitment: float = 0.25,
+        extractor: Any = None,
+        perceptual: float = 0.0,
+    ) -> None:
+        super().__init__(network, optimizer, schedule, ema_decay)
+        self.kl, self.commitment, self.perceptual = kl, commitment, perceptual
+        self.judges = [extractor] if extractor is not None else []  # not a part of the checkpoint
+        self.spread: list[Tensor] = []
+
+    @property
+    def averaged(self) -> Autoencoder:
+        return self.ema.net  # type: ignore[return-value]
+
+    def loss(self, net: Autoencoder, x: Tensor, stage: str) -> Tensor:
+        """The mean over the batch, and its parts to the log."""
+        mean, log_variance = net.moments(x)
+        if net.codes is None:
+            z = mean + (0.5 * log_variance).exp() * self.draws.normal(mean)
+            beside = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
+            beside, y = self.kl * beside, net.decoder(z)
+        else:
+            code = net.nearest(mean)
+            beside = self.commitment * (mean - code.detach()).square().mean()
+            beside = beside + (mean.detach() - code).square().mean()
+            y = net.decoder(mean + (code - mean).detach())
+        far = (x - y).abs().mean()
+        loss = far + beside
+        for judge in self.judges if self.perceptual else ():
+            t = torch.as_tensor(judge.sde.t_noisy, dtype=torch.float64)
+            away = judge.to(x.device).features(y, t) - judge.features(x, t).detach()
+            loss = loss + self.perceptual * away.square().mean()
+        self.means.add(f"{stage}/distance", far, len(x)) if stage == "train" else self.log(
+            f"{stage}/distance", far, sync_dist=True, batch_size=len(x)
+        )
+        return loss
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        loss = self.loss(self.network, batch["image"], "train")  # type: ignore[arg-type]
+        self.log("loss", loss, prog_bar=True, logger=False)
+        self.means.add("train/loss", loss, len(batch["image"]))
+        return loss
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        x = batch["image"]
+        loss = self.loss(self.averaged, x, "val")
+        self.spread.append(self.averaged.moments(x)[0].double().square().mean((1, 2, 3)).cpu())
+        self.log("val/loss", loss, sync_dist=True, batch_size=len(x))
+
+    def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
+        squares = torch.cat(self.spread)
+        self.spread.clear()
+        sums = torch.tensor([float(squares.sum()), len(squares)], device=self.device)
+        total, count = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
+        for net in (self.averaged, self.network):
+            net.scale.fill_((count / max(total, 1e-12)) ** 0.5)  # type: ignore[union-attr]
