@@ -39,7 +39,7 @@ def rows(groups: tuple[str, ...]) -> list[list[str]]:
 
 def test_no_group_is_left_out():
     groups = {file.parent.name for file in CONF.glob("*/*.yaml")}
-    others = {"demo", "hparams_search"}
+    others = {"codec", "demo", "hparams_search"}
     assert groups == {*TRAIN, *SCORE, *SAMPLE, *EVALUATE, *CYCLE, *others}
 
 

@@ -12,19 +12,8 @@ from egsde.codecs import Latent, load_diffusers_codec
 from egsde.scores.diffusers import chain_of
 from egsde.scores.text import load_text_score
 
-WORDS = [
-    "<|startoftext|>",
-    "<|endoftext|>",
-    "a</w>",
-    "cat</w>",
-    "dog</w>",
-    "a",
-    "c",
-    "d",
-    "g",
-    "o",
-    "t",
-]
+pytestmark = pytest.mark.slow
+WORDS = ["<|startoftext|>", "<|endoftext|>", "a</w>", "a", "c", "d", "g", "o", "t"]
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ class Autoencoder(nn.Module):
         image_size: int,
         *,
         ch: int = 32,
-        ch_mult: Numbers = (1, 2, 4),
+        ch_mult: Numbers = (1, 2, 2),
         num_res_blocks: int = 1,
         in_channels: int = 3,
         z_channels: int = 4,

@@ -45,8 +45,8 @@ def train_in(parts: Parts, module: Any, data: Any) -> None:
         raise ValueError(
             f"the codec makes latents of {wanted} x {shape[-2]} x {shape[-1]} of images of "
             f"{data.size} px, and the network takes {got} channels of {side} px; add "
-            f"network.image_size={shape[-1]} network.in_channels={wanted} "
-            f"network.out_channels={wanted}"
+            f"network.image_size={shape[-1]} ++network.in_channels={wanted} "
+            f"++network.out_channels={wanted}"
         )
     module.codec, module.recorded = codec, module.recorded | {"space": codec.mark}
     rank_zero_only(print)(

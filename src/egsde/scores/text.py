@@ -55,9 +55,10 @@ def load_text_score(
     except ImportError as error:
         raise ValueError(f"score=stable_diffusion {NEEDED}") from error
     opened: dict[str, Any] = {}
-    for name, kind in (
-        ("unet", UNet2DConditionModel), ("text_encoder", CLIPTextModel), ("tokenizer", CLIPTokenizer)
-    ):  # fmt: skip
+    kinds = {
+        "unet": UNet2DConditionModel, "text_encoder": CLIPTextModel, "tokenizer": CLIPTokenizer
+    }  # fmt: skip
+    for name, kind in kinds.items():
         try:
             opened[name] = kind.from_pretrained(folder / name, local_files_only=True)
         except Exception as error:  # whatever the class says to what lies there
@@ -68,9 +69,8 @@ def load_text_score(
         embedded = _embedded(opened["tokenizer"], opened["text_encoder"].eval(), text)
         return ScoreModel(TextUNet(unet, embedded), sde, prediction_of(folder), autocast=autocast)
 
-    return (
-        given(prompt) if guidance == 1 else Extrapolated(given(prompt), given(negative), guidance)
-    )
+    asked = given(prompt)
+    return asked if guidance == 1 else Extrapolated(asked, given(negative), guidance)
 
 
 @torch.no_grad()
