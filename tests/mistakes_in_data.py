@@ -111,7 +111,7 @@ def masked(shape: tuple[int, int], name: str = "0.png") -> Do:
         (folder / "masks").mkdir()
         Image.new("L", shape, 255).save(folder / "masks" / name)
         data("folder", f"data.root={folder}", "data.source=a", "data.target=b", "data.size=8",
-             f"data.mask={folder / 'masks'}").translations("test")[0]  # fmt: skip
+             f"data.mask={folder / 'masks'}").translation_loader("test").dataset[0]  # fmt: skip
 
     return do
 

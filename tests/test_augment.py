@@ -5,11 +5,16 @@ import torch
 from hydra.utils import instantiate
 
 from egsde.data import Augment, Fluent, TwoDomains
-from egsde.data.augment import turn_hue
+from egsde.data.augment import augmented, turn_hue
 from egsde.data.fluent.build import family, split
 from egsde.data.resident import Resident
 from egsde.networks import ADMEncoder, ADMUNet
 from egsde.noise import keyed_generator
+
+
+def uniform(*key):
+    generator = keyed_generator(*key)
+    return lambda count: torch.rand(count, generator=generator)
 
 
 def still(size):
@@ -18,17 +23,15 @@ def still(size):
 
 def test_unmoved_images_are_box_averages():
     images = torch.rand(3, 3, 16, 16)
-    assert torch.equal(
-        still(8)(images, keyed_generator(0)), torch.nn.functional.avg_pool2d(images, 2)
-    )
+    assert torch.equal(still(8)(images, uniform(0)), torch.nn.functional.avg_pool2d(images, 2))
 
 
 def test_white_stays_white_and_pairs_stay_pairs():
     drawn = Augment(16, moved=1.0, hue=1.0, fill=1.0)
     white = torch.ones(4, 3, 16, 16)
-    torch.testing.assert_close(drawn(white, keyed_generator(0)), white, atol=1e-5, rtol=0)
+    torch.testing.assert_close(drawn(white, uniform(0)), white, atol=1e-5, rtol=0)
     x = torch.rand(4, 3, 16, 16)
-    both = drawn(torch.cat([x, x]), keyed_generator(1), copies=2)
+    both = drawn(torch.cat([x, x]), uniform(1), copies=2)
     assert torch.equal(both[:4], both[4:]) and not torch.equal(both[:4], x)
 
 
@@ -38,7 +41,7 @@ def test_moves_are_those_asked_for():
     spot[..., 31:34, 51:54] = 1.0  # 20 px right of the centre
     turned = Augment(65, moved=1.0, scale=(1.0, 1.0), turn=90.0, shift=0.0, hue=0.0, fill=-1.0)
     for seed in range(3):
-        mass = (turned(spot, keyed_generator(seed))[0, 0] + 1).clamp(min=0)
+        mass = (turned(spot, uniform(seed))[0, 0] + 1).clamp(min=0)
         y, x = torch.meshgrid(*[torch.arange(65.0) - 32] * 2, indexing="ij")
         radius = ((mass * x).sum().square() + (mass * y).sum().square()).sqrt() / mass.sum()
         assert abs(radius - 20) < 1
@@ -54,7 +57,7 @@ def test_turned_hue_keeps_luma():
 
 def test_sizes_that_do_not_divide_are_refused():
     with pytest.raises(ValueError, match="multiple of data.size"):
-        still(24)(torch.rand(1, 3, 32, 32), keyed_generator(0))
+        still(24)(torch.rand(1, 3, 32, 32), uniform(0))
 
 
 @pytest.mark.parametrize("view", ["target", "labelled", "paired"])
@@ -116,6 +119,32 @@ def test_augmentation_is_the_same_for_the_same_step():
     node = {"_target_": "egsde.data.Augment", "size": 8, "fill": 1}
     images = torch.rand(2, 3, 16, 16)
     first, again, other = (
-        instantiate(node)(images, keyed_generator(0, "augment", step)) for step in (5, 5, 6)
+        instantiate(node)(images, uniform(0, "augment", step)) for step in (5, 5, 6)
     )
     assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("view", ["target", "labelled", "paired", "both"])
+def test_two_processes_augment_as_one(view):
+    """Rank r holds the r-th part of each domain's images of the global batch."""
+    x, y = torch.rand(2, 4, 3, 16, 16) * 2 - 1
+    label = torch.tensor([0, 0, 1, 1])
+    rows = torch.tensor([[0, 1], [2, 3]])
+
+    def batch(places):
+        if view == "labelled":
+            here = torch.cat([label[places] * 0, label[places] * 0 + 1])
+            return {"image": torch.cat([x[places], y[places]]), "label": here}
+        return {"image": x[places]} if view == "target" else {"x": x[places], "y": y[places]}
+
+    def drawn(places, rank, world):
+        paired = view == "paired"
+        return augmented(batch(places), Augment(8, moved=1.0), (0, "a"), paired, rank, world)
+
+    one, two = drawn(torch.arange(4), 0, 1), [drawn(rows[r], r, 2) for r in (0, 1)]
+    for name in ("image", "x", "y"):
+        if name in one:
+            halves = [part[name].split(2) for part in two]
+            joined = torch.cat([h for k in range(len(halves[0])) for h in (p[k] for p in halves)])
+            torch.testing.assert_close(joined, one[name], atol=1e-6, rtol=0)
+            assert not torch.allclose(one[name][0], one[name][1])

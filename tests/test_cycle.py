@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from threading import Barrier, Thread, current_thread
 from types import SimpleNamespace
 
 import pytest
@@ -22,6 +23,7 @@ from egsde.scores.container import read_weights
 from egsde.scores.files import load_cycle, load_score
 from egsde.sde import DDPM, VP, Reverse
 from egsde.solvers import DDIM
+from egsde.training import partners as partners_module
 from egsde.training.in_loop import Checkpointed, Detached, Full
 from egsde.training.modules import Constant, Coupling, CycleModule, InLoop, KeptPartners
 from egsde.training.objectives import Simple
@@ -228,6 +230,47 @@ def test_kept_partners_survive_a_checkpoint(tmp_path):
     again, asked = replay(every=5)
     again.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     assert torch.equal(call(again, IDS, 0 * x), before) and not asked
+
+
+def test_two_processes_keep_what_one_keeps(monkeypatch):
+    """Three batches of 4, halves of which two processes see: same partners, same state."""
+    x = torch.rand(4, 1, 8, 8, dtype=torch.float64)
+    turns = [["a", "b", "c", "d"], ["b", "c", "d", "a"], ["a", "a", "b", "e"]]
+    pictures = dict(zip("abcde", [*x, x[0] / 3], strict=True))
+    alone, _ = replay(every=2, coupling=Coupling(wait=1))
+    meet, told = Barrier(2), {}
+
+    def gather(value):
+        told[current_thread().name] = value
+        meet.wait()
+        found = [told[name] for name in sorted(told)]
+        meet.wait()
+        return found
+
+    pair, seen = [replay(every=2, coupling=Coupling(wait=1))[0] for _ in range(2)], [[], []]
+
+    def process(rank):
+        for turn in turns:
+            ids = turn[2 * rank : 2 * rank + 2]
+            seen[rank].append(call(pair[rank], ids, torch.stack([pictures[n] for n in ids])))
+
+    expected = [call(alone, ids, torch.stack([pictures[n] for n in ids])) for ids in turns]
+    monkeypatch.setattr(partners_module, "all_gather", gather)
+    threads = [Thread(target=process, args=(rank,), name=str(rank)) for rank in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    for turn, one in enumerate(expected):
+        halves = [seen[rank][turn] for rank in (0, 1)]
+        assert (one is None) == all(h is None for h in halves) == (turn == 0)
+        assert one is None or torch.equal(torch.cat(halves), one)
+    states = [made.get_extra_state() for made in (alone, *pair)]
+    for state in states[1:]:
+        assert {k: v for k, v in state.items() if k != "kept"} == {
+            k: v for k, v in states[0].items() if k != "kept"
+        }
+        assert state["kept"].keys() == states[0]["kept"].keys() == {f"y/{n}" for n in "abcde"}
 
 
 @pytest.mark.parametrize("name", ["ddib", "cycle_diffusion"])

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch import nn
 
+from egsde.data import Written
 from egsde.data.files import open_files
 from egsde.data.images import decode
 from egsde.data.opened import UnreadableImage
@@ -81,7 +82,7 @@ def test_nothing_is_written_through_a_link(tmp_path):
         refused(out, lambda o=out: claim(o, "sample.py"), tmp_path / MARK)
         if name != "run.json":
             with pytest.raises(ValueError, match="leads out"):
-                Shelf(out, "").path("deep/a.png")
+                Shelf(Written(out), "").path("deep/a.png")
     assert not list((tmp_path / "away").iterdir())
 
 

@@ -210,7 +210,7 @@ def test_a_mask_of_another_shape_is_refused(tmp_path, size, shape):
     with pytest.raises(
         ValueError, match=rf"{shape[0]}x{shape[1]} pixels, another shape than 0\.png"
     ):
-        module.translations("test")
+        module.translation_loader("test")
 
 
 SUFFIXES = {"jfif": "JPEG", "jpe": "JPEG", "jp2": "JPEG2000", "tif": "TIFF", "avif": "AVIF",

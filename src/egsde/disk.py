@@ -50,9 +50,11 @@ def flush(path: Path) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Delete what a killed program has left half-written below a run's folder."""
-    for path in folder.rglob(".*.tmp"):
-        with contextlib.suppress(OSError):
-            path.unlink()
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(".") and name.endswith(".tmp"):
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(place, name))
 
 
 def remove_empty(out: Path) -> None:

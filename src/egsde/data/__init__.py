@@ -8,6 +8,7 @@ from egsde.data.folder import Folders
 from egsde.data.module import TwoDomains
 from egsde.data.pairs import HalvesOfAFile, PairedFolders
 from egsde.data.toy import Toy
+from egsde.data.written import Written
 
 __all__ = [
     "Augment",
@@ -20,5 +21,6 @@ __all__ = [
     "Store",
     "Toy",
     "TwoDomains",
+    "Written",
     "output_name",
 ]

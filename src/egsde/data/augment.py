@@ -7,15 +7,17 @@ is what the two domains differ in: shading, outlines, texture.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional as F
 
 from egsde.noise import keyed_generator
 
+Draw = Callable[[int], Tensor]
 YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
 
@@ -36,8 +38,9 @@ class Augment:
     hue: float = 0.4
     fill: float | None = None
 
-    def __call__(self, images: Tensor, generator: Generator, copies: int = 1) -> Tensor:
-        """copies: the batch holds so many parts, one after another, that are treated alike."""
+    def __call__(self, images: Tensor, uniform: Draw, copies: int = 1) -> Tensor:
+        """uniform: so many numbers in [0, 1), a row for each image. copies: the batch holds so many
+        parts, one after another, that are treated alike."""
         count, channels, side, _ = images.shape
         if side % self.size:
             raise ValueError(
@@ -46,8 +49,7 @@ class Augment:
             )
 
         def draw() -> Tensor:
-            each = torch.rand(count // copies, generator=generator, device=images.device)
-            return each.repeat(copies)
+            return uniform(count // copies).to(images.device).repeat(copies)
 
         moves = (draw() < self.moved).float()
         low, high = self.scale
@@ -68,13 +70,31 @@ class Augment:
 
 
 def augmented(
-    batch: dict[str, Any], augment: Augment, key: tuple[object, ...], paired: bool
-) -> dict[str, Any]:
-    """A batch with its images augmented; of pairs both alike. key: names of the random numbers."""
+    batch: dict[str, Any], augment: Augment, key: tuple[object, ...], paired: bool,
+    rank: int = 0, world: int = 1,
+) -> dict[str, Any]:  # fmt: skip
+    """A batch with its images augmented; of pairs both alike. key: names of the random numbers.
+
+    Drawn for an image's place in the batch of all processes, of which this one has the rank-th
+    part: two processes with batches of 4 draw what one with 8 draws.
+    """
     names = [name for name in ("image", "x", "y") if name in batch]
     images = torch.cat([batch[name] for name in names])
-    generator = keyed_generator(*key, device=str(images.device))
-    images = augment(images, generator, copies=len(names) if paired else 1)
+    if "label" in batch:
+        counts = [n for n in batch["label"].bincount().tolist() if n]
+    else:
+        counts = [len(batch[name]) for name in (names[:1] if paired else names)]
+    streams = range(len(counts))
+    generators = [keyed_generator(*key, k, device=str(images.device)) for k in streams]
+
+    def uniform(count: int) -> Tensor:
+        rows = [
+            torch.rand(world * n, generator=g, device=images.device)[rank * n : (rank + 1) * n]
+            for g, n in zip(generators, counts, strict=True)
+        ]
+        return torch.cat(rows)
+
+    images = augment(images, uniform, copies=len(names) if paired else 1)
     parts = images.split([len(batch[name]) for name in names])
     return batch | dict(zip(names, parts, strict=True))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
 from unicodedata import normalize
 
 import numpy as np
@@ -64,6 +64,20 @@ class Subset:
 
     def shape(self, name: str) -> tuple[int, int]:
         return self.images.shape(name)
+
+    def look(self, chosen: Sequence[int], mine: Sequence[int] = ()) -> None:
+        """See `look`."""
+        look(self.images, *([self.indices[i] for i in places] for places in (chosen, mine)))
+
+
+def look(images: Any, chosen: Sequence[int], mine: Sequence[int] = ()) -> None:
+    """Open pictures before the work begins, where they lie in files; others are there already.
+
+    chosen: those of the work; mine: of these, what this process will read. ValueError names what
+    cannot be read.
+    """
+    if hasattr(images, "look"):
+        images.look(chosen, mine)
 
 
 def stem(name: str) -> str:

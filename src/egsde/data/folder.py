@@ -1,111 +1,20 @@
-"""Domains made of image files: layouts on disk, splits, unreadable files."""
+"""Domains made of image files: layouts on disk, splits."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from egsde.data.distinct import listed, refuse_alike
-from egsde.data.domains import hash_split, spread
+from egsde.data.distinct import Listed, refuse_alike
+from egsde.data.domains import hash_split
+from egsde.data.file_images import FileImages, Part
 from egsde.data.files import Files, open_files
-from egsde.data.images import UnreadableImage, decode, seems_whole, square
 from egsde.data.layouts import Found, find
-from egsde.data.ranges import judge
 from egsde.data.splits import CYCLEGAN, SPLITS
 
 STAND_IN = {"val": "test", "test": "val"}  # where a data set has only one of the two
-SAMPLE = 8  # so many of a set that does not fit into memory are decoded at once, to judge it
-Part = Callable[[Image.Image], Image.Image]
-
-
-class FileImages:
-    """Images decoded from files; unreadable ones are refused or skipped, by name, never silently.
-
-    on_error "refuse" raises ValueError; "skip" leaves the bad files out with a warning. Files whose
-    ends look wrong are decoded before anything else; all are where they fit into `cache_mib` (they
-    are then kept) and with "skip", so that the ids are the same in every process.
-    """
-
-    def __init__(
-        self,
-        files: Files,
-        paths: Mapping[str, str],
-        size: int,
-        *,
-        fit: str = "crop",
-        on_error: str = "refuse",
-        cache_mib: int = 256,
-        part: Part | None = None,
-    ) -> None:
-        if on_error not in ("refuse", "skip"):
-            raise ValueError(f"on_error={on_error!r} is unknown; use refuse or skip")
-        self.files, self.paths, self.size = files, dict(paths), size
-        self.fit, self.part = fit, part
-        self.ids = list(paths)
-        self.held: list[np.ndarray] | None = None
-        keep = len(self.ids) * size * size * 3 <= cache_mib * 2**20
-        every = keep or on_error == "skip"
-        self.notes: dict[str, dict] = {}
-        self.check([n for n in self.ids if every or self.doubtful(n)], keep=keep, on_error=on_error)
-        for place in () if every else spread(len(self.ids), SAMPLE):
-            self.attempt(self.ids[place])
-        judge(self.notes)
-
-    def doubtful(self, name: str) -> bool:
-        try:
-            return not seems_whole(*self.files.ends(self.paths[name]))
-        except OSError:
-            return True
-
-    def decoded(self, name: str) -> np.ndarray:
-        image = decode(self.files.read(self.paths[name]))
-        if image.info:
-            self.notes[name] = dict(image.info)
-        return square(self.part(image) if self.part else image, self.size, self.fit)
-
-    def shape(self, name: str) -> tuple[int, int]:
-        image = decode(self.files.read(self.paths[name]))
-        return (self.part(image) if self.part else image).size
-
-    def attempt(self, name: str) -> np.ndarray | str:
-        try:
-            return self.decoded(name)
-        except (UnreadableImage, OSError) as error:
-            return f"{name} ({error})"
-
-    def check(self, names: Sequence[str], *, keep: bool, on_error: str) -> None:
-        """Decode some files once; keep the pictures, or only learn which are bad."""
-        held: list[np.ndarray] = []
-        bad: dict[str, str] = {}
-        with ThreadPoolExecutor() as pool:
-            for name, result in zip(names, pool.map(self.attempt, names), strict=True):
-                if isinstance(result, str):
-                    bad[name] = result
-                elif keep:
-                    held.append(result)
-        if bad:
-            what = f"{len(bad)} of {len(self.ids)} images cannot be read: {', '.join(bad.values())}"
-            if on_error == "refuse" or len(bad) == len(self.ids):
-                raise ValueError(f"{what}; repair or remove them, or use data.on_error=skip")
-            warnings.warn(f"{what}; skipped", stacklevel=2)
-            self.ids = [name for name in self.ids if name not in bad]
-        self.held = held if keep else None
-
-    def array(self, index: int) -> np.ndarray:
-        if self.held is not None:
-            return self.held[index]
-        result = self.attempt(self.ids[index])
-        if isinstance(result, str):
-            raise ValueError(
-                f"1 image cannot be read: {result}; repair or remove it, or use data.on_error=skip"
-            )
-        return result
 
 
 class Folders:
@@ -218,11 +127,18 @@ class Folders:
     def refuse_alike(self, domains: Sequence[str]) -> None:
         """ValueError where two domains hold the same files; see distinct.py."""
         places = {domain: self.places(domain) for domain in domains}
-        known = {domain: place for domain, place in places.items() if place is not None}
+        known = {domain: Listed(*place) for domain, place in places.items() if place is not None}
         for one, other in combinations(known, 2):
-            refuse_alike(one, other, *(listed(*known[d]) for d in (one, other)))
+            refuse_alike(one, other, known[one], known[other])
 
-    def images(self, domain: str, split: str, size: int, part: Part | None = None) -> FileImages:
-        """Images of one domain and split, size x size; `part` cuts the picture out of the file."""
+    def images(self, domain: str, split: str, size: int) -> FileImages:
+        """Images of one domain and split, size x size, looked at."""
+        found = self.unseen(domain, split, size)
+        every = range(len(found.ids))
+        found.look(every, every)
+        return found
+
+    def unseen(self, domain: str, split: str, size: int, part: Part | None = None) -> FileImages:
+        """The same, of which nothing is opened before `look`; `part` cuts pictures out of files."""
         files, paths = self.paths(domain, split)
         return FileImages(files, paths, size, part=part, **self.options)  # type: ignore[arg-type]

@@ -146,9 +146,15 @@ def others(files: Files, folders: Sequence[str]) -> list[str]:
 
 
 def by_id(names: Sequence[str], folder: str) -> Paths:
-    """Paths by id: the name in Unicode's form NFC; ValueError where two become one."""
+    """Paths by id: the name in Unicode's form NFC; ValueError where two become one, or
+    one is not UTF-8."""
     paths: Paths = {}
     for name in names:
+        if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise ValueError(
+                f"the name of a file in {folder or 'the folder'} is not UTF-8 "
+                f"({name.encode('utf-8', 'backslashreplace').decode()}); rename it"
+            )
         if (identity := normalize("NFC", name)) in paths:
             raise ValueError(
                 f"two files in {folder or 'the folder'} are called {identity} and differ only in "

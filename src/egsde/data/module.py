@@ -14,13 +14,13 @@ from torch.utils.data import Subset as SubsetOfDataset
 
 from egsde.data.augment import Augment, augmented
 from egsde.data.degradations import Degradation
-from egsde.data.domains import Images, Store, Subset, spread
+from egsde.data.domains import Images, Store, Subset, look, spread
 from egsde.data.low_resolution import LowResolution
 from egsde.data.masks import masks
 from egsde.data.one import is_picture, one_picture
 from egsde.data.resident import Resident
 from egsde.data.restorations import Restorations
-from egsde.data.shards import Batches, ResumableLoader, shard
+from egsde.data.shards import Batches, ResumableLoader, batches_trained, shard
 from egsde.data.views import VIEWS, Conditions, Pictures, Translations, View, in_order, pair
 
 STORE_KEYS = {"root", "fit", "on_error", "cache_mib", "disjoint"}
@@ -36,7 +36,7 @@ class TwoDomains(LightningDataModule):
     `single`: what is translated is one image file, given as the source (or, with a degradation,
     as the target); it is in every split.
     train_size: side of the pictures that training reads, by default `size`; augment: a function
-    (images, generator, copies) that makes training images of `size` of them, on the device of the
+    (images, uniform, copies) that makes training images of `size` of them, on the device of the
     batch. resident: keep the training pictures there, too (views target, labelled, paired).
     Training batches never end; order, flips and augmentation depend on (seed, batch, rank) only.
     Use it with Trainer(use_distributed_sampler=False): it deals images out itself, never padded.
@@ -133,19 +133,27 @@ class TwoDomains(LightningDataModule):
             self.opened[key] = (
                 one_picture(domain, key[2], self.fit)
                 if is_picture(domain)
-                else self.store.images(*key)
+                else getattr(self.store, "unseen", self.store.images)(*key)
             )
         return self.opened[key]
 
-    def domain(self, which: str, split: str) -> Pictures:
-        """Dataset of dict(id, image) of "source" or "target"."""
+    def domain(self, which: str, split: str, limit: int | None = None) -> Pictures:
+        """Dataset of dict(id, image) of "source" or "target", looked at; `limit` of them."""
         if which not in ("source", "target"):
             raise ValueError(f"domain {which!r} is unknown; use source or target")
-        return Pictures(self.images(self.source if which == "source" else self.target, split))
+        images = self.images(self.source if which == "source" else self.target, split)
+        chosen = spread(len(images.ids), limit)
+        look(images, chosen)
+        return Pictures(images if limit is None else Subset(images, chosen))
 
     def viewed(self, split: str) -> View:
-        """The training view of one split."""
-        return VIEWS[self.view](self.shown(split))
+        """The training view of one split, looked at."""
+        view: View = VIEWS[self.view](self.shown(split))
+        rank, world = self.rank_and_world()
+        for images in view.domains:
+            every = range(len(images.ids))
+            look(images, every, every[rank::world] if self.trainer is not None else ())
+        return view
 
     def shown(self, split: str) -> list[Images]:
         """The domains that the view of a split shows, all or `train_limit` images of each."""
@@ -161,12 +169,7 @@ class TwoDomains(LightningDataModule):
 
     def rank_and_world(self) -> tuple[int, int]:
         trainer = self.trainer
-        return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
-
-    def batches_trained(self) -> int:
-        """How many batches the trainer has made steps of: where its data goes on."""
-        trainer: Any = self.trainer
-        return 0 if trainer is None else trainer.global_step * trainer.accumulate_grad_batches
+        return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
 
     def loader_options(self) -> dict[str, Any]:
         return {
@@ -181,11 +184,9 @@ class TwoDomains(LightningDataModule):
         self.held = Resident(view) if self.resident else None
         loaded = self.held or view
         rank, world = self.rank_and_world()
-        counts = view.counts(self.batch_size)
         batches = Batches(
-            view.sizes, counts, seed=self.seed, rank=rank, world=world, flip=self.flip,
-            start=self.batches_trained,
-        )  # fmt: skip
+            view.sizes, view.counts(self.batch_size), seed=self.seed, rank=rank, world=world,
+            flip=self.flip, start=lambda: batches_trained(self.trainer))  # fmt: skip
         return ResumableLoader(
             loaded,  # type: ignore[arg-type]
             batch_sampler=batches,
@@ -201,8 +202,8 @@ class TwoDomains(LightningDataModule):
             batch = self.held.shown(batch)
         if self.augment is None:
             return batch
-        key = self.seed, "augment", trainer.fit_loop.total_batch_idx, trainer.global_rank
-        return augmented(batch, self.augment, key, paired=self.view == "paired")
+        key = self.seed, "augment", trainer.fit_loop.total_batch_idx
+        return augmented(batch, self.augment, key, self.view == "paired", *self.rank_and_world())
 
     def val_dataloader(self) -> DataLoader:
         view = self.viewed("val")
@@ -221,30 +222,29 @@ class TwoDomains(LightningDataModule):
         if self.degradation is not None:
             return Restorations(self.images(self.target, split), self.degradation, self.seed)
         source = self.images(self.source, split)
-        truth: Images | None = None
-        if self.store.paired and not self.single:
-            source, truth = pair(source, self.images(self.target, split))
-        return Translations(source, truth, self.beside)
+        if not self.store.paired or self.single:
+            return Translations(source, None, self.beside)
+        return Translations(*pair(source, self.images(self.target, split)), self.beside)
 
     def translations(self, split: str) -> SubsetOfDataset:
-        """The images to translate: `limit` of them, evenly spread over the split; of those `mine`.
-
-        ValueError where one of them lacks a mask or a low-resolution picture.
-        """
+        """The images to translate: `limit`, evenly spread over the split; of those `mine`."""
         every = self.translatable(split)
         chosen = [i for i in spread(len(every), self.limit) if self.mine(every.ids[i])]
-        for conditions in self.beside.values():
-            conditions.check([every.ids[i] for i in chosen], self.images(self.source, split))
         return SubsetOfDataset(every, chosen)
 
     def translation_loader(
         self, split: str = "test", rank: int = 0, world: int = 1, batch_size: int | None = None
     ) -> DataLoader:
-        """Batches dict(id, x0 [, truth] [, mask] [, low]) of ids[rank::world], never padded."""
+        """Batches dict(id, x0 [, truth] [, mask] [, low]) of ids[rank::world], never padded.
+
+        ValueError where one of them cannot be read, or lacks its mask or low-resolution picture.
+        """
         images = self.translations(split)
+        places = shard(len(images), rank, world)
+        images.dataset.look(images.indices, [images.indices[i] for i in places])  # type: ignore[attr-defined]
         return DataLoader(
             images,
             batch_size=batch_size or self.eval_batch_size,
-            sampler=shard(len(images), rank, world),  # type: ignore[arg-type]
+            sampler=places,  # type: ignore[arg-type]
             **self.loader_options(),
         )

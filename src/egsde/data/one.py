@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from egsde.data.file_images import FileImages
 from egsde.data.files import Folder
-from egsde.data.folder import FileImages
 from egsde.data.images import is_image_name
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from PIL import Image
 
-from egsde.data.folder import FileImages, Folders, Part
+from egsde.data.file_images import FileImages, Part
+from egsde.data.folder import Folders
 from egsde.data.opened import UnreadableImage
 
 
@@ -38,10 +39,10 @@ class HalvesOfAFile(Folders):
     def refuse_alike(self, domains: Sequence[str]) -> None:
         """Both domains lie in the same files."""
 
-    def images(self, domain: str, split: str, size: int, part: Part | None = None) -> FileImages:
+    def unseen(self, domain: str, split: str, size: int, part: Part | None = None) -> FileImages:
         if domain not in self.parts:
             raise ValueError(f"domain {domain!r} is unknown; use {' or '.join(self.parts)}")
-        return super().images(domain, split, size, self.parts[domain])
+        return super().unseen(domain, split, size, self.parts[domain])
 
 
 def left(image: Image.Image) -> Image.Image:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch.utils.data import Dataset
 
 from egsde.data.degradations import Degradation
-from egsde.data.domains import Images
+from egsde.data.domains import Images, look
 from egsde.data.views import picture
 from egsde.noise import keyed_generator
 
@@ -21,6 +22,10 @@ class Restorations(Dataset):
     def __init__(self, images: Images, degradation: Degradation, seed: int = 0) -> None:
         self.images, self.ids = images, images.ids
         self.degradation, self.seed = degradation, seed
+
+    def look(self, chosen: Sequence[int], mine: Sequence[int] = ()) -> None:
+        """See `domains.look`."""
+        look(self.images, chosen, mine)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader, Sampler
@@ -19,6 +20,11 @@ Draw = tuple[int, int, bool]  # domain, index, flipped
 def shard(count: int, rank: int = 0, world: int = 1) -> list[int]:
     """Indices of one rank when images are dealt out in turn: rank, rank + world, ..."""
     return list(range(rank, count, world))
+
+
+def batches_trained(trainer: Any) -> int:
+    """How many batches a trainer has made steps of: where its data goes on."""
+    return 0 if trainer is None else trainer.global_step * trainer.accumulate_grad_batches
 
 
 def evenly(total: int, parts: int) -> list[int]:

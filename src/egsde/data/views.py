@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from egsde.data.domains import Images, Subset, by_stem, stem
+from egsde.data.domains import Images, Subset, by_stem, look, spread, stem
 from egsde.data.images import to_tensor
 from egsde.data.shards import Draw, evenly
+
+FEW = 256  # so many conditions are looked at before the work is dealt out
 
 
 def picture(images: Images, index: int, flipped: bool = False) -> Tensor:
@@ -66,6 +68,15 @@ class Translations(Dataset):
         for name, conditions in self.beside.items():
             item[name] = conditions[self.ids[index]]
         return item
+
+    def look(self, chosen: Sequence[int], mine: Sequence[int] = ()) -> None:
+        """Open what will be read, see `domains.look`; ValueError also where a condition is missing
+        or misfits. Before it is known what is `mine`, some of the conditions are."""
+        for images in (self.source, self.truth):
+            look(images, chosen, mine)
+        few = mine or [chosen[k] for k in spread(len(chosen), FEW)]
+        for conditions in self.beside.values():
+            conditions.check([self.ids[i] for i in few], self.source)
 
 
 def pair(source: Images, target: Images) -> tuple[Subset, Subset]:

@@ -80,18 +80,21 @@ def _device(trainer: DictConfig) -> None:
 
 
 def _precision(program: str, cfg: DictConfig) -> None:
-    """trainer.precision=bf16-mixed is autocast of every network; no other precision has a part.
+    """trainer.precision=bf16-mixed is autocast of every network, and so is bf16-true: weights stay
+    as they are, and nothing but a network is rounded. No other precision has a part.
 
-    The trainer's own autocast would round an energy's or a solver's arithmetic, too.
+    The trainer's own would round an energy's or a solver's arithmetic, too.
     """
     precision = str(cfg.trainer.get("precision", "32-true"))
     if precision in ("32-true", "32"):
         return
-    if precision not in ("bf16-mixed", "bf16"):
+    if precision not in ("bf16-mixed", "bf16-true", "bf16"):
         raise ValueError(
             f"trainer.precision={precision} has no meaning in {program}.py, which computes in "
             "float32 (32-true) or with bfloat16 networks (bf16-mixed)"
         )
+    with open_dict(cfg):
+        cfg.trainer.precision = "bf16-mixed"
     for name in referred(cfg, *ROOTS[program]):
         if isinstance(cfg.get(name), DictConfig) and "autocast" in cfg[name]:
             with open_dict(cfg):

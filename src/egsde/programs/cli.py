@@ -27,6 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import egsde
+import hydra_plugins.egsde_settings  # noqa: F401  (a job in another process composes, too)
 from egsde.disk import remove_empty
 from egsde.programs.folders import claiming, given_back
 from egsde.programs.line import overrides, read, searched

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from egsde.data import Written
 from egsde.disk import whole
 from egsde.old_names import current
 from egsde.programs.resumed import differences
@@ -48,7 +49,7 @@ def claim(out: Path, program: str) -> None:
 def refuse_links(out: Path) -> None:
     """ValueError for a link in a run's folder, where writing would go elsewhere."""
     written = [out / name for name in WRITTEN]
-    inside = (path for name in FOLDERS for path in walk(out / name))
+    inside = (path for name in FOLDERS for path in links(out / name))
     found = next((path for path in (*written, *inside) if path.is_symlink()), None)
     if found is not None:
         raise ValueError(
@@ -57,10 +58,16 @@ def refuse_links(out: Path) -> None:
         )
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """All that lies below a folder; what links lead to is not looked at."""
-    for place, folders, names in os.walk(folder):
-        yield from (Path(place) / name for name in (*folders, *names))
+def links(folder: Path) -> Iterator[Path]:
+    """Links below a folder; what they lead to is not looked at."""
+    waiting = [str(folder)] if folder.is_dir() else []
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:  # tells links without asking for each file
+            for entry in entries:
+                if entry.is_symlink():
+                    yield Path(entry.path)
+                elif entry.is_dir():
+                    waiting.append(entry.path)
 
 
 def owner_of(out: Path) -> str | None:
@@ -94,21 +101,25 @@ def recipe(record: dict[str, Any]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def continued(out: Path, record: dict[str, Any], given: Iterable[str] = ()) -> dict[str, Any]:
-    """The record with the recipe of the folder's images, or its own in a new folder.
+def continued(
+    out: Path, record: dict[str, Any], given: Iterable[str] = (), many: bool = False
+) -> dict[str, Any]:
+    """The record with the recipe and the layout of the folder's images, or its own in a new folder.
 
     ValueError where out/images holds what this run did not make: without run.json any file there
     is foreign; with it the settings and networks must agree. given: keys that the command sets.
+    many: a new run puts its images into folders.
     """
-    path, images = out / "run.json", out / "images"
+    path = out / "run.json"
     if not path.exists():
-        if found := _files(images):
+        written = Written(out, many)
+        if found := list(written.listed()):
             shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
             raise ValueError(
-                f"{images} holds {len(found)} files ({shown}), and no run.json says that they are "
-                "this run's; use another out= folder, or move them away"
+                f"{written.folder} holds {len(found)} files ({shown}), and no run.json says that "
+                "they are this run's; use another out= folder, or move them away"
             )
-        return record | {"recipe": recipe(record)}
+        return record | {"recipe": recipe(record)} | written.record
     old, new = read_record(path), json.loads(json.dumps(record))
     before, now = (
         {"config": current(r.get("config", {})), "weights": r.get("weights", {})}
@@ -120,7 +131,7 @@ def continued(out: Path, record: dict[str, Any], given: Iterable[str] = ()) -> d
             f"{out} holds images of another run ({'; '.join(changed[:5])}); use another out= "
             "folder, or the same settings to continue it"
         )
-    return record | {"recipe": recipe(old)}
+    return record | {"recipe": recipe(old)} | Written.recorded(out, old).record
 
 
 def refuse_inside(out: Path, domains: Sequence[str], root: str | None) -> None:
@@ -133,18 +144,6 @@ def refuse_inside(out: Path, domains: Sequence[str], root: str | None) -> None:
                 f"out={out} lies in the folder of the domain {domain!r}, whose images the run's "
                 "own pictures would become; give a folder outside: out=..."
             )
-
-
-def foreign(images: Path, expected: set[str]) -> list[str]:
-    """Files of an image folder that no image of the run is written to."""
-    return [name for name in _files(images) if name not in expected]
-
-
-def _files(folder: Path) -> list[str]:
-    """Relative paths of all files below a folder, the unfinished ones of a cut run apart."""
-    paths = (p for p in folder.rglob("*") if not p.is_dir() or p.is_symlink())
-    ours = (p for p in paths if not (p.name.startswith(".") and p.name.endswith(".tmp")))
-    return sorted(p.relative_to(folder).as_posix() for p in ours)
 
 
 def _made_with(record: dict[str, Any]) -> dict[str, Any]:

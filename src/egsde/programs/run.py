@@ -63,6 +63,8 @@ def prepare(cfg: DictConfig, program: str) -> tuple[Path, dict[str, Any]]:
     if HydraConfig.initialized():
         with open_dict(cfg):  # before anything asks for the default one
             cfg.out = HydraConfig.get().runtime.output_dir
+            if HydraConfig.get().mode == RunMode.MULTIRUN and cfg.get("shard") is not None:
+                cfg.out = HydraConfig.get().sweep.dir  # a sweep over shards shares one folder
         _check_trust(cfg)
     check(program, cfg, HydraConfig.get().overrides.task if HydraConfig.initialized() else ())
     if HydraConfig.initialized():

@@ -21,7 +21,8 @@ from omegaconf import DictConfig
 from torch import nn
 from torch.utils.data import DataLoader
 
-from egsde.data import output_name
+from egsde.data import Written, output_name
+from egsde.data.written import MANY
 from egsde.methods.diffusion import Translator, networks_of
 from egsde.networks import sha256_of
 from egsde.programs.agreement import check_networks
@@ -29,6 +30,7 @@ from egsde.programs.build import Parts
 from egsde.programs.callbacks import Report, Translate
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.callbacks.trajectories import Trajectories
+from egsde.programs.first import look_first
 from egsde.programs.inputs import name_unread
 from egsde.programs.latents import translator_of
 from egsde.programs.line import one_of
@@ -37,7 +39,6 @@ from egsde.programs.opened import opened
 from egsde.programs.records import (
     claim,
     continued,
-    foreign,
     read_record,
     recipe,
     refuse_inside,
@@ -122,7 +123,9 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     }
     if cfg.shard == "merge":
         _refuse_unfinished(out, data, cfg.split)
-    record = continued(out, record, given())
+    every = data.translatable(cfg.split).ids
+    record = continued(out, record, given(), len(every) > MANY)
+    written = Written.recorded(out, record)
     if shard is not None:
         data.mine = shard.has
     if data.single:
@@ -135,6 +138,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     if cfg.objective != "fid" and shard is None:
         known = [] if metrics is None else metrics.names
         one_of("objective", cfg.objective, known)
+    look_first(data, cfg.split, written, metrics)
     callbacks: list[Callback] = [
         callback := Translate(
             out, cfg.seed, cfg.split, metrics, columns=cfg.columns, recipe=made_with, shard=shard
@@ -154,13 +158,13 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
         )
         if trainer.is_global_zero:
             write_json(out / "run.json", record, shared=True)
-            name_foreign(out / "images", data.translatable(cfg.split).ids)
+            name_foreign(written, every)
             for logger in loggers:
                 logger.log_hyperparams(config)
         try:
             trainer.test(module, verbose=False)
         except Stopped as error:
-            there = len(list((out / "images").rglob("*.png")))
+            there = len(written.listed())
             stopped(out, error, f"{there} images are there", trainer)
         except RuntimeError as error:
             if (lost := of_a_lost_process(trainer)) is None:
@@ -182,7 +186,8 @@ def _refuse_unfinished(out: Path, data: Any, split: str) -> None:
     """ValueError where images of a merge are missing; it names their shards."""
     images = data.translations(split)
     ids = [images.dataset.ids[i] for i in images.indices]
-    missing = [name for name in ids if not (out / "images" / output_name(name)).exists()]
+    there = Written.of(out).listed()
+    missing = [name for name in ids if output_name(name) not in there]
     record = out / "run.json"
     first = parsed(read_record(record)["config"].get("shard")) if record.exists() else None
     refuse_missing(missing, len(ids), None if first is None else first.count)
@@ -218,13 +223,14 @@ def _own_settings(cfg: DictConfig) -> str | None:
     )
 
 
-def name_foreign(images: Path, ids: Iterable[str]) -> None:
+def name_foreign(written: Written, ids: Iterable[str]) -> None:
     """Warn of files in the image folder that are of none of the split's images."""
-    if found := foreign(images, {output_name(name) for name in ids}):
+    expected = {output_name(name) for name in ids}
+    if found := [name for name in written.listed() if name not in expected]:
         shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
         rank_zero_warn(
-            f"{len(found)} files in {images} are no translations of this run ({shown}): their "
-            "sources are gone, or they were put there; no number counts them"
+            f"{len(found)} files in {written.folder} are no translations of this run ({shown}): "
+            "their sources are gone, or they were put there; no number counts them"
         )
 
 

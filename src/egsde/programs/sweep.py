@@ -12,38 +12,57 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from egsde.disk import whole
+
+JOBS = ".jobs"  # in the sweep's folder, a row each
 RESULTS = ("metrics.json", "likelihood.json")  # where a program leaves its numbers
 
 
 class Table(Callback):
-    """Writes the table after every job, so that a sweep that is cut has one, too."""
+    """Writes the table after every job, so that a sweep that is cut has one, too.
+
+    A job may run in another process, or on another machine: its row is a file of its own.
+    """
 
     last: Table | None = None
 
     def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-        self.keys: list[str] = []
+        self.folder: Path | None = None
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        Table.last, self.folder = self, Path(str(config.hydra.sweep.dir)).absolute()
+        for path in (self.folder / JOBS).glob("*.json"):  # of a sweep before
+            path.unlink()
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         if config.hydra.mode != RunMode.MULTIRUN:
             return
-        Table.last = self
-        self.folder = Path(str(config.hydra.sweep.dir)).absolute()
-        out = self.folder / str(config.hydra.sweep.subdir)
+        folder = Path(str(config.hydra.sweep.dir)).absolute()
+        out = folder / str(config.hydra.sweep.subdir)
         given = dict(o.lstrip("+").split("=", 1) for o in job_return.overrides or () if "=" in o)
-        self.keys = list(dict.fromkeys([*self.keys, *given]))
         done = job_return.status == JobStatus.COMPLETED
         numbers = _numbers(out) if done else {"error": str(job_return._return_value)}
         if done and isinstance(config.get("objective"), str):
             numbers.setdefault(config.objective, job_return.return_value)
-        self.rows.append({"folder": out.name, **given, **numbers})
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        temporary = self.folder / ".sweep.tmp"
-        with temporary.open("w", newline="") as file:
+        row = {"keys": list(given), "row": {"folder": out.name, **given, **numbers}}
+        with whole(folder / JOBS / f"{int(config.hydra.job.num):06d}.json") as temporary:
+            temporary.write_text(json.dumps(row))
+        rows, _ = self.rows(folder)
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        with (
+            whole(folder / "sweep.csv", shared=True) as temporary,
+            temporary.open("w", newline="") as file,
+        ):
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
-            writer.writerows(self.rows)
-        temporary.replace(self.folder / "sweep.csv")
+            writer.writerows(rows)
+
+    @staticmethod
+    def rows(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+        """The rows of all jobs that have ended, in order, and which columns are settings."""
+        found = [json.loads(path.read_text()) for path in sorted((folder / JOBS).glob("*.json"))]
+        keys = dict.fromkeys(key for job in found for key in job["keys"])
+        return [job["row"] for job in found], list(keys)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """The jobs side by side, where at least two have left images."""
@@ -63,14 +82,18 @@ class Table(Callback):
 
     def show(self) -> None:
         """The table without the settings that no job changed."""
-        fixed = {k for k in self.keys if len({row.get(k) for row in self.rows}) == 1}
-        columns = list(dict.fromkeys(n for row in self.rows for n in row if n not in fixed))
-        table = [columns, *([_short(row.get(name)) for name in columns] for row in self.rows)]
+        assert self.folder is not None
+        rows, keys = self.rows(self.folder)
+        if not rows:
+            return
+        fixed = {k for k in keys if len({row.get(k) for row in rows}) == 1}
+        columns = list(dict.fromkeys(n for row in rows for n in row if n not in fixed))
+        table = [columns, *([_short(row.get(name)) for name in columns] for row in rows)]
         widths = [min(max(map(len, column)), 40) for column in zip(*table, strict=True)]
         for line in table:
             cells = (cell[:40].ljust(w) for cell, w in zip(line, widths, strict=True))
             print("  ".join(cells).rstrip())
-        print(f"{len(self.rows)} jobs; the whole table is {self.folder / 'sweep.csv'}")
+        print(f"{len(rows)} jobs; the whole table is {self.folder / 'sweep.csv'}")
 
     @classmethod
     def show_last(cls) -> None:

@@ -19,6 +19,7 @@ from egsde.sampling.sampler import Sampler, Walk
 from egsde.scores.conditional import ConditionalScore
 from egsde.sde.reverse import Reverse
 from egsde.training.in_loop import Detached, GradientMode
+from egsde.training.ranks import all_gather
 
 Prepare = Callable[[Tensor], Tensor]
 
@@ -104,13 +105,22 @@ class KeptPartners(nn.Module):
         stale = [i for i, n in enumerate(names) if self.uses.get(n, self.every) >= self.every]
         new = [i for i in stale if names[i] not in self.rounds]
         old = [i for i in stale if names[i] in self.rounds]
+        mine: list[tuple[str, Tensor]] | None = []
         for rows, first in ((new, True), (old, False)):
             made = self._make(direction, score, images[rows], [ids[i] for i in rows], noise, first)
             if made is None:
-                return None
-            for i, image in zip(rows, made, strict=True):
-                self._keep(names[i], image)
-        for name in names:
+                mine = None
+                break
+            kept = made.detach().half().cpu()
+            mine += [(names[i], image) for i, image in zip(rows, kept, strict=True)]
+        # What all processes keep is the same: their batches are one, and a checkpoint has it once.
+        every = all_gather((mine, names))
+        if any(part is None for part, _ in every):
+            return None
+        for part, _ in every:
+            for name, image in part:
+                self._keep(name, image)
+        for name in (name for _, used in every for name in used):
             self.uses[name] += 1
         return torch.stack([self.kept[name].to(images) for name in names])
 
@@ -136,7 +146,7 @@ class KeptPartners(nn.Module):
         return made.clamp(-1, 1)  # an untrained score's samples have no bounds
 
     def _keep(self, name: str, image: Tensor) -> None:
-        self.kept[name] = image.detach().half().cpu()
+        self.kept[name] = image
         self.rounds[name] = self.rounds.get(name, 0) + 1
         self.uses[name] = 0
 

@@ -13,6 +13,8 @@ import time
 from types import FrameType
 from typing import Any
 
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
 SIGNALS = [s for s in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, s)]
 
 
@@ -44,8 +46,10 @@ class Interrupts:
                 self.before[number] = signal.signal(number, self._note)
 
     def end(self) -> None:
+        """As before; a process that stops with others is deaf to what they still send it."""
+        deaf = self.received and getattr(rank_zero_only, "rank", 0)
         for number, handler in self.before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if deaf else handler)
         self.before = {}
 
     def check(self) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from egsde.data import output_name
+from egsde.data import Written
 from egsde.disk import whole
 
 
@@ -56,7 +56,7 @@ def log_image(trainer: Trainer, name: str, picture: Image.Image, step: int) -> N
 
 
 def log_table(
-    trainer: Trainer, per_image: list[dict[str, Any]], images: Path, most: int = 200
+    trainer: Trainer, per_image: list[dict[str, Any]], written: Written, most: int = 200
 ) -> None:
     """Per-image numbers beside the pictures, for loggers that have tables; at most `most` rows."""
     for logger in trainer.loggers:
@@ -65,7 +65,7 @@ def log_table(
 
             columns = list(per_image[0])
             rows = [
-                [wandb.Image(str(images / output_name(row["id"]))), *(row[c] for c in columns)]
+                [wandb.Image(str(written.path(row["id"]))), *(row[c] for c in columns)]
                 for row in per_image[:most]
             ]
             logger.log_table("images", columns=["translation", *columns], data=rows)

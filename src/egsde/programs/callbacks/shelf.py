@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from egsde.data import output_name
+from egsde.data import Written
 from egsde.programs.callbacks.pictures import load_png, save_png
 
 BESIDE = ("id", "truth")  # what a batch holds that makes no pixel: the id is hashed by itself
@@ -67,10 +67,11 @@ def _number(text: str) -> float:
 
 
 class Shelf:
-    """out/images; recipe: the hash of what all images of the run share; suffix: see `Seconds`."""
+    """recipe: the hash of what all images of the run share; suffix: see `Seconds`."""
 
-    def __init__(self, out: Path, recipe: str, suffix: str = "") -> None:
-        self.images, self.recipe, self.seconds = out / "images", recipe, Seconds(out, suffix)
+    def __init__(self, written: Written, recipe: str, suffix: str = "") -> None:
+        self.written, self.recipe = written, recipe
+        self.seconds = Seconds(written.out, suffix)
 
     def load(self, name: str, inputs: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, int]] | None:
         """Pixels and evaluations of an image; None where the file is not what the run makes."""
@@ -89,9 +90,9 @@ class Shelf:
 
     def path(self, name: str) -> Path:
         """Where an image is written; ValueError where a link or a name leads out of the folder."""
-        path = self.images / output_name(name)
-        top = Path(os.path.realpath(self.images.parent)) / self.images.name
-        if Path(os.path.realpath(path.parent)) != top / Path(output_name(name)).parent:
+        path, images = self.written.path(name), self.written.folder
+        top = Path(os.path.realpath(images.parent)) / images.name
+        if Path(os.path.realpath(path.parent)) != top / path.relative_to(images).parent:
             raise ValueError(
                 f"{path.parent} is or holds a link that leads out of the run's images; use another "
                 "out= folder, or remove the link"

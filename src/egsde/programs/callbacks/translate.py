@@ -17,7 +17,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
-from egsde.data import TwoDomains
+from egsde.data import TwoDomains, Written
 from egsde.evaluation.metrics import Suite
 from egsde.evaluation.reports import draw_grid
 from egsde.methods.diffusion import Translator, networks_of, steps_of
@@ -94,14 +94,15 @@ class Translate(Callback):
             log_image(trainer, "previews", report.grid, trainer.global_step)
 
     def on_test_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        shelf = Shelf(self.out, self.recipe, self.shard.suffix if self.shard else "")
+        written = Written.of(self.out)
+        shelf = Shelf(written, self.recipe, self.shard.suffix if self.shard else "")
         self.report = self.run(trainer, module.translator, module.data, module.device, shelf)
         if self.shard is not None:
             return
         if trainer.is_global_zero and self.report.grid is not None:
             self.report.grid.save(self.out / "grid.png")
             log_image(trainer, "grid", self.report.grid, 0)
-            log_table(trainer, self.report.per_image, self.out / "images")
+            log_table(trainer, self.report.per_image, written)
             for logger in trainer.loggers:
                 logger.log_metrics(self.report.metrics, step=0)
 

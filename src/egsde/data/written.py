@@ -1,0 +1,97 @@
+"""Where the translations of a run lie: `out/images/NAME.png`, many of them in folders by hash.
+
+Above 10,000 images of a split file systems of clusters suffer from one folder, so an image lies in
+`images/ab/NAME.png`, ab the first byte of its name's hash. Ids stay what they are. What reads a
+run's images asks here, and nothing else knows of the folders.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from egsde.data.domains import output_name
+
+MANY = 10_000  # images of a split above which a new run makes folders by hash
+LONGEST = 255 - len("..tmp")  # bytes of a name that is written as .NAME.tmp first
+KEY, DEEP = "layout", "images/ab"  # what run.json says of it
+
+
+@dataclass(frozen=True)
+class Written:
+    """The translations of the run in `out`; deep: in folders by hash."""
+
+    out: Path
+    deep: bool = False
+
+    @classmethod
+    def of(cls, out: str | Path) -> Written:
+        """As the folder's run.json has it; a folder without one is flat."""
+        try:
+            record = json.loads((Path(out) / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            record = {}
+        return cls.recorded(Path(out), record if isinstance(record, dict) else {})
+
+    @classmethod
+    def recorded(cls, out: Path, record: dict[str, Any]) -> Written:
+        return cls(out, record.get(KEY) == DEEP)
+
+    @property
+    def folder(self) -> Path:
+        return self.out / "images"
+
+    @property
+    def record(self) -> dict[str, str]:
+        """What run.json keeps."""
+        return {KEY: DEEP} if self.deep else {}
+
+    def path(self, name: str) -> Path:
+        """The file of an image by its id."""
+        return self.folder / self.place(output_name(name))
+
+    def place(self, name: str) -> str:
+        """Where in the folder a file of that name lies."""
+        if not self.deep:
+            return name
+        text = name.encode("utf-8", "surrogateescape")
+        return f"{blake2b(text, digest_size=1).hexdigest()}/{name}"
+
+    def check(self, ids: Iterable[str]) -> None:
+        """ValueError for a name that no file system takes, with what is put around it."""
+        for name in ids:
+            longest = max(
+                output_name(name).split("/"), key=lambda part: len(part.encode("utf-8", "replace"))
+            )
+            if len(longest.encode()) > LONGEST:
+                raise ValueError(
+                    f"the name of {name} is too long for its translation, which is called "
+                    f"{output_name(name)}: {len(longest.encode())} bytes, and at most {LONGEST} "
+                    "go; rename it"
+                )
+
+    def listed(self) -> dict[str, Path]:
+        """All files by their names (`output_name` of an id), in order; those of a cut run apart.
+
+        What lies where no image of the run would is listed by its path: no id has that name.
+        """
+        found = {}
+        for path in files(self.folder):
+            name = path.partition("/")[2] if self.deep else path
+            found[name if self.place(name) == path else path] = self.folder / path
+        return dict(sorted(found.items()))
+
+
+def files(folder: Path) -> Iterator[str]:
+    """Relative paths of the files and links below a folder, unfinished ones left out."""
+    top = len(str(folder)) + 1
+    for place, folders, names in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        for name in (*names, *links):
+            if not (name.startswith(".") and name.endswith(".tmp")):
+                yield os.path.join(place, name)[top:].replace(os.sep, "/")
