@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from egsde.programs.build import Parts
 from egsde.programs.checks import ROOTS, check
@@ -20,8 +20,8 @@ from egsde.programs.values import referred
 
 VALUES: dict[str, Any] = {
     "null": None, "true": True, "0": 0, "-1": -1, "2.5": 2.5, "1e30": 1e30, "10**12": 10**12,
-    ".inf": float("inf"), ".nan": float("nan"), "word": "word", "''": "", "[]": [], "[1,a]": [1, "a"],
-    "{a: 1}": {"a": 1}, "2024_01": "2024_01", "${nowhere}": "${nowhere}",
+    ".inf": float("inf"), ".nan": float("nan"), "word": "word", "''": "", "[]": [],
+    "[1,a]": [1, "a"], "{a: 1}": {"a": 1}, "2024_01": "2024_01", "${nowhere}": "${nowhere}",
 }  # fmt: skip
 LEFT = ("hydra", "out", "allow", "resume", "init_weights")  # of their own tests
 
@@ -31,11 +31,9 @@ def leaves(node: Any, prefix: str = "") -> Iterator[str]:
     for name in map(str, node):
         key = f"{prefix}{name}"
         inner = node._get_node(name)
-        if isinstance(inner, (DictConfig, ListConfig)) and not inner._is_interpolation():
-            if isinstance(inner, DictConfig) and not inner._is_none():
-                yield from leaves(inner, f"{key}.")
-                continue
-        if not name.startswith("_"):
+        if isinstance(inner, DictConfig) and not (inner._is_interpolation() or inner._is_none()):
+            yield from leaves(inner, f"{key}.")
+        elif not name.startswith("_"):
             yield key
 
 

@@ -1,14 +1,18 @@
-"""What a translation can know before its first image is looked at before its first image."""
+"""What a translation can know before its first image, and what it can say of a folder then."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 
-from egsde.data import TwoDomains, Written
+from egsde.data import TwoDomains, Written, output_name
 from egsde.evaluation.metrics.inception_weights import cache_folder
+from egsde.programs.records import read_record
+from egsde.programs.shards import parsed, refuse_missing
 
 
 def look_first(data: TwoDomains, split: str, written: Written, metrics: Any) -> None:
@@ -35,4 +39,26 @@ def _writable(cache: Any) -> None:
         rank_zero_warn(
             f"features cannot be kept in {folder} ({error}), so each run computes them again; "
             "XDG_CACHE_HOME or metrics.cache names another folder"
+        )
+
+
+def refuse_unfinished(out: Path, data: TwoDomains, split: str) -> None:
+    """ValueError where images of a merge are missing; it names their shards."""
+    images: Any = data.translations(split)
+    ids = [images.dataset.ids[i] for i in images.indices]
+    there = Written.of(out).listed()
+    missing = [name for name in ids if output_name(name) not in there]
+    record = out / "run.json"
+    first = parsed(read_record(record)["config"].get("shard")) if record.exists() else None
+    refuse_missing(missing, len(ids), None if first is None else first.count)
+
+
+def name_foreign(written: Written, ids: Iterable[str]) -> None:
+    """Warn of files in the image folder that are of none of the split's images."""
+    expected = {output_name(name) for name in ids}
+    if found := [name for name in written.listed() if name not in expected]:
+        shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
+        rank_zero_warn(
+            f"{len(found)} files in {written.folder} are no translations of this run ({shown}): "
+            "their sources are gone, or they were put there; no number counts them"
         )

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
 
-from egsde.data import output_name
+from egsde.data import Written, output_name
 from egsde.data.domains import stem
 from egsde.evaluation.pages import Shown, load_trajectory, trajectory_path
 from egsde.programs.build import Parts
@@ -98,8 +98,7 @@ def _pictures(folder: Path, data: Any, split: str | None) -> dict[str, Pictures]
         written = {output_name(name): name for name in places}
     else:
         dataset, places, written = None, {}, {}
-    for path in sorted((folder / "images").rglob("*.png")):
-        output = path.relative_to(folder / "images").as_posix()
+    for output, path in Written.of(folder).listed().items():
         if not written or output in written:
             name = written.get(output, output)
             found[name] = _reader(path, dataset, places.get(name))

@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 from torch import nn
 from torch.utils.data import DataLoader
 
-from egsde.data import Written, output_name
+from egsde.data import Written
 from egsde.data.written import MANY
 from egsde.methods.diffusion import Translator, networks_of
 from egsde.networks import sha256_of
@@ -30,7 +30,7 @@ from egsde.programs.build import Parts
 from egsde.programs.callbacks import Report, Translate
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.callbacks.trajectories import Trajectories
-from egsde.programs.first import look_first
+from egsde.programs.first import look_first, name_foreign, refuse_unfinished
 from egsde.programs.inputs import name_unread
 from egsde.programs.latents import translator_of
 from egsde.programs.line import one_of
@@ -39,7 +39,6 @@ from egsde.programs.opened import opened
 from egsde.programs.records import (
     claim,
     continued,
-    read_record,
     recipe,
     refuse_inside,
     write_json,
@@ -57,7 +56,7 @@ from egsde.programs.run import (
 )
 from egsde.programs.secrets import values_in
 from egsde.programs.settings import options
-from egsde.programs.shards import Shard, parsed, refuse_missing
+from egsde.programs.shards import Shard, parsed
 from egsde.programs.values import referred
 
 NETWORKS = {"score", "source_score", "extractor"}
@@ -122,7 +121,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
         "weights": {name: sha256_of(net) for name, net in module.networks.items()},
     }
     if cfg.shard == "merge":
-        _refuse_unfinished(out, data, cfg.split)
+        refuse_unfinished(out, data, cfg.split)
     every = data.translatable(cfg.split).ids
     record = continued(out, record, given(), len(every) > MANY)
     written = Written.recorded(out, record)
@@ -182,17 +181,6 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     return callback.report
 
 
-def _refuse_unfinished(out: Path, data: Any, split: str) -> None:
-    """ValueError where images of a merge are missing; it names their shards."""
-    images = data.translations(split)
-    ids = [images.dataset.ids[i] for i in images.indices]
-    there = Written.of(out).listed()
-    missing = [name for name in ids if output_name(name) not in there]
-    record = out / "run.json"
-    first = parsed(read_record(record)["config"].get("shard")) if record.exists() else None
-    refuse_missing(missing, len(ids), None if first is None else first.count)
-
-
 def build_translator(cfg: DictConfig) -> Translator:
     """`cfg.translator`; a network that several of its parts refer to is one."""
     return translator_of(Parts(cfg))
@@ -221,17 +209,6 @@ def _own_settings(cfg: DictConfig) -> str | None:
         f"settings of the paper, scaled to {cfg.data.size} px: {said}; what suits these images and "
         "networks is found as docs/choosing.md says"
     )
-
-
-def name_foreign(written: Written, ids: Iterable[str]) -> None:
-    """Warn of files in the image folder that are of none of the split's images."""
-    expected = {output_name(name) for name in ids}
-    if found := [name for name in written.listed() if name not in expected]:
-        shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
-        rank_zero_warn(
-            f"{len(found)} files in {written.folder} are no translations of this run ({shown}): "
-            "their sources are gone, or they were put there; no number counts them"
-        )
 
 
 def _write(out: Path, report: Report) -> None:

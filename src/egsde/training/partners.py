@@ -105,22 +105,21 @@ class KeptPartners(nn.Module):
         stale = [i for i, n in enumerate(names) if self.uses.get(n, self.every) >= self.every]
         new = [i for i in stale if names[i] not in self.rounds]
         old = [i for i in stale if names[i] in self.rounds]
-        mine: list[tuple[str, Tensor]] | None = []
+        mine: list[tuple[str, Tensor]] = []
+        waits = False
         for rows, first in ((new, True), (old, False)):
             made = self._make(direction, score, images[rows], [ids[i] for i in rows], noise, first)
-            if made is None:
-                mine = None
+            if waits := made is None:
                 break
             kept = made.detach().half().cpu()
             mine += [(names[i], image) for i, image in zip(rows, kept, strict=True)]
         # What all processes keep is the same: their batches are one, and a checkpoint has it once.
-        every = all_gather((mine, names))
-        if any(part is None for part, _ in every):
+        every = all_gather((waits, mine, names))
+        if any(waits for waits, *_ in every):
             return None
-        for part, _ in every:
-            for name, image in part:
-                self._keep(name, image)
-        for name in (name for _, used in every for name in used):
+        for name, image in (pair for _, part, _ in every for pair in part):
+            self._keep(name, image)
+        for name in (name for *_, used in every for name in used):
             self.uses[name] += 1
         return torch.stack([self.kept[name].to(images) for name in names])
 
