@@ -18,7 +18,7 @@ GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
         "limit": int | None,
         "init_weights": str | Mapping[str, str | None] | None,
         "resume": str | None,
-        "objective": str,
+        "objective": str | Sequence[str],
     },
     "sample": {
         "seed": int,
@@ -30,7 +30,13 @@ GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
         "shard": str | None,
         "objective": str | Sequence[str],
     },
-    "evaluate": {"seed": int, "domain": str, "split": str, "limit": int | None, "objective": str},
+    "evaluate": {
+        "seed": int,
+        "domain": str,
+        "split": str,
+        "limit": int | None,
+        "objective": str | Sequence[str],
+    },
     "export": {
         "weights": str | None,
         "format": str,

@@ -25,6 +25,7 @@ from egsde.programs.agreement import check_networks
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.progress import images_bar, step_by_step
 from egsde.programs.lock import held
+from egsde.programs.objectives import check_objective, returned
 from egsde.programs.records import claim, write_json
 from egsde.programs.run import closing, prepare, versions
 from egsde.training.ranks import all_gather
@@ -109,19 +110,20 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
     return {**means, "standard_error": error}
 
 
-def evaluate(cfg: DictConfig) -> float | None:
+def evaluate(cfg: DictConfig) -> Any:
     """Bits per dimension of `cfg.split` of one domain; returns `cfg.objective`, for sweeps."""
     out, config = prepare(cfg, "evaluate")
     with held(out):
         claim(out, "evaluate.py")
         means = _measured(cfg, out, config)
-    value = means.get(cfg.objective)
-    return None if value is None else float(value)
+    return returned(cfg.objective, means.get)
 
 
 def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, float]:
     seed_everything(cfg.seed, workers=True, verbose=False)
     parts = Parts(cfg)
+    if names := getattr(parts("likelihood"), "names", None):
+        check_objective(cfg.objective, [*names, "standard_error"])
     module = Evaluation(
         parts("likelihood"),
         parts("data"),

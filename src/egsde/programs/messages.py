@@ -5,10 +5,13 @@ from __future__ import annotations
 from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-SWEEPER = (
-    'hydra/sweeper=optuna is not installed: pip install "egsde[sweep]". hparams_search=grid needs '
-    "nothing"
-)
+ENGINES = {  # of sweeps, which are packages of their own; and what needs none of them
+    "hydra/sweeper/optuna": ("sweep", "hparams_search=grid"),
+    "hydra/launcher/submitit_local": ("sweep", "hydra/launcher=subprocess"),
+    "hydra/launcher/submitit_slurm": ("sweep", "hydra/launcher=subprocess"),
+    "hydra/launcher/joblib": ("sweep", "hydra/launcher=subprocess"),
+    "hydra/launcher/ray": ("ray", "hydra/launcher=subprocess"),
+}
 LOGIN = (
     "Weights & Biases knows no account here: `wandb login`, or logger.wandb.offline=true, which "
     "needs none, or logger=csv"
@@ -42,8 +45,10 @@ def _composing(error: BaseException) -> str:
     """Hydra's own words, with their cause and without where it has looked."""
     text = str(error).split("\nConfig search path:")[0].rstrip()
     text = text.removeprefix("ValueError raised while resolving interpolation: ")
-    if "hydra/sweeper/optuna" in text:
-        return SWEEPER
+    for name, (extra, other) in ENGINES.items():
+        if f"'{name}'" in text:
+            key = "=".join(name.rsplit("/", 1))
+            return f'{key} is not installed: pip install "egsde[{extra}]". {other} needs nothing'
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and str(cause) not in text:
         text += f"\n{cause}"

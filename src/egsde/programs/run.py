@@ -26,7 +26,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 import egsde
-from egsde.disk import whole
+from egsde.disk import remove_empty, whole
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.checks import check
 from egsde.programs.folders import refuse_elsewhere
@@ -64,6 +64,7 @@ def prepare(cfg: DictConfig, program: str) -> tuple[Path, dict[str, Any]]:
         with open_dict(cfg):  # before anything asks for the default one
             cfg.out = HydraConfig.get().runtime.output_dir
             if HydraConfig.get().mode == RunMode.MULTIRUN and cfg.get("shard") is not None:
+                remove_empty(Path(cfg.out))
                 cfg.out = HydraConfig.get().sweep.dir  # a sweep over shards shares one folder
         _check_trust(cfg)
     check(program, cfg, HydraConfig.get().overrides.task if HydraConfig.initialized() else ())

@@ -33,8 +33,8 @@ from egsde.programs.callbacks.trajectories import Trajectories
 from egsde.programs.first import look_first, name_foreign, refuse_unfinished
 from egsde.programs.inputs import name_unread
 from egsde.programs.latents import translator_of
-from egsde.programs.line import one_of
 from egsde.programs.lock import held
+from egsde.programs.objectives import check_objective, returned
 from egsde.programs.opened import opened
 from egsde.programs.records import (
     claim,
@@ -78,7 +78,7 @@ class Translation(LightningModule):
         """The Translate callback does the work when the epoch ends."""
 
 
-def sample(cfg: DictConfig) -> float | None:
+def sample(cfg: DictConfig) -> Any:
     """Translate `cfg.split` of the source and measure; returns `cfg.objective`, for sweeps.
 
     ValueError where the folder holds another run's images.
@@ -95,8 +95,7 @@ def sample(cfg: DictConfig) -> float | None:
     name = ".lock" if shard is None else f".lock{shard.suffix}"
     with held(out, name, clean=shard is None):
         report = _translated(cfg, out, config, shard)
-    value = report.metrics.get(cfg.objective)
-    return None if value is None else float(value)
+    return returned(cfg.objective, report.metrics.get)
 
 
 def overrides() -> Sequence[str]:
@@ -135,8 +134,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     if metrics is not None:
         metrics.check(cfg.data.size)
     if cfg.objective != "fid" and shard is None:
-        known = [] if metrics is None else metrics.names
-        one_of("objective", cfg.objective, known)
+        check_objective(cfg.objective, [] if metrics is None else metrics.names)
     look_first(data, cfg.split, written, metrics)
     callbacks: list[Callback] = [
         callback := Translate(

@@ -42,8 +42,9 @@ class Table(Callback):
         given = dict(o.lstrip("+").split("=", 1) for o in job_return.overrides or () if "=" in o)
         done = job_return.status == JobStatus.COMPLETED
         numbers = _numbers(out) if done else {"error": str(job_return._return_value)}
-        if done and isinstance(config.get("objective"), str):
-            numbers.setdefault(config.objective, job_return.return_value)
+        value = job_return.return_value if done else None
+        if value is not None and isinstance(config.get("objective"), str):
+            numbers.setdefault(config.objective, value)
         row = {"keys": list(given), "row": {"folder": out.name, **given, **numbers}}
         with whole(folder / JOBS / f"{int(config.hydra.job.num):06d}.json") as temporary:
             temporary.write_text(json.dumps(row))

@@ -20,6 +20,8 @@ from egsde.programs.folders import to_give_back
 from egsde.programs.latents import train_in
 from egsde.programs.line import one_of
 from egsde.programs.lock import held
+from egsde.programs.messages import readable
+from egsde.programs.objectives import named, returned
 from egsde.programs.records import claim, refuse_inside
 from egsde.programs.resumed import differences
 from egsde.programs.run import again, closing, given, of_a_lost_process, prepare, save_yaml, stopped
@@ -33,7 +35,7 @@ KEPT = ("kind", "network", "sde", "prediction", "codec", "module", "data", "seed
 FREE = ("root", "store", "num_workers", "eval_batch_size", "cache_mib", "limit", "mask", "low")
 
 
-def train(cfg: DictConfig) -> float | None:
+def train(cfg: DictConfig) -> Any:
     """Train `cfg.module` on `cfg.data`; returns the logged `cfg.objective`, for sweeps.
 
     ValueError where a checkpoint in the run's folder was made with another configuration.
@@ -58,8 +60,8 @@ def train(cfg: DictConfig) -> float | None:
         if cfg.compile:
             module.network.compile()
         trainer = _fit(parts, out, config, module, data, checkpoint)
-    value = trainer.callback_metrics.get(cfg.objective, module.validated.get(cfg.objective))
-    return None if value is None else float(value)
+    found = {**module.validated, **trainer.callback_metrics}
+    return returned(cfg.objective, found.get)
 
 
 def _fit(
@@ -92,7 +94,14 @@ def _fit(
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         except Stopped as error:
             stopped(out, error, standing(), trainer)
-        except RuntimeError as error:
+        except Exception as error:
+            if checkpoint is not None and not module.begun and readable(error, "train") is None:
+                raise ValueError(
+                    f"{checkpoint} cannot be restored ({type(error).__name__}: "
+                    f"{str(error).splitlines()[0][:200] if str(error) else ''}): it was made by "
+                    "another program or version, or was changed; give another resume=PATH, or "
+                    "resume=null to start anew"
+                ) from error
             if (lost := of_a_lost_process(trainer)) is None:
                 raise
             raise ValueError(
@@ -112,14 +121,17 @@ def _check_objective(cfg: DictConfig, module: Any, callbacks: Mapping[str, Any])
     if measures is not None and cfg.data.size > 1:  # points are not drawn
         measures.check(cfg.data.size)
     ours = type(module).__module__.startswith("egsde.")
-    if cfg.objective == "val/loss" or not ours and cfg.objective.startswith(("train/", "val/")):
-        return
+    stages = ("train/", "val/")
+    names = [
+        n for n in named(cfg.objective) if n != "val/loss" and (ours or not n.startswith(stages))
+    ]
     watched = [f"{stage}/{module.binned}" for stage in ("val", "train")]
     known = ["val/loss", "train/loss", *watched, "train/grad_norm", "train/lr", "train/total",
              "train/images_per_second", "train/cycle", "train/cycle_x", "train/cycle_y",
              *(f"val/{name}" for name in (measures.names if measures else ()))]  # fmt: skip
-    if not cfg.objective.startswith(tuple(f"{name}/t" for name in watched)):
-        one_of("objective", cfg.objective, list(dict.fromkeys(known)))
+    for name in names:
+        if not name.startswith(tuple(f"{each}/t" for each in watched)):
+            one_of("objective", name, list(dict.fromkeys(known)))
 
 
 def allowed(callback: Any, cfg: DictConfig) -> bool:

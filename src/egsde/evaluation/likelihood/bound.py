@@ -37,6 +37,8 @@ class VariationalBound:
     decoder: Decoder = Discretised()
     clip: bool = True
 
+    names = ("bits_per_dim", "prior", "steps", "decoder")  # of what it measures
+
     @property
     def sde(self) -> SDE:
         return process_of(self.score)

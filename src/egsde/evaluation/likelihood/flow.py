@@ -45,6 +45,7 @@ class ProbabilityFlow:
     rtol: float = 1e-5
     atol: float = 1e-5
 
+    names = ("bits_per_dim", "log_prob", "nfe")  # of what it measures
     steps = 200  # evaluations to expect, for a progress bar
 
     @property

@@ -26,7 +26,9 @@ def read(path: Path) -> dict[str, Any]:
     """A checkpoint; ValueError for a file that is none or is damaged."""
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        saved["global_step"], saved["state_dict"], saved["loops"]
+        step, _, _ = saved["global_step"], saved["state_dict"], saved["loops"]
+        if not isinstance(step, int) or isinstance(step, bool) or step < 0:
+            raise ValueError(f"its step is {step!r}")
     except FileNotFoundError:
         raise
     except UnpicklingError as error:  # its words tell to switch the safety off

@@ -53,6 +53,7 @@ class TimedModule(LightningModule):
         self.bins = {"train": TimeBins(bins), "val": TimeBins(bins)}
         self.means = Means()  # of what else is logged while training
         self.logged = 0  # the step of the last row
+        self.begun = False  # a checkpoint, if there was one, is restored
         self.length_before: float | None = None  # of the schedule of a run that is resumed
         self.seed = 0  # set by the entry point
         self.config: dict[str, Any] = {}  # plain and resolved; set by the entry point
@@ -96,7 +97,7 @@ class TimedModule(LightningModule):
 
     def on_train_start(self) -> None:
         """A schedule of another length goes on as if it had had this one from the start."""
-        step, before = self.global_step, self.length_before
+        step, before, self.begun = self.global_step, self.length_before, True
         self.logged = step
         for configured in self.trainer.lr_scheduler_configs:
             scheduler: Any = configured.scheduler
@@ -141,7 +142,7 @@ class TimedModule(LightningModule):
         trainer: Any = self.trainer
         steps = checkpoint["global_step"]
         batches = steps * trainer.accumulate_grad_batches
-        checkpoint["loops"] = after(steps, batches, checkpoint["loops"])
+        checkpoint["loops"] = after(steps, batches, trainer)
         self.validated = checkpoint.get("validated", {})
         self.length_before = checkpoint.get("schedule_length")
         every = trainer.log_every_n_steps
