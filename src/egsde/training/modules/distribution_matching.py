@@ -70,8 +70,8 @@ class DistributionMatchingModule(TimedModule):
         self.updates, self.evaluations = updates, evaluations
 
     @property
-    def averaged(self) -> Student:
-        """The student with the averaged weights, as a translator's score."""
+    def averaged(self) -> FlowMap:
+        """The student with the averaged weights."""
         return self.with_averaged_net(self.flow, "student")
 
     def exported(self, network: nn.Module) -> nn.Module:
