@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from egsde.noise import Noise
+from egsde.programs.cli import PROGRAMS
 from egsde.programs.line import plain
 from egsde.sde import DDPM
 from egsde.source import Source
@@ -18,7 +19,7 @@ from folders import CONF
 
 ROOT = CONF.parent
 README = (ROOT / "README.md").read_text()
-COMMAND = re.compile(r"(?:python |egsde )(train|sample|evaluate|export)(?:\.py)?((?: .*)?)")
+COMMAND = re.compile(rf"(?:python |egsde )({'|'.join(PROGRAMS)})(?:\.py)?((?: .*)?)")
 PAGES = sorted(path for path in (ROOT / "docs").glob("*.md"))
 
 

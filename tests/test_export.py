@@ -99,8 +99,8 @@ def test_a_whole_translator_is_one_graph(form, tmp_path):
     sde = DDPM()
     score = ScoreModel(filled(Small()), sde)
     sampler = Sampler(DDIM(), Uniform(4))
-    free = sdedit(sde, score, sampler, t_start=0.5)
-    held = egsde(sde, score, sampler, 2 * LowPassL2(4), t_start=0.5)
+    free = sdedit(score, sampler, t_start=0.5)
+    held = egsde(score, sampler, 2 * LowPassL2(4), t_start=0.5)
     x0, noise = torch.rand(3, 3, 8, 8) * 2 - 1, torch.randn(3, 3, 8, 8)
     for name, translator in (("free", free), ("held", held)):
         path, dynamic, worst = written(
@@ -116,7 +116,7 @@ def test_a_whole_translator_is_one_graph(form, tmp_path):
 
 def test_a_translator_that_draws_noise_is_refused(tmp_path):
     sde = DDPM()
-    drawing = sdedit(sde, ScoreModel(Small(), sde), Sampler(Ancestral(), Uniform(4)))
+    drawing = sdedit(ScoreModel(Small(), sde), Sampler(Ancestral(), Uniform(4)))
     with pytest.raises(ValueError, match="sampler=ddim"):
         written(TranslatorGraph(drawing), FORMATS["torchscript"], tmp_path, about())
 
@@ -161,6 +161,6 @@ def test_the_example_translates_without_torch(tmp_path):
     sde = DDPM()
     x0 = torch.from_numpy(picture).permute(2, 0, 1)[None] / 127.5 - 1
     noise = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 3, 8, 8)).astype("f4"))
-    same = sdedit(sde, load_score(str(score), sde), Sampler(DDIM(), Uniform(50)), t_start=0.5)
+    same = sdedit(load_score(str(score), sde), Sampler(DDIM(), Uniform(50)), t_start=0.5)
     y = ((same(x0, Given(noise))[0].permute(1, 2, 0) + 1) * 127.5).round().clamp(0, 255)
     assert np.abs(made - y.numpy()).max() <= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,3 +144,14 @@ def test_dataset_is_data(monkeypatch, capsys):
         assert main(monkeypatch, "train", *given) == 0
         shown.append(capsys.readouterr().out)
     assert shown[0].split("out:")[0] == shown[1].split("out:")[0] and "source: a" in shown[0]
+
+
+def test_the_pages_example_of_parts_translates():
+    """A score, a sampler and a translator; a process nowhere, for the file knows it."""
+    page = (Path(__file__).parents[1] / "docs" / "index.md").read_text()
+    block = next(b for b in page.split("```python\n")[1:] if "load_score" in b).split("```")[0]
+    found: dict = {}
+    exec(block, found)
+    y = found["y"]
+    assert y.shape == (1, 3, 64, 64) and 0.01 < float(y.std()) < 1 and "DDPM" not in block
+    assert repr(found["translator"].sde) == "DDPM(1000)"

@@ -55,6 +55,11 @@ def test_a_method_that_was_given_its_process_reads_the_scores():
     assert set(new) == {"_target_", "score"} and new["score"]["sde"] == "vp"
 
 
+def test_a_function_that_hydra_got_is_named_itself():
+    old = {"_target_": "hydra.utils.get_method", "path": "egsde.solvers.ancestral.beta"}
+    assert current(old) == {"_target_": "egsde.solvers.ancestral.kernel_std", "_partial_": True}
+
+
 @pytest.mark.parametrize("name", ["egsde.sampling.Sampler", "egsde", "other.grids.LogSNR", 3, None])
 def test_other_values_stay(name):
     assert current({"a": [name]}) == {"a": [name]}

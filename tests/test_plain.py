@@ -18,7 +18,10 @@ from egsde.solvers import (
     Langevin,
     PredictorCorrector,
     ReverseDiffusion,
+    UniPC,
 )
+from egsde.solvers.exponential import bh1, bh2
+from egsde.solvers.exponential.unipc_plain import PlainUniPC, b1
 from problems import Mixture, SquaredDistance
 
 NOISE = Noise(3, ["a", "b"])
@@ -50,6 +53,20 @@ def test_2m_is_the_second_of_its_family(sde):
     )
     assert (plain - family).abs().max() < 1e-13 * family.abs().max()
     other = sampled(Sampler(DPMSolverPP(order=1), LogSNR(20), denoise=True), sde, x)
+    assert (plain - other).abs().max() > 1e-6
+
+
+@pytest.mark.parametrize("sde", PROCESSES, ids=repr)
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize(("b", "moments"), [(b1, bh1), (torch.expm1, bh2)], ids=["bh1", "bh2"])
+def test_unipc_is_its_algorithms_5_to_8(sde, order, b, moments):
+    x = sde.sigma(torch.tensor(sde.T, dtype=torch.float64)) * X
+    plain, family = (
+        sampled(Sampler(solver, LogSNR(20), denoise=True), sde, x)
+        for solver in (PlainUniPC(order, b), UniPC(order, moments=moments))
+    )
+    assert (plain - family).abs().max() < 1e-11 * family.abs().max()
+    other = sampled(Sampler(DPMSolverPP(order), LogSNR(20), denoise=True), sde, x)
     assert (plain - other).abs().max() > 1e-6
 
 

@@ -27,6 +27,7 @@ _HOMES = {  # where each name lives; a name without a module after it is a modul
     "VE": "sde",
     "EDM": "sde",
     "ScoreModel": "scores",
+    "ScoreFunction": "scores",
     "ConditionalScore": "scores",
     "Extractor": "scores",
     # a translation

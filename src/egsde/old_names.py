@@ -56,12 +56,15 @@ KNOWN_BY_SCORE = ("egsde.methods.", "egsde.evaluation.likelihood.")
 def current(node: Any) -> Any:
     """A plain configuration with today's names in place of old ones.
 
-    A method's process, which stood beside its score, is left out: the score knows it.
+    A method's process, which stood beside its score, is left out: the score knows it. A function
+    was named by Hydra's get_method, and is now a node with nothing but `_partial_`.
     """
     if isinstance(node, dict):
         today = {key: current(value) for key, value in node.items()}
         if str(today.get("_target_")).startswith(KNOWN_BY_SCORE):
             today.pop("sde", None)
+        if today.get("_target_") == "hydra.utils.get_method" and set(today) == {"_target_", "path"}:
+            return {"_target_": today["path"], "_partial_": True}
         return today
     if isinstance(node, list):
         return [current(value) for value in node]

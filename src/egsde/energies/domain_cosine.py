@@ -19,7 +19,9 @@ from egsde.source import Source
 
 @dataclass(frozen=True, eq=False)
 class DomainCosine(Energy):
-    """In [-1, 1] per image; the gradient flows through the features of y only.
+    """E = mean over positions of cos(f(y, t), f(x_t, t)) over channels; (B,) in [-1, 1].
+
+    f: the extractor's features (B, F, h, w). The gradient flows through those of y only.
 
     "expectation" noise: the cosine is linear in the source's unit features, so they are averaged.
     """

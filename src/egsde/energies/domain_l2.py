@@ -14,7 +14,10 @@ from egsde.source import Source
 
 @dataclass(frozen=True, eq=False)
 class DomainL2(Energy):
-    """A sum over channels and positions; unbounded below, so weights are small."""
+    """E = -||f(y, t) - f(x_t, t)||^2 over all of the extractor's features; (B,), at most 0.
+
+    Unbounded below, so weights are small.
+    """
 
     extractor: Extractor
 

@@ -15,7 +15,10 @@ from egsde.source import Source
 
 @dataclass(frozen=True)
 class Guided:
-    """A score like any other, so that every solver and method takes it."""
+    """score(y, t, source) - grad E(y, t, source), like y, and of the same process.
+
+    A score like any other, so that every solver and method takes it.
+    """
 
     score: Score
     energy: Energy

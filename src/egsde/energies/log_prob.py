@@ -13,7 +13,9 @@ from egsde.source import Source
 
 @dataclass(frozen=True, eq=False)
 class LogProb(Energy):
-    """label: the wanted class; the target domain is the last one. The source is not used.
+    """E = -log softmax(logits(y, t))[label]; (B,) in nats, at least 0.
+
+    label: the wanted class; the target domain is the last one. The source is not used.
     ValueError for a label that the classifier does not have."""
 
     extractor: Extractor

@@ -15,7 +15,11 @@ from egsde.source import Source
 
 @dataclass(frozen=True)
 class LowPassCosine(Energy):
-    """In [-1, 1] per image."""
+    """E = -mean over pixels of cos(LP(y), LP(x_t)), over colours; (B,) in [-1, 1].
+
+    factor: the low pass keeps 1 / factor of each side, which it must divide. "expectation" noise:
+    the mean over draws of x_t.
+    """
 
     factor: int = 32  # at 256 pixels
     kernel: Kernel = linear

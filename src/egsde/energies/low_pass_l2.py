@@ -19,8 +19,12 @@ from egsde.source import Source
 
 @dataclass(frozen=True)
 class LowPassL2(Energy):
-    """ "expectation" noise: x_t is replaced by its mean alpha x_0, which is the exact expected
-    gradient; the value then omits a constant in y."""
+    """E = ||LP(y - x_t)||^2, a sum over all values; (B,), at least 0. Gradient 2 LP^T LP (y - x_t).
+
+    factor: the low pass keeps 1 / factor of each side, which it must divide. "expectation" noise:
+    x_t is replaced by its mean alpha x_0, which is the exact expected gradient; the value then
+    omits a constant in y.
+    """
 
     factor: int = 32  # at 256 pixels
     kernel: Kernel = linear

@@ -18,7 +18,7 @@ def split(x: Tensor, n: int) -> Tensor:
 
 
 def join(parts: Tensor, x: Tensor) -> Tensor:
-    """Like x, from the blocks that `split` made of it."""
+    """(B, C, n, n, pixels) -> like x, (B, C, H, W): `split` undone."""
     n = parts.shape[-2]
     sides = x.shape[-2] // n, x.shape[-1] // n
     return parts.unflatten(-1, sides).transpose(-3, -2).reshape(x.shape)

@@ -80,7 +80,10 @@ def _eigen(size: int, low_pass: LowPass) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class LowPass:
-    """LP(x) at full resolution for images (B, C, H, W) whose sides `factor` divides."""
+    """LP(x) = U D x: shrunk by `factor` and enlarged again, like x, (B, C, H, W).
+
+    ValueError for a factor below 1, or one that does not divide the sides.
+    """
 
     factor: int
     kernel: Kernel = linear

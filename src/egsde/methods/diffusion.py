@@ -31,7 +31,7 @@ class Translator(Protocol):
 
 
 def steps_of(translator: Translator) -> int:
-    """Its `steps`; 0 where it does not say."""
+    """Evaluations of the score that it says an image costs (`steps`); 0 where it does not say."""
     return getattr(translator, "steps", 0)
 
 

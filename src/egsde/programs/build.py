@@ -1,5 +1,7 @@
 """Objects from a configuration: a node with `_target_` becomes what it names, called with the rest.
 
+With `_partial_` it is called later; with nothing else beside it, it is the function itself.
+
 What refers to a node by ${...} gets one object, the same for all, so that two parts share their
 network. ${anew:node} is a copy of the node, and so an object of its own.
 """
@@ -94,4 +96,6 @@ def _call(node: DictConfig, key: str, arguments: list[Any], options: dict[str, A
         except TypeError as error:
             takes = ", ".join(signature.parameters) or "nothing"
             raise ValueError(f"{key}: {target} has {error}; it takes {takes}") from error
-    return partial(function, *arguments, **options) if later else function(*arguments, **options)
+    if not later:
+        return function(*arguments, **options)
+    return partial(function, *arguments, **options) if arguments or options else function

@@ -21,6 +21,8 @@ from egsde.sde import SDE
 
 
 class Grid(Protocol):
+    """times(sde, start) -> float64 (n + 1,), falling from start to t_min; else ValueError."""
+
     def times(self, sde: SDE, start: float) -> Tensor: ...
 
 
@@ -55,7 +57,7 @@ def _check_steps(grid: Grid, steps: int) -> None:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Evenly spaced times."""
+    """t_i = start + (t_min - start) i / n; steps: over [t_min, T], at least 1."""
 
     steps: int = 1000
 
@@ -71,7 +73,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Quadratic:
-    """Evenly spaced sqrt(t): dense near clean data (DDIM's "quad", Song 2021)."""
+    """sqrt(t_i) evenly spaced: dense near clean data (DDIM's "quad", Song 2021)."""
 
     steps: int = 50
 

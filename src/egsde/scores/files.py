@@ -53,16 +53,17 @@ def _preserves_variance(sde: SDE) -> bool:
 def opened(
     path: Path,
     kind: str,
-    sde: SDE,
+    sde: SDE | None,
     use: str,
     allow: Allow,
     part: str = "",
     *,
     option: str = "score.weights",
     side: str = "target",
-) -> tuple[nn.Module, Any]:
-    """The network and its prediction, if any; part: of a file with several networks, with a dot.
+) -> tuple[nn.Module, Any, SDE]:
+    """The network, its prediction, if any, and its process: `sde`, or without one the file's.
 
+    part: of a file with several networks, with a dot.
     The network's `record` is what the file says of it, with the option that named the file and the
     side whose images it makes: a run asks whether they agree.
     """
@@ -76,7 +77,7 @@ def opened(
         prediction = None
         if kind != "classifier":
             prediction = blueprints.part(config["prediction"], "prediction", allow)
-        same = same_process(trained, sde, prediction)
+        same = sde is None or same_process(trained, sde, prediction)
         network = blueprints.network(config["network"], shapes, allow)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -87,28 +88,30 @@ def opened(
         )
     network.load_state_dict(read_weights(path, use, part))
     network.record = config | {"file": str(path), "option": option, "side": side}
-    return network.eval().requires_grad_(False), prediction
+    return network.eval().requires_grad_(False), prediction, trained if sde is None else sde
 
 
 def load_score(
     weights: str | Path | None,
-    sde: SDE,
+    sde: SDE | None = None,
     use: str = "averaged",
     autocast: bool = False,
     allow: Allow = (),
 ) -> ScoreModel:
     """The score model in a file of `train.py`; `use`: "averaged" or "raw" weights.
 
-    allow: packages whose classes the file may name, beside ours.
+    sde: the process to sample with, which must be the one that it was trained with; None: that one.
+    allow: packages whose classes the file may name, beside ours. FileNotFoundError without a file,
+    ValueError for one that holds no score.
     """
     path = find(weights, "score.weights")
-    network, prediction = opened(path, "score", sde, use, allow)
+    network, prediction, sde = opened(path, "score", sde, use, allow)
     return ScoreModel(network, sde, prediction, autocast=autocast)
 
 
 def load_conditional(
     weights: str | None,
-    sde: SDE,
+    sde: SDE | None = None,
     use: str = "averaged",
     autocast: bool = False,
     noised: bool = False,
@@ -117,7 +120,7 @@ def load_conditional(
 ) -> ConditionalScore:
     """The conditional score in a file of `train.py model=conditional`, palette or sr3."""
     path = find(weights, "score.weights")
-    network, prediction = opened(path, "conditional", sde, use, allow)
+    network, prediction, sde = opened(path, "conditional", sde, use, allow)
     return ConditionalScore(
         network, sde, prediction, noised=noised, masked=masked, autocast=autocast
     )
@@ -125,7 +128,7 @@ def load_conditional(
 
 def load_cycle(
     weights: str | None,
-    sde: SDE,
+    sde: SDE | None = None,
     use: str = "averaged",
     autocast: bool = False,
     makes: str = "y",
@@ -136,13 +139,13 @@ def load_cycle(
         raise ValueError(f"score.makes={makes!r} is unknown; use y (the target) or x (the source)")
     path = find(weights, "score.weights")
     side = "target" if makes == "y" else "source"
-    network, prediction = opened(path, "cycle", sde, use, allow, f"{makes}.", side=side)
+    network, prediction, sde = opened(path, "cycle", sde, use, allow, f"{makes}.", side=side)
     return ConditionalScore(network, sde, prediction, autocast=autocast)
 
 
 def load_labelled(
     weights: str | None,
-    sde: SDE,
+    sde: SDE | None = None,
     label: str | int = "target",
     guidance: float = 1.0,
     use: str = "averaged",
@@ -156,7 +159,7 @@ def load_labelled(
     """
     path = find(weights, "score.weights")
     side = "source" if label == "source" else "target"
-    network, prediction = opened(path, "labelled", sde, use, allow, side=side)
+    network, prediction, sde = opened(path, "labelled", sde, use, allow, side=side)
     score = LabelledScore(network, sde, prediction, autocast=autocast)
     domains = 2 + len((network.record.get("data") or {}).get("extra") or ())
     place = {"source": 0, "target": domains - 1}.get(label, label)  # type: ignore[call-overload]
@@ -174,7 +177,7 @@ def load_labelled(
 
 def load_source_score(
     weights: str | None,
-    sde: SDE,
+    sde: SDE | None = None,
     use: str = "averaged",
     autocast: bool = False,
     allow: Allow = (),
@@ -188,7 +191,7 @@ def load_source_score(
             "score@source_score=demo tries the program out with the target's score on both sides"
         )
     option = "source_score.weights"
-    network, prediction = opened(
+    network, prediction, sde = opened(
         find(weights, option), "score", sde, use, allow, option=option, side="source"
     )
     return ScoreModel(network, sde, prediction, autocast=autocast)
@@ -196,14 +199,18 @@ def load_source_score(
 
 def load_extractor(
     weights: str | None,
-    sde: SDE,
+    sde: SDE | None = None,
     use: str = "averaged",
     autocast: bool = False,
     allow: Allow = (),
 ) -> Extractor:
-    """The domain classifier in a file of `train.py model=classifier`."""
+    """The domain classifier in a file of `train.py model=classifier`, frozen.
+
+    sde: as in `load_score`. FileNotFoundError without a file, ValueError for one that holds no
+    classifier or was trained with another process.
+    """
     option = "extractor.weights"
-    network, _ = opened(find(weights, option), "classifier", sde, use, allow, option=option)
+    network, _, sde = opened(find(weights, option), "classifier", sde, use, allow, option=option)
     return Extractor(network, sde, autocast=autocast)
 
 

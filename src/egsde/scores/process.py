@@ -33,7 +33,7 @@ class ScoreFunction:
 
 
 def process_of(score: Any) -> SDE:
-    """`score.sde`; ValueError where a score does not say it."""
+    """The process `score.sde`; ValueError where a score does not say it, or is a process itself."""
     sde = getattr(score, "sde", None)
     if sde is not None:
         return sde

@@ -11,14 +11,14 @@ from egsde.sde import SDE
 
 def load_student(
     weights: str | None,
-    sde: SDE,
+    sde: SDE | None = None,
     use: str = "averaged",
     autocast: bool = False,
     allow: Allow = (),
 ) -> FlowMap:
     """The flow map in a file of `train.py model=student`, with the times of its teacher's walk."""
     path = find(weights, "score.weights")
-    network, prediction = opened(path, "student", sde, use, allow)
+    network, prediction, sde = opened(path, "student", sde, use, allow)
     times = read_config(path).get("times")
     if not isinstance(times, list) or not all(isinstance(t, (int, float)) for t in times):
         raise ValueError(f"{path} does not say between which times it maps; train it again")

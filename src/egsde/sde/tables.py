@@ -9,17 +9,17 @@ from torch import Tensor
 
 
 def linear_betas(levels: int = 1000, start: float = 1e-4, end: float = 0.02) -> Tensor:
-    """beta_i evenly spaced (Ho 2020)."""
+    """beta_i evenly spaced from start to end, (levels,) (Ho 2020); both in (0, 1]."""
     return torch.linspace(start, end, levels, dtype=torch.float64)
 
 
 def quad_betas(levels: int = 1000, start: float = 1e-4, end: float = 0.02) -> Tensor:
-    """sqrt(beta_i) evenly spaced."""
+    """sqrt(beta_i) evenly spaced, (levels,) ("quad" of Ho 2020's code)."""
     return torch.linspace(start**0.5, end**0.5, levels, dtype=torch.float64).square()
 
 
 def const_betas(levels: int = 1000, value: float = 0.02) -> Tensor:
-    """beta_i = value."""
+    """beta_i = value, (levels,) ("const" of Ho 2020's code)."""
     return torch.full((levels,), value, dtype=torch.float64)
 
 
@@ -29,7 +29,7 @@ def jsd_betas(levels: int = 1000) -> Tensor:
 
 
 def sigmoid_betas(levels: int = 1000, start: float = 1e-4, end: float = 0.02) -> Tensor:
-    """A sigmoid of [-6, 6] between start and end."""
+    """start + (end - start) sigmoid(u_i), u_i even in [-6, 6], (levels,) (the code of DDIM)."""
     ramp = torch.linspace(-6, 6, levels, dtype=torch.float64).sigmoid()
     return start + (end - start) * ramp
 
@@ -37,7 +37,10 @@ def sigmoid_betas(levels: int = 1000, start: float = 1e-4, end: float = 0.02) ->
 def warmup_betas(
     levels: int = 1000, start: float = 1e-4, end: float = 0.02, share: float = 0.1
 ) -> Tensor:
-    """Evenly spaced for the first int(share levels), then `end` (Ho 2020's code: warmup10)."""
+    """Evenly spaced for the first int(share levels), then `end` (Ho 2020's code: warmup10).
+
+    ValueError unless share is in [0, 1].
+    """
     if not 0 <= share <= 1:
         raise ValueError(f"warmup_betas needs a share of the levels in [0, 1], got {share}")
     betas, rising = const_betas(levels, end), int(levels * share)
@@ -46,7 +49,10 @@ def warmup_betas(
 
 
 def cosine_betas(levels: int = 1000, offset: float = 0.008, largest: float = 0.999) -> Tensor:
-    """alpha^2 = cos^2 of a shifted time, beta_i capped (Nichol 2021, eq. 17)."""
+    """beta_i = 1 - abar_i / abar_(i-1), abar = cos^2((t + offset) / (1 + offset) pi / 2).
+
+    Nichol 2021, eq. 17; largest: their cap of beta_i near t = 1.
+    """
     t = torch.linspace(0, 1, levels + 1, dtype=torch.float64)
     alpha_bar = torch.cos((t + offset) / (1 + offset) * math.pi / 2).square()
     return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=largest)

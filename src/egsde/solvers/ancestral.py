@@ -23,7 +23,7 @@ def posterior_std(std: Tensor, sigma_s: Tensor, sigma_t: Tensor) -> Tensor:
 
 
 def kernel_std(std: Tensor, sigma_s: Tensor, sigma_t: Tensor) -> Tensor:
-    """std, the kernel's own, "fixedlarge"; none into clean data."""
+    """std of q(x_t | x_s), "fixedlarge": sqrt(beta) of a chain's level; none into clean data."""
     return std * (sigma_s > 0)
 
 
@@ -35,7 +35,10 @@ def mean_and_std(reverse: Reverse, x: Tensor, t: Tensor, s: Tensor) -> tuple[Ten
 
 @dataclass(frozen=True)
 class Ancestral(Solver):
-    """noise_std: the standard deviation of the step's noise, `posterior_std` or `kernel_std`."""
+    """x_s = (x + std^2 score) / a + noise_std z, with (a, std) of q(x_t | x_s) (Ho 2020).
+
+    noise_std: (std, sigma_s, sigma_t) -> the noise's deviation, `posterior_std` or `kernel_std`.
+    """
 
     noise_std: Callable[[Tensor, Tensor, Tensor], Tensor] = posterior_std
     weak_order: ClassVar[float | None] = 1.0

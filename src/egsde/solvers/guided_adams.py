@@ -49,25 +49,28 @@ class GuidedAdams(Solver):
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
     ) -> tuple[Tensor, Carry]:
         sde, quadratic = reverse.sde, reverse.quadratic.at(t)
-        guided = reverse.x0(x, t)
+        guided = reverse.x0(x, t)  # one evaluation: the denoised image under all guidance
         if sde.is_clean(s):
             return (sde.alpha(s) * guided).to(x.dtype), None
+        # D, without the quadratic energy's part, in the modes where that energy is diagonal
         clean, eps = quadratic.centre(t)
         pull = quadratic.grad(x, sde.alpha(t) * clean + sde.sigma(t) * eps)
         free = guided + sde.sigma(t).square() / sde.alpha(t) * pull
         points = [Point(sde.log_snr(t), quadratic.modes(free))]
         if carry is not None:
             past, step, predicted = carry
-            if self.corrector:
+            if self.corrector:  # the last step weighed again, now that D at its end is known
                 better = step.sum([*points, *past[: self.corrector - 1]])
                 x = (x + sde.alpha(t) * quadratic.image(better - predicted)).to(x.dtype)
             points += past
         points = points[: max(self.order, self.corrector)]
+        # this step: the polynomial through the last D, what is left of u, the pull and its noise
         step = Step.between(sde, quadratic.rate, t, s)
         predicted = step.sum(points[: self.order])
         parts = (step.whole / sde.alpha(t), step.pull, step.noisy_pull, step.std)
         values = [quadratic.modes(value) for value in (x, clean, eps, randn(x))]
         u = predicted + sum(part.to(x) * value for part, value in zip(parts, values, strict=True))
+        # x_s = alpha_s u, back from modes to pixels
         return (sde.alpha(s) * quadratic.image(u)).to(x.dtype), (points, step, predicted)
 
 

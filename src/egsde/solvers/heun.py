@@ -17,7 +17,7 @@ from egsde.solvers.base import Carry, Solver
 
 @dataclass(frozen=True)
 class Heun(Solver):
-    """Two evaluations a step. Into clean data, where no score is, a DDIM step: x0."""
+    """Two evaluations a step, order 2. Into clean data, where no score is, a DDIM step: x0."""
 
     weak_order: ClassVar[float | None] = 2.0
     strong_order: ClassVar[float | None] = 2.0

@@ -20,7 +20,7 @@ from egsde.solvers.base import Carry, Solver
 
 
 def per_image(x: Tensor) -> Tensor:
-    """Each image's norm, (B, 1, ...)."""
+    """Each image's norm, (B, 1, 1, 1): no image sees another."""
     return torch.linalg.vector_norm(x, dim=tuple(range(1, x.ndim)), keepdim=True)
 
 
@@ -47,9 +47,12 @@ def check_snr(snr: float) -> None:
 
 @dataclass(frozen=True)
 class Langevin(Solver):
-    """As a step it stays at t; s is the other end of the predictor's interval, for a only.
+    """x + e score + sqrt(2 e) z, e = 2 a^2 (r |z| / |score|)^2 (Song 2021, algorithms 4 and 5).
 
-    snr: r, the ratio of noise to score step. norm: `per_image` or `batch_mean`.
+    As a step it stays at t; s is the other end of the predictor's interval, for a only.
+
+    snr: r, the ratio of noise to score step, in (0, 1), else ValueError. norm:
+    `per_image` or `batch_mean`.
     """
 
     snr: float = 0.16  # Song 2021, CIFAR-10 VE and CelebA-HQ

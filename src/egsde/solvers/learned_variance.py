@@ -20,7 +20,8 @@ from egsde.solvers.base import Carry, Solver
 
 @dataclass(frozen=True)
 class LearnedVariance(Solver):
-    """learned_v: (x, t) -> v, like x. No noise is added into clean data."""
+    """learned_v: (x, t) -> v in [0, 1], like x, of log variance v log beta + (1 - v) log posterior
+    (Nichol 2021, eq. 15). No noise is added into clean data."""
 
     learned_v: Callable[[Tensor, Tensor], Tensor]
     weak_order: ClassVar[float | None] = 1.0

@@ -14,6 +14,8 @@ from egsde.noise import Randn
 
 
 class Probes(Protocol):
+    """draw(x, randn) -> (B, K, C, H, W) probes v_k with sum_k E[v_k v_k^T] = 1."""
+
     def draw(self, x: Tensor, randn: Randn) -> Tensor: ...
 
 
@@ -52,7 +54,10 @@ class Hutchinson:
 def with_divergence(
     function: Callable[[Tensor], Tensor], x: Tensor, probes: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """(F(x) (B, C, H, W), its divergence (B,)) by probes (B, K, C, H, W)."""
+    """F(x) (B, C, H, W) and div F = sum_k v_k^T (dF/dx) v_k (B,), probes v (B, K, C, H, W).
+
+    One evaluation and K backward passes; F must not couple the images of the batch.
+    """
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         value = function(x)

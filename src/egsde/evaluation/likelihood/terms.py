@@ -48,6 +48,8 @@ def prior_kl(sde: SDE, x0: Tensor) -> Tensor:
 
 
 class Decoder(Protocol):
+    """log p(x_0 | N(mean, std^2)), (B,) in nats, and how many bits a dimension such nats are."""
+
     def log_prob(self, x0: Tensor, mean: Tensor, std: Tensor) -> Tensor: ...
 
     def bits(self, nats: Tensor, dims: int) -> Tensor: ...

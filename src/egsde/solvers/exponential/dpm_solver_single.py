@@ -43,7 +43,9 @@ def even_time(sde: SDE, t: Tensor, s: Tensor, stages: int) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class DPMSolverPPSingle(Ordered):
-    """In denoised images. stages: where evaluations lie, `even_log_snr` or `even_time`.
+    """DPM-Solver++ of order 1, 2 or 3 within a step, so many evaluations each.
+
+    stages: where evaluations lie, `even_log_snr` or `even_time`.
 
     last: orders of the last steps; the official "DPM-Solver-fast" of n evaluations and order 3
     ends with (2, 1), (1,) or (2,) as n mod 3 is 0, 1 or 2. On a chain, stages are snapped to
@@ -87,6 +89,6 @@ class DPMSolverPPSingle(Ordered):
 
 @dataclass(frozen=True)
 class DPMSolverSingle(DPMSolverPPSingle):
-    """In predicted noises."""
+    """The same in predicted noises: DPM-Solver-2 and -3 (arXiv 2206.00927, algorithms 1 and 2)."""
 
     form: ClassVar[Variable] = NoiseForm()

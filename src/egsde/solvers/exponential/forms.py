@@ -26,7 +26,7 @@ Moments = Callable[[Tensor, int], list[Tensor]]  # (z, number of nodes) -> that 
 
 
 class Point(NamedTuple):
-    """A known value of m."""
+    """A known value of m, like x, at lambda, 0-d."""
 
     log_snr: Tensor
     value: Tensor
@@ -43,7 +43,7 @@ class Coefficients(NamedTuple):
 
 
 class Variable(Protocol):
-    """What the polynomial interpolates."""
+    """What the polynomial interpolates and a step is made of: `DenoisedForm`, `NoiseForm`."""
 
     def value(self, reverse: Reverse, x: Tensor, t: Tensor) -> Tensor: ...
     def coefficients(self, sde: SDE, t: Tensor, s: Tensor) -> Coefficients: ...
@@ -71,7 +71,7 @@ class DenoisedForm:
 
 @dataclass(frozen=True)
 class NoiseForm:
-    """Predicted noises, on the probability-flow ODE."""
+    """Predicted noises eps = -sigma score: gain sigma_s, z = -h; the probability-flow ODE alone."""
 
     def value(self, reverse: Reverse, x: Tensor, t: Tensor) -> Tensor:
         return reverse.eps(x, t)
