@@ -11,14 +11,16 @@ import numpy as np
 
 from egsde.data.images import SUFFIXES
 
+ALIKE = (".tif", ".tiff", ".npy", ".npz")  # written as what they are, not as PNG
+
 
 class Images(Protocol):
-    """Pictures of one domain and split, all of one size."""
+    """Pictures of one domain and split, all of one size unless whole frames are shown."""
 
     ids: list[str]  # sorted relative paths, with suffix
 
     def array(self, index: int) -> np.ndarray:
-        """uint8 (H, W, 3), or float32 (H, W, C) already in [-1, 1]."""
+        """uint8 (H, W, C), or float32 (H, W, C) already in [-1, 1]."""
         ...
 
     def shape(self, name: str) -> tuple[int, int]:
@@ -35,7 +37,7 @@ class Store(Protocol):
     paired: bool
     drawable: bool
 
-    def images(self, domain: str, split: str, size: int) -> Images: ...
+    def images(self, domain: str, split: str, size: Any) -> Images: ...
 
 
 class ArrayImages:
@@ -62,8 +64,18 @@ class Subset:
     def array(self, index: int) -> np.ndarray:
         return self.images.array(self.indices[index])
 
+    def cropped(self, index: int, place: tuple[float, float]) -> np.ndarray:
+        found: Any = getattr(self.images, "cropped", None)
+        here = self.indices[index]
+        return self.images.array(here) if found is None else found(here, place)
+
     def shape(self, name: str) -> tuple[int, int]:
         return self.images.shape(name)
+
+    def side(self, index: int) -> tuple[int, int]:
+        """Height and width of an image that has a shape of its own."""
+        images: Any = self.images
+        return images.side(self.indices[index])
 
     def look(self, chosen: Sequence[int], mine: Sequence[int] = ()) -> None:
         """See `look`."""
@@ -100,11 +112,14 @@ def by_stem(names: Iterable[str], what: str) -> dict[str, str]:
 
 
 def output_name(name: str) -> str:
-    """Path of the PNG made from image `name`; two ids never share one.
+    """Path of the file made from image `name`; two ids never share one.
 
-    `a/b.png` stays; any other gets `.png` appended (`a/b.jpg.png`), and so does a PNG whose stem
-    looks like an image file, since that name may belong to its neighbour.
+    `a/b.png` stays, and so do kinds that are written as they are (TIFF, .npy, .npz); any other gets
+    `.png` appended (`a/b.jpg.png`), and so does a PNG whose stem looks like an image file, since
+    that name may belong to its neighbour.
     """
+    if name.lower().endswith(ALIKE):
+        return name
     plain = name.endswith(".png") and stem(name[:-4]) == name[:-4]
     return name if plain else f"{name}.png"
 

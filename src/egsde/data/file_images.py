@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from PIL import Image
 
 from egsde.data.domains import spread
 from egsde.data.files import Files
-from egsde.data.images import UnreadableImage, decode, seems_whole, square
-from egsde.data.ranges import judge
+from egsde.data.fits import FITS, WHOLE, Frame, Size, framed, sides
+from egsde.data.images import UnreadableImage, seems_whole
+from egsde.data.kinds import PNG, kind_of, raster
+from egsde.data.ranges import OUTSIDE, judge
+from egsde.data.rasters import Raster, Scale
 
 SAMPLE = 8  # so many of a set that does not fit into memory are decoded at once, to judge it
-Part = Callable[[Image.Image], Image.Image]
+Part = Callable[[np.ndarray], np.ndarray]
 
 
 class FileImages:
@@ -23,22 +25,29 @@ class FileImages:
 
     on_error "refuse" raises ValueError where one is looked at or read; "skip" decodes every file
     first and leaves the bad ones out with a warning, so that the ids are the same in every process.
+    channels, scale: what the files have to hold, and which of their numbers become [-1, 1].
     """
 
     def __init__(
         self,
         files: Files,
         paths: Mapping[str, str],
-        size: int,
+        size: Size,
         *,
         fit: str = "crop",
         on_error: str = "refuse",
         cache_mib: int = 256,
         part: Part | None = None,
+        channels: int = 3,
+        scale: Scale = Scale(),  # noqa: B008 (frozen)
     ) -> None:
         if on_error not in ("refuse", "skip"):
             raise ValueError(f"on_error={on_error!r} is unknown; use refuse or skip")
+        if fit not in FITS:
+            raise ValueError(f"data.fit={fit!r} is unknown; use one of {', '.join(FITS)}")
         self.files, self.paths, self.size = files, dict(paths), size
+        self.channels, self.scale, self.each = channels, scale, 0
+        self.shapes: dict[str, tuple[int, int]] = {}
         self.fit, self.part, self.cache = fit, part, cache_mib * 2**20
         self.ids = list(paths)
         self.seen: set[str] = set()
@@ -52,7 +61,7 @@ class FileImages:
                 self.ids = [name for name in self.ids if name not in bad]
             elif bad:
                 self.refuse(bad, len(self.ids))
-            judge(self.notes)
+            judge(self.notes, self.scale.given)
             self.seen.update(self.ids)
 
     def look(self, chosen: Sequence[int], mine: Sequence[int] = ()) -> None:
@@ -72,11 +81,20 @@ class FileImages:
             self.sampled = True
             for place in spread(len(names), SAMPLE):
                 self.attempt(names[place])
-        judge(self.notes)
+        judge(self.notes, self.scale.given)
         self.seen.update(now)
 
     def fits(self, count: int) -> bool:
-        return count * self.size**2 * 3 <= self.cache
+        """Whether so many images go into the cache: each of the size, or like the first where
+        their size is only known then."""
+        if not self.each and self.ids:
+            height, width = sides(self.size)
+            self.each = height * width * self.channels
+            usual = self.fit not in (*WHOLE, "random_crop")
+            if not usual or kind_of(self.paths[self.ids[0]]) is not PNG:
+                found = self.attempt(self.ids[0])
+                self.each = 4 * self.each if isinstance(found, str) else found.nbytes
+        return count * self.each <= self.cache
 
     def doubtful(self, name: str) -> bool:
         try:
@@ -84,15 +102,36 @@ class FileImages:
         except OSError:
             return True
 
+    def source(self, name: str) -> Raster:
+        """The file as it is, with as many channels as the images have."""
+        found = raster(self.paths[name], self.files.read(self.paths[name]), self.channels)
+        return found if self.part is None else found.with_pixels(self.part(found.pixels))
+
+    def frame(self, shape: tuple[int, int]) -> Frame:
+        return framed(shape, self.size, self.fit)
+
     def decoded(self, name: str) -> np.ndarray:
-        image = decode(self.files.read(self.paths[name]))
-        if image.info:
-            self.notes[name] = dict(image.info)
-        return square(self.part(image) if self.part else image, self.size, self.fit)
+        """The image; of a random crop the whole picture."""
+        source = self.source(name)
+        pixels, notes = source.pixels, dict(source.notes)
+        if not self.scale.plain(pixels) and (outside := self.scale.outside(pixels)):
+            notes[OUTSIDE] = (outside, pixels.size)
+        if notes:
+            self.notes[name] = notes
+        self.shapes[name] = pixels.shape[1], pixels.shape[0]
+        frame, unit = self.frame(pixels.shape[:2]), self.scale.unit(pixels)
+        return unit if self.fit == "random_crop" else frame.of(unit)
 
     def shape(self, name: str) -> tuple[int, int]:
-        image = decode(self.files.read(self.paths[name]))
-        return (self.part(image) if self.part else image).size
+        if name not in self.shapes:
+            pixels = self.source(name).pixels
+            self.shapes[name] = pixels.shape[1], pixels.shape[0]
+        return self.shapes[name]
+
+    def side(self, index: int) -> tuple[int, int]:
+        """Height and width of an image, as the networks see it."""
+        width, height = self.shape(self.ids[index])
+        return self.frame((height, width)).shape
 
     def attempt(self, name: str) -> np.ndarray | str:
         try:
@@ -120,6 +159,17 @@ class FileImages:
         )
 
     def array(self, index: int) -> np.ndarray:
+        found = self.read(index)
+        return found if self.fit != "random_crop" else self.frame(found.shape[:2]).of(found)
+
+    def cropped(self, index: int, place: tuple[float, float]) -> np.ndarray:
+        """The part of an image at a random place, where the fit has one; else the image."""
+        found = self.read(index)
+        if self.fit != "random_crop":
+            return found
+        return framed(found.shape[:2], self.size, self.fit, place).of(found)
+
+    def read(self, index: int) -> np.ndarray:
         if (held := self.held.get(self.ids[index])) is not None:
             return held
         result = self.attempt(self.ids[index])

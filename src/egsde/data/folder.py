@@ -6,13 +6,18 @@ import warnings
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from egsde.data.distinct import Listed, refuse_alike
 from egsde.data.domains import hash_split
 from egsde.data.file_images import FileImages, Part
 from egsde.data.files import Files, open_files
+from egsde.data.fits import Size
 from egsde.data.layouts import Found, find
+from egsde.data.rasters import range_of
 from egsde.data.splits import CYCLEGAN, SPLITS
+
+__all__ = ["FileImages", "Folders", "Part"]
 
 STAND_IN = {"val": "test", "test": "val"}  # where a data set has only one of the two
 
@@ -39,12 +44,15 @@ class Folders:
         fit: str = "crop",
         on_error: str = "refuse",
         cache_mib: int = 256,
+        channels: int = 3,
+        range: Sequence[float] | None = None,
     ) -> None:
         self.root, self.layouts, self.aliases = root, list(layouts), dict(aliases or {})
         self.expected, self.page = expected, page
         self.opened: dict[str, tuple[Files, Found] | None] = {}
         self.said: set[tuple[str, str]] = set()
-        self.options = {"fit": fit, "on_error": on_error, "cache_mib": cache_mib}
+        self.options: dict[str, Any] = {"fit": fit, "on_error": on_error, "cache_mib": cache_mib}
+        self.options |= {"channels": channels, "scale": range_of(range)}
 
     def places(self, domain: str) -> tuple[Files, Found] | None:
         """Files and what was found of a domain under the first layout that has images."""
@@ -131,14 +139,18 @@ class Folders:
         for one, other in combinations(known, 2):
             refuse_alike(one, other, known[one], known[other])
 
-    def images(self, domain: str, split: str, size: int) -> FileImages:
-        """Images of one domain and split, size x size, looked at."""
+    def settle(self, ends: Sequence[float]) -> None:
+        """The range of the pixels, where it is known only later."""
+        self.options["scale"] = range_of(ends)
+
+    def images(self, domain: str, split: str, size: Size) -> FileImages:
+        """Images of one domain and split, of one size, looked at."""
         found = self.unseen(domain, split, size)
         every = range(len(found.ids))
         found.look(every, every)
         return found
 
-    def unseen(self, domain: str, split: str, size: int, part: Part | None = None) -> FileImages:
+    def unseen(self, domain: str, split: str, size: Size, part: Part | None = None) -> FileImages:
         """The same, of which nothing is opened before `look`; `part` cuts pictures out of files."""
         files, paths = self.paths(domain, split)
-        return FileImages(files, paths, size, part=part, **self.options)  # type: ignore[arg-type]
+        return FileImages(files, paths, size, part=part, **self.options)

@@ -1,9 +1,8 @@
-"""One image file as a square RGB picture: decoding, orientation, alpha, fit, scale.
+"""One image file as an RGB picture of 8 bits: decoding, orientation, alpha, scale.
 
 Colours become sRGB, alpha goes over white, 16 bits become 8 (v / 257, rounded), EXIF orientation
-is applied, only the first frame of an animation is read. `fit` resizes with Pillow's bicubic
-filter, which widens with the scale when shrinking (antialiased). Arrays are uint8 (H, W, 3);
-tensors float32 in [-1, 1].
+is applied, only the first frame of an animation is read. Arrays are uint8 (H, W, 3); tensors
+float32 in [-1, 1].
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ from torch import Tensor
 
 from egsde.data.colour import UNREAD, to_srgb
 from egsde.data.depth import deep_pixels, rounded
+from egsde.data.fits import Size, fitted
 from egsde.data.opened import UnreadableImage, opened
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif", ".npy", ".npz"),
 )
 HIGHEST = "highest value"  # key of Image.info where a channel has 16 bits
 
@@ -64,39 +64,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image
 
 
-def crop(image: Image.Image, size: int) -> Image.Image:
-    """Short side to size, then the centre square."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
-    return image.resize((size, size), Image.Resampling.BICUBIC, box=box)
-
-
-def pad(image: Image.Image, size: int) -> Image.Image:
-    """Long side to size, centred on white."""
-    scale = size / max(image.size)
-    inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    canvas = Image.new("RGB", (size, size), "white")
-    resized = image.resize(inner, Image.Resampling.BICUBIC)
-    canvas.paste(resized, ((size - inner[0]) // 2, (size - inner[1]) // 2))
-    return canvas
-
-
-def stretch(image: Image.Image, size: int) -> Image.Image:
-    """Both sides to size."""
-    return image.resize((size, size), Image.Resampling.BICUBIC)
-
-
-FITS = {"crop": crop, "pad": pad, "stretch": stretch}
-
-
-def square(image: Image.Image, size: int, fit: str = "crop") -> np.ndarray:
-    """RGB picture -> uint8 (size, size, 3); unchanged where it already has that size."""
-    if fit not in FITS:
-        raise ValueError(f"fit={fit!r} is unknown; use one of {', '.join(FITS)}")
-    if image.size != (size, size):
-        image = FITS[fit](image, size)
-    return np.asarray(image)
+def square(image: Image.Image, size: Size, fit: str = "crop") -> np.ndarray:
+    """RGB picture -> uint8 (size, size, 3), or [height, width]; see `fits`."""
+    return fitted(np.asarray(image), size, fit)
 
 
 def decode(data: bytes) -> Image.Image:
@@ -115,6 +85,8 @@ def seems_whole(head: bytes, tail: bytes, size: int) -> bool:
 
     A doubt is not a verdict: decode the file to know.
     """
+    if head.startswith((b"\x93NUMPY", b"PK\x03\x04")):
+        return True  # their sizes are checked when they are read
     if head.startswith(b"\xff\xd8\xff"):
         return tail.endswith(b"\xff\xd9")
     if head.startswith(b"\x89PNG\r\n\x1a\n"):

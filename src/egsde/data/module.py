@@ -12,18 +12,20 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 from torch.utils.data import Subset as SubsetOfDataset
 
+from egsde.data.alike import Alike, Pngs, Writer
+from egsde.data.asked import check, check_beside, check_sizes, one_size
 from egsde.data.augment import Augment, augmented
 from egsde.data.degradations import Degradation
 from egsde.data.domains import Images, Store, Subset, look, spread
+from egsde.data.fits import WHOLE, Size
 from egsde.data.low_resolution import LowResolution
 from egsde.data.masks import masks
 from egsde.data.one import is_picture, one_picture
+from egsde.data.rasters import range_of
 from egsde.data.resident import Resident
 from egsde.data.restorations import Restorations
-from egsde.data.shards import Batches, ResumableLoader, batches_trained, shard
+from egsde.data.shards import Batches, ResumableLoader, batches_trained, of_one_shape, shard
 from egsde.data.views import VIEWS, Conditions, Pictures, Translations, View, in_order, pair
-
-STORE_KEYS = {"root", "fit", "on_error", "cache_mib", "disjoint"}
 
 
 class TwoDomains(LightningDataModule):
@@ -31,8 +33,11 @@ class TwoDomains(LightningDataModule):
 
     view: what a training batch shows, "target" dict(id, image), "labelled" dict(id, image, label)
     with label 0 the source, then `extra`, the target last, "both" dict(x, y, id, id_y), "paired"
-    dict(id, x, y). Images are float32 (B, 3, size, size) in [-1, 1]. degradation: translations
-    are images of the target, degraded, with the clean ones as their truth.
+    dict(id, x, y). Images are float32 (B, channels, height, width) in [-1, 1]. degradation:
+    translations are images of the target, degraded, with the clean ones as their truth.
+    channels, range: of the files, and which of their numbers become [-1, 1]; null: those of 8 and
+    16 bits. restore: translations are written at the sources' size; by default where whole frames
+    are shown.
     `single`: what is translated is one image file, given as the source (or, with a degradation,
     as the target); it is in every split.
     train_size: side of the pictures that training reads, by default `size`; augment: a function
@@ -48,7 +53,7 @@ class TwoDomains(LightningDataModule):
         source: str,
         target: str,
         *,
-        size: int,
+        size: Size,
         extra: Sequence[str] = (),
         view: str = "target",
         batch_size: int = 32,
@@ -60,58 +65,41 @@ class TwoDomains(LightningDataModule):
         mask: str | None = None,
         low: str | None = None,
         degradation: Degradation | None = None,
-        train_size: int | None = None,
+        train_size: Size | None = None,
         augment: Augment | None = None,
         resident: bool = False,
+        channels: int = 3,
+        range: Sequence[float] | None = None,
+        restore: bool | None = None,
         seed: int = 0,
         **described: Any,
     ) -> None:
         """`described`: the keys that stand beside the others in conf but are the store's own."""
         super().__init__()
-        unknown = set(described) - STORE_KEYS
-        if unknown:
-            raise ValueError(f"TwoDomains has no option {', '.join(sorted(unknown))}")
-        if view not in VIEWS:
-            raise ValueError(f"data.view={view!r} is unknown; use one of {', '.join(VIEWS)}")
-        read = {"source": source, "target": target} if degradation is None else {"target": target}
-        for key, domain in read.items():
-            if not str(domain or "").strip():
-                raise ValueError(
-                    f"data.{key} is an empty path; was it a shell variable that is not set? Name a "
-                    "folder"
-                )
-        if source == target and degradation is None:
-            raise ValueError(f"data.source and data.target are both {source!r}; choose two domains")
-        for name, beside in (("mask", mask), ("low", low)):
-            if beside and degradation is not None:
-                raise ValueError(
-                    f"data.{name}={beside} goes with images as they are, and a degradation was "
-                    f"given, too; drop one of the two: data.{name}=null or degradation=null"
-                )
+        fit, size = described.get("fit", "crop"), one_size(size)
+        check(described, view, source, target, degradation)
+        check_beside(degradation, fit, mask=mask, low=low)
+        check_sizes(size, train_size, augment, resident, view, fit)
         self.store, self.source, self.target, self.extra = store, source, target, list(extra)
         self.size, self.view, self.flip, self.seed = size, view, flip, seed
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
         self.num_workers = min(num_workers, os.cpu_count() or 1)
         self.limit, self.train_limit = limit, train_limit
-        self.degradation, self.fit = degradation, described.get("fit", "crop")
+        self.degradation, self.fit = degradation, fit
+        self.channels, self.range = channels, None if range is None else list(range)
+        self.whole = fit in WHOLE
+        self.restore = self.whole if restore is None else restore
         self.single = is_picture(source if degradation is None else target)
-        self.train_size, self.augment = train_size or size, augment
-        if self.train_size != size and augment is None:
-            raise ValueError(
-                f"data.train_size={train_size} is brought to data.size={size} by data.augment, and "
-                "there is none; give one, or drop data.train_size"
-            )
-        if resident and view not in ("target", "labelled", "paired"):
-            raise ValueError(f"data.resident holds no view {view!r}; use data.resident=false")
+        self.train_size, self.augment = one_size(train_size or size), augment
         self.resident = resident
         self.held: Resident | None = None
         self.beside: dict[str, Conditions] = {}
-        if mask:
+        if mask and not self.whole and fit != "random_crop":
             self.beside["mask"] = masks(mask, size, self.fit)
         if low:
             self.beside["low"] = LowResolution(low, size)
         self.mine: Callable[[str], bool] = lambda name: True  # of the images to translate
-        self.opened: dict[tuple[str, str, int], Images] = {}
+        self.opened: dict[tuple[str, str, Size], Images] = {}
 
     @property
     def domains(self) -> list[str]:
@@ -123,7 +111,7 @@ class TwoDomains(LightningDataModule):
         """Short names of `domains`, for legends and folders."""
         return [Path(domain).stem for domain in self.domains]
 
-    def images(self, domain: str, split: str, size: int | None = None) -> Images:
+    def images(self, domain: str, split: str, size: Size | None = None) -> Images:
         """Pictures of a domain by its name, opened once."""
         if not self.opened and self.degradation is None and not self.single:
             # Only stores of files can hold one thing under two names.
@@ -131,11 +119,22 @@ class TwoDomains(LightningDataModule):
         key = domain, split, size or self.size
         if key not in self.opened:
             self.opened[key] = (
-                one_picture(domain, key[2], self.fit)
+                one_picture(domain, key[2], self.fit, self.channels, range_of(self.range))
                 if is_picture(domain)
                 else getattr(self.store, "unseen", self.store.images)(*key)
             )
         return self.opened[key]
+
+    def settle(self, ends: Sequence[float]) -> None:
+        """The range of the pixels, where it was not given: measured, or that of the weights."""
+        self.range, self.opened = list(ends), {}
+        getattr(self.store, "settle", lambda ends: None)(ends)
+
+    def writer(self, split: str) -> Writer:
+        """How translations are written: like their sources, where these are files."""
+        domain = self.source if self.degradation is None else self.target
+        images: Any = self.images(domain, split)
+        return Alike(images, self.restore) if hasattr(images, "source") else Pngs()
 
     def domain(self, which: str, split: str, limit: int | None = None) -> Pictures:
         """Dataset of dict(id, image) of "source" or "target", looked at; `limit` of them."""
@@ -186,7 +185,8 @@ class TwoDomains(LightningDataModule):
         rank, world = self.rank_and_world()
         batches = Batches(
             view.sizes, view.counts(self.batch_size), seed=self.seed, rank=rank, world=world,
-            flip=self.flip, start=lambda: batches_trained(self.trainer))  # fmt: skip
+            flip=self.flip, start=lambda: batches_trained(self.trainer),
+            places=self.fit == "random_crop")  # fmt: skip
         return ResumableLoader(
             loaded,  # type: ignore[arg-type]
             batch_sampler=batches,
@@ -239,12 +239,10 @@ class TwoDomains(LightningDataModule):
 
         ValueError where one of them cannot be read, or lacks its mask or low-resolution picture.
         """
-        images = self.translations(split)
-        places = shard(len(images), rank, world)
-        images.dataset.look(images.indices, [images.indices[i] for i in places])  # type: ignore[attr-defined]
-        return DataLoader(
-            images,
-            batch_size=batch_size or self.eval_batch_size,
-            sampler=places,  # type: ignore[arg-type]
-            **self.loader_options(),
-        )
+        images, size = self.translations(split), batch_size or self.eval_batch_size
+        mine, every = shard(len(images), rank, world), images.dataset
+        every.look(images.indices, [images.indices[i] for i in mine])  # type: ignore[attr-defined]
+        shown: Any = getattr(every, "source", None) or getattr(every, "images", None)
+        sides = [shown.side(images.indices[i]) if self.whole else (0, 0) for i in mine]
+        batches: Any = of_one_shape(mine, sides, size)
+        return DataLoader(images, batch_sampler=batches, **self.loader_options())

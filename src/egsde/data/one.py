@@ -6,7 +6,9 @@ from pathlib import Path
 
 from egsde.data.file_images import FileImages
 from egsde.data.files import Folder
+from egsde.data.fits import Size
 from egsde.data.images import is_image_name
+from egsde.data.rasters import Scale
 
 
 def is_picture(domain: str) -> bool:
@@ -18,7 +20,12 @@ def is_picture(domain: str) -> bool:
     return True
 
 
-def one_picture(domain: str, size: int, fit: str = "crop") -> FileImages:
+def one_picture(
+    domain: str, size: Size, fit: str = "crop", channels: int = 3, scale: Scale | None = None
+) -> FileImages:
     """The picture alone; its id is the file's name."""
     path = Path(domain).expanduser()
-    return FileImages(Folder(path.parent), {path.name: path.name}, size, fit=fit)
+    return FileImages(
+        Folder(path.parent), {path.name: path.name}, size,
+        fit=fit, channels=channels, scale=scale or Scale(),
+    )  # fmt: skip

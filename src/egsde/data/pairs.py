@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from PIL import Image
+import numpy as np
 
 from egsde.data.file_images import FileImages, Part
+from egsde.data.fits import Size
 from egsde.data.folder import Folders
 from egsde.data.opened import UnreadableImage
 
@@ -39,27 +40,27 @@ class HalvesOfAFile(Folders):
     def refuse_alike(self, domains: Sequence[str]) -> None:
         """Both domains lie in the same files."""
 
-    def unseen(self, domain: str, split: str, size: int, part: Part | None = None) -> FileImages:
+    def unseen(self, domain: str, split: str, size: Size, part: Part | None = None) -> FileImages:
         if domain not in self.parts:
             raise ValueError(f"domain {domain!r} is unknown; use {' or '.join(self.parts)}")
         return super().unseen(domain, split, size, self.parts[domain])
 
 
-def left(image: Image.Image) -> Image.Image:
-    """The left half of a picture."""
-    _check(image)
-    return image.crop((0, 0, image.width // 2, image.height))
+def left(pixels: np.ndarray) -> np.ndarray:
+    """The left half of a picture (H, W, C)."""
+    _check(pixels)
+    return pixels[:, : pixels.shape[1] // 2]
 
 
-def right(image: Image.Image) -> Image.Image:
+def right(pixels: np.ndarray) -> np.ndarray:
     """The right half of a picture."""
-    _check(image)
-    return image.crop((image.width - image.width // 2, 0, image.width, image.height))
+    _check(pixels)
+    return pixels[:, pixels.shape[1] - pixels.shape[1] // 2 :]
 
 
-def _check(image: Image.Image) -> None:
-    if abs(image.width - 2 * image.height) > 2:  # a pixel of rounding in each half
+def _check(pixels: np.ndarray) -> None:
+    height, width = pixels.shape[:2]
+    if abs(width - 2 * height) > 2:  # a pixel of rounding in each half
         raise UnreadableImage(
-            f"{image.width}x{image.height} pixels are not two squares side by side, twice as wide "
-            "as high"
+            f"{width}x{height} pixels are not two squares side by side, twice as wide as high"
         )

@@ -54,5 +54,7 @@ class Resident:
         """float32 (B, C, S, S) in [-1, 1] on the device of `place`, mirrored where asked."""
         if self.bytes.device != place.device:
             self.bytes = self.bytes.to(place.device)
-        images = self.bytes[place].float().div_(127.5).sub_(1.0)
+        images = self.bytes[place]
+        if not images.is_floating_point():
+            images = images.float().div_(127.5).sub_(1.0)
         return torch.where(flipped[:, None, None, None], images.flip(-1), images)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Sampler
 
-Draw = tuple[int, int, bool]  # domain, index, flipped
+Draw = tuple  # domain, index, flipped; then, of random crops, the place: two numbers in [0, 1)
 
 
 def shard(count: int, rank: int = 0, world: int = 1) -> list[int]:
@@ -25,6 +25,16 @@ def shard(count: int, rank: int = 0, world: int = 1) -> list[int]:
 def batches_trained(trainer: Any) -> int:
     """How many batches a trainer has made steps of: where its data goes on."""
     return 0 if trainer is None else trainer.global_step * trainer.accumulate_grad_batches
+
+
+def of_one_shape(
+    indices: Sequence[int], shapes: Sequence[tuple[int, int]], size: int
+) -> list[list[int]]:
+    """Batches of at most `size` of the indices, each of one shape, in their order."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, shape in zip(indices, shapes, strict=True):
+        groups.setdefault(shape, []).append(index)
+    return [g[i : i + size] for g in groups.values() for i in range(0, len(g), size)]
 
 
 def evenly(total: int, parts: int) -> list[int]:
@@ -39,8 +49,11 @@ def evenly(total: int, parts: int) -> list[int]:
 class Stream:
     """Shuffled passes over `count` images; a pass depends on (seed, domain, pass) only."""
 
-    def __init__(self, domain: int, count: int, seed: int, flip: bool) -> None:
+    def __init__(
+        self, domain: int, count: int, seed: int, flip: bool, places: bool = False
+    ) -> None:
         self.domain, self.count, self.seed, self.flip = domain, count, seed, flip
+        self.places = places
         self.held = (-1, np.empty(0, int), np.empty(0, bool))
 
     def at(self, position: int) -> Draw:
@@ -51,14 +64,19 @@ class Stream:
             order = generator.permutation(self.count)
             self.held = (turn, order, generator.random(self.count) < 0.5)
         _, order, flips = self.held
-        return self.domain, int(order[place]), bool(self.flip and flips[place])
+        draw = self.domain, int(order[place]), bool(self.flip and flips[place])
+        if not self.places:
+            return draw
+        crops = np.random.default_rng([self.seed, self.domain, turn, place, 1]).random(2)
+        return *draw, tuple(crops.tolist())
 
 
 class Batches(Sampler[list[Draw]]):
     """Batch sampler over several domains: an endless stream, so that nothing ends with an epoch.
 
     sizes: images of each domain; counts: how many of each come in one rank's batch; start: the
-    batch to begin with, asked when the iteration begins. `turn` batches see the largest domain
+    batch to begin with, asked when the iteration begins; places: draws have places of random
+    crops. `turn` batches see the largest domain
     about once.
     """
 
@@ -72,8 +90,9 @@ class Batches(Sampler[list[Draw]]):
         world: int = 1,
         flip: bool = False,
         start: Callable[[], int] = int,
+        places: bool = False,
     ) -> None:
-        self.streams = [Stream(k, n, seed, flip) for k, n in enumerate(sizes)]
+        self.streams = [Stream(k, n, seed, flip, places) for k, n in enumerate(sizes)]
         self.counts, self.rank, self.world, self.start = list(counts), rank, world, start
         pairs = zip(sizes, counts, strict=True)
         self.turn = max(-(-n // (share * world)) for n, share in pairs)

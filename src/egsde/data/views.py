@@ -17,9 +17,10 @@ from egsde.data.shards import Draw, evenly
 FEW = 256  # so many conditions are looked at before the work is dealt out
 
 
-def picture(images: Images, index: int, flipped: bool = False) -> Tensor:
-    """float32 (3, H, W) in [-1, 1], mirrored if asked."""
-    array = images.array(index)
+def picture(images: Images, index: int, flipped: bool = False, *place: Any) -> Tensor:
+    """float32 (C, H, W) in [-1, 1], mirrored if asked; place: of a random crop."""
+    cropped: Any = getattr(images, "cropped", None)
+    array = images.array(index) if cropped is None or not place else cropped(index, *place)
     return to_tensor(array[:, ::-1] if flipped else array)
 
 
@@ -123,9 +124,9 @@ class Labelled(Dataset):
         return evenly(batch_size, len(self.sizes))
 
     def __getitem__(self, draw: Draw) -> dict[str, Any]:
-        domain, index, flipped = draw
+        domain, index, flipped, *place = draw
         images = self.domains[domain]
-        image = picture(images, index, flipped)
+        image = picture(images, index, flipped, *place)
         return {"id": images.ids[index], "image": image, "label": domain}
 
     def collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -175,8 +176,8 @@ class Paired(Dataset):
         return [batch_size]
 
     def __getitem__(self, draw: Draw) -> dict[str, Any]:
-        _, index, flipped = draw
-        x, y = picture(self.x, index, flipped), picture(self.y, index, flipped)
+        _, index, flipped, *place = draw
+        x, y = picture(self.x, index, flipped, *place), picture(self.y, index, flipped, *place)
         return {"id": self.x.ids[index], "x": x, "y": y}
 
     def collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from egsde.methods.sddm import MultiGradientScore, sddm
 from egsde.methods.sr3 import Cascade, Stage, sr3
 from egsde.methods.student import Student, student
 from egsde.methods.teacher import Teacher
+from egsde.methods.tiled import Tiled
 from egsde.methods.unit_ddpm import JointTranslator, Released, unit_ddpm
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Stage",
     "Student",
     "Teacher",
+    "Tiled",
     "Translator",
     "TwoWay",
     "algorithm_1",

@@ -11,21 +11,20 @@ from torch import Tensor, nn
 from egsde.networks.layers import (
     AttentionPool,
     Blocks,
-    Numbers,
     cos_sin_embedding,
-    downsampling,
-    folded_side,
     group_norm,
-    level_widths,
     zero,
 )
+from egsde.networks.sizes import Numbers, Size, downsampling, folded_side, level_widths, sides_of
+
+Pair = tuple[int, int]
 
 
-def _attention(side: int, channels: int, head_channels: int, classes: int) -> list[nn.Module]:
+def _attention(side: Pair, channels: int, head_channels: int, classes: int) -> list[nn.Module]:
     return [AttentionPool(side, channels, head_channels, classes)]
 
 
-def _adaptive(side: int, channels: int, head_channels: int, classes: int) -> list[nn.Module]:
+def _adaptive(side: Pair, channels: int, head_channels: int, classes: int) -> list[nn.Module]:
     return [nn.AdaptiveAvgPool2d(1), zero(nn.Conv2d(channels, classes, 1)), nn.Flatten()]
 
 
@@ -42,7 +41,7 @@ class ADMEncoder(nn.Module):
 
     def __init__(
         self,
-        image_size: int,
+        image_size: Size,
         num_classes: int = 2,
         *,
         width: int = 128,
@@ -85,8 +84,9 @@ class ADMEncoder(nn.Module):
             in_channels * patch**2, widths, depth, attend_at
         )
         self.fold = nn.PixelUnshuffle(patch)
-        side //= 2 ** (len(widths) - 1)
-        head = POOLS[pool](side, widths[-1], num_head_channels, num_classes)
+        folded_side(image_size, patch, len(widths) - 1)
+        height, across = (n // self.multiple for n in sides_of(image_size))
+        head = POOLS[pool]((height, across), widths[-1], num_head_channels, num_classes)
         self.I2Iout = nn.Sequential(group_norm(widths[-1]), nn.SiLU(), *head)
 
     def features(self, x: Tensor, t: Tensor) -> Tensor:

@@ -13,16 +13,13 @@ from egsde.networks.end_time import EndTime
 from egsde.networks.layers import (
     Blocks,
     GaussianFourier,
-    Numbers,
     Stage,
     cos_sin_embedding,
-    downsampling,
-    folded_side,
     group_norm,
     labelled,
-    level_widths,
     zero,
 )
+from egsde.networks.sizes import Numbers, Size, downsampling, folded_side, level_widths
 
 
 class ADMUNet(nn.Module):
@@ -40,7 +37,7 @@ class ADMUNet(nn.Module):
 
     def __init__(
         self,
-        image_size: int,
+        image_size: Size,
         *,
         num_channels: int = 128,
         num_res_blocks: int = 1,
@@ -70,6 +67,7 @@ class ADMUNet(nn.Module):
         side = folded_side(image_size, patch)
         widths = level_widths(side, num_channels, channel_mult)
         self.multiple = patch * 2 ** (len(widths) - 1)  # of both sides of an image
+        folded_side(image_size, patch, len(widths) - 1)
         attend_at = downsampling(side, attention_resolutions, len(widths))
         emb_channels = 4 * num_channels
         make = Blocks(

@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from egsde.networks.layers import Numbers, enlarge, group_norm, level_widths
+from egsde.networks.layers import enlarge, group_norm
+from egsde.networks.sizes import Numbers, level_widths
 
 
 class Block(nn.Module):

@@ -11,16 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from egsde.networks.layers import (
-    Numbers,
     Recomputed,
     angles,
     attend,
-    downsampling,
     enlarge,
     group_norm,
-    level_widths,
     shrink,
 )
+from egsde.networks.sizes import Numbers, Size, downsampling, folded_side, level_widths
 
 EPS = 1e-6
 
@@ -183,7 +181,7 @@ class DDPMUNet(nn.Module):
 
     def __init__(
         self,
-        image_size: int,
+        image_size: Size,
         *,
         ch: int = 128,
         out_ch: int = 3,
@@ -203,9 +201,11 @@ class DDPMUNet(nn.Module):
         super().__init__()
         self.image_size, self.ch, self.head_channels = image_size, ch, head_channels
         self.in_channels, self.out_channels = in_channels, out_ch
-        widths = level_widths(image_size, ch, ch_mult)
+        side = folded_side(image_size, 1)
+        widths = level_widths(side, ch, ch_mult)
+        folded_side(image_size, 1, len(widths) - 1)
         self.multiple = 2 ** (len(widths) - 1)  # of both sides of an image
-        attend_at = downsampling(image_size, attn_resolutions, len(widths))
+        attend_at = downsampling(side, attn_resolutions, len(widths))
         temb, last = 4 * ch, len(widths) - 1
 
         def res(channels: int, width: int) -> ResnetBlock:

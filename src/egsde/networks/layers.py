@@ -6,8 +6,7 @@ Shapes: B images, C channels, H x W pixels, E embedding width, L = H W tokens, h
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,22 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-Numbers = str | float | Iterable[float] | None
-
 M = TypeVar("M", bound=nn.Module)
 
 GROUPS = 32
-
-
-def numbers(value: Numbers) -> tuple[float, ...]:
-    """Read "16,8", 16, [16, 8] or nothing as a tuple; whole numbers become int."""
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        value = [float(part) for part in value.split(",") if part.strip()]
-    elif isinstance(value, (int, float)):
-        value = [value]
-    return tuple(int(v) if float(v).is_integer() else float(v) for v in value)
 
 
 def group_norm(channels: int, eps: float = 1e-5) -> nn.GroupNorm:
@@ -222,24 +208,39 @@ class AttentionBlock(Recomputed):
 
 
 class AttentionPool(nn.Module):
-    """CLIP's pooling: attention asked by the mean token, (B, C, H, W) -> (B, out)."""
+    """CLIP's pooling: attention asked by the mean token, (B, C, H, W) -> (B, out).
 
-    def __init__(self, side: int, channels: int, head_channels: int, out_channels: int) -> None:
+    The positions of images of another size than (height, width) are interpolated.
+    """
+
+    def __init__(
+        self, sides: tuple[int, int], channels: int, head_channels: int, out_channels: int
+    ) -> None:
         super().__init__()
-        self.heads = head_count(channels, head_channels)
-        self.positional_embedding = nn.Parameter(torch.randn(channels, side**2 + 1) / channels**0.5)
+        self.heads, self.sides = head_count(channels, head_channels), sides
+        count = sides[0] * sides[1] + 1
+        self.positional_embedding = nn.Parameter(torch.randn(channels, count) / channels**0.5)
         self.qkv_proj = nn.Conv1d(channels, 3 * channels, 1)
         self.c_proj = nn.Conv1d(channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = x.flatten(2)
         tokens = torch.cat([tokens.mean(dim=-1, keepdim=True), tokens], dim=-1)
-        tokens = tokens + self.positional_embedding  # (B, C, 1 + L)
+        tokens = tokens + self.positions(*x.shape[-2:])  # (B, C, 1 + L)
         batch, _, length = tokens.shape
         parts = self.qkv_proj(tokens).reshape(batch, 3, -1, length).unbind(1)
         q, k, v = (part.reshape(batch * self.heads, -1, length) for part in parts)
         pooled = attend(q[:, :, :1], k, v).reshape(batch, -1, 1)
         return self.c_proj(pooled)[:, :, 0]
+
+    def positions(self, height: int, width: int) -> Tensor:
+        """(C, 1 + H W)."""
+        kept = self.positional_embedding
+        if (height, width) == self.sides:
+            return kept
+        grid = kept[:, 1:].unflatten(1, self.sides)[None]
+        grid = F.interpolate(grid, (height, width), mode="bicubic", align_corners=False)
+        return torch.cat([kept[:, :1], grid[0].flatten(1)], 1)
 
 
 class Stage(nn.Sequential):
@@ -326,60 +327,3 @@ class Blocks:
             self.res(channels, channels), self.attention(channels), self.res(channels, channels)
         )
         return nn.ModuleList(blocks), middle, skips
-
-
-def folded_side(image_size: int, patch: int) -> int:
-    """Side of an image whose patch x patch pixels are folded into channels; ValueError."""
-    if patch < 1 or image_size % patch:
-        raise ValueError(
-            f"patch={patch} does not divide image_size={image_size}; choose a divisor of the size"
-        )
-    return image_size // patch
-
-
-def level_widths(image_size: int, width: int, channel_mult: Numbers) -> tuple[int, ...]:
-    """Channels per level: int(width m) for m in channel_mult, by default the official multipliers.
-
-    ValueError for an image size without a default or with more halvings than it allows.
-    """
-    official = {
-        512: (0.5, 1, 1, 2, 2, 4, 4),
-        256: (1, 1, 2, 2, 4, 4),
-        128: (1, 1, 2, 3, 4),
-        64: (1, 2, 3, 4),
-    }
-    mult = numbers(channel_mult) or official.get(image_size)
-    if mult is None:
-        raise ValueError(
-            f"no default channel_mult for image_size={image_size} (there is one for 64, 128, 256 "
-            "and 512); give it, for example channel_mult=[1, 2, 2]"
-        )
-    if image_size % 2 ** (len(mult) - 1):
-        raise ValueError(
-            f"image_size={image_size} cannot be halved {len(mult) - 1} times; "
-            f"shorten channel_mult={list(mult)} or choose another image_size"
-        )
-    return tuple(int(width * m) for m in mult)
-
-
-def downsampling(image_size: int, resolutions: Numbers, levels: int) -> frozenset[int]:
-    """Resolutions such as "16,8" as downsampling factors image_size / resolution.
-
-    Warns of those at which the network, halving levels - 1 times, has no feature map.
-    """
-    factors, sides = set(), [image_size // 2**level for level in range(levels)]
-    for resolution in numbers(resolutions):
-        if resolution <= 0 or image_size % resolution:
-            raise ValueError(
-                f"attention resolution {resolution} does not divide image_size={image_size}; "
-                f"attention_resolutions are sides of feature maps: {image_size}, "
-                f"{image_size // 2}, {image_size // 4} ..."
-            )
-        if resolution not in sides:
-            warnings.warn(
-                f"no attention at {resolution}: attention_resolutions names it, but the feature "
-                f"maps have the sides {', '.join(map(str, sides))}",
-                stacklevel=2,
-            )
-        factors.add(int(image_size // resolution))
-    return frozenset(factors)

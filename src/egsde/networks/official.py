@@ -19,7 +19,7 @@ from egsde.networks.adm_encoder import ADMEncoder
 from egsde.networks.adm_unet import ADMUNet
 from egsde.networks.ddpm_unet import DDPMUNet
 from egsde.networks.files import read_weights, without_prefix
-from egsde.networks.layers import numbers
+from egsde.networks.sizes import numbers
 
 Config = Mapping[str, Any]
 State = Mapping[str, Tensor]

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import nn
 
 from egsde.data import TwoDomains
+from egsde.data.asked import one_size
 
 MARGIN = 0.15  # of what lies between chance and certainty: a classifier below it is near chance
 Asked = tuple[str, Any, Any]  # what, in the file, in the run
@@ -28,12 +29,13 @@ def check_networks(
     check=False lets it pass. also: a domain that a score of the target may be of instead. A
     classifier that hardly tells the domains apart is warned of.
     """
-    seen: set[int] = set()
-    for net in (part for network in networks for part in network.modules()):
-        record = getattr(net, "record", None)
-        if record is None or id(net) in seen:
-            continue
-        seen.add(id(net))
+    found = (getattr(net, "record", None) for network in networks for net in network.modules())
+    records = list({id(record): record for record in found if record is not None}.values())
+    if data.range is None:
+        known = [ends for r in records if (ends := (r.get("data") or {}).get("range")) is not None]
+        if known:
+            data.settle(known[0])
+    for record in records:
         wrong = [asked for asked in disagreements(record, data, also) if asked[1] != asked[2]]
         if wrong and check:
             shown = "; ".join(f"{what}: {a} in the file, {b} in this run" for what, a, b in wrong)
@@ -66,11 +68,14 @@ def disagreements(record: Mapping[str, Any], data: TwoDomains, also: str) -> Ite
         # the domains exchanged.
         turned = was[::-1] if record["side"] == "source" and was != now else was
         yield "source and target", turned, now
-    yield "data.size", saved.get("size"), data.size
+    if not data.whole and saved.get("size") is not None:
+        yield "data.size", one_size(saved["size"]), data.size
     channels = (record.get("network") or {}).get("in_channels")
     pixels = record.get("space") is None
-    if channels is not None and pixels and record["kind"] in ("score", "labelled"):
-        yield "channels", channels, 3 if data.store.drawable else 2
+    if channels is not None and pixels and record["kind"] in ("score", "labelled", "classifier"):
+        yield "channels", channels, data.channels
+    if saved.get("range") is not None:
+        yield "data.range", [float(v) for v in saved["range"]], [float(v) for v in data.range or ()]
 
 
 def short(domain: object) -> str:

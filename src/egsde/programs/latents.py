@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 
 from egsde.codecs import Latent
+from egsde.data.fits import sides
 from egsde.methods.diffusion import Translator, networks_of
 from egsde.programs.build import Parts
 
@@ -38,7 +39,7 @@ def train_in(parts: Parts, module: Any, data: Any) -> None:
     if codec is None or codec.mark == PIXELS:
         return
     with torch.no_grad():
-        shape = codec.encode(torch.zeros(1, 3, data.size, data.size)).shape
+        shape = codec.encode(torch.zeros(1, data.channels, *sides(data.size))).shape
     wanted, got = shape[1], getattr(module.network, "in_channels", shape[1])
     side = getattr(module.network, "image_size", shape[-1])
     if got % wanted or side != shape[-1]:

@@ -16,13 +16,17 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from PIL import Image
 from torch import Tensor
 
-from egsde.data.images import decode, square, to_rgb
+from egsde.data.alike import Alike, Picture, of_one
+from egsde.data.asked import one_size
+from egsde.data.fits import Size
+from egsde.data.images import decode, square, to_rgb, to_tensor
 from egsde.methods.diffusion import Translator, networks_of
 from egsde.networks.diffusers_unet import read_json, unet_folder
 from egsde.noise import Noise
 from egsde.programs.callbacks.pictures import to_uint8
 from egsde.programs.cards import CARDS
 from egsde.programs.line import demonstrated
+from egsde.programs.multiples import padded
 from egsde.programs.records import read_record
 from egsde.programs.sample import build_translator
 from egsde.programs.settings import CONF
@@ -50,7 +54,7 @@ class PictureTranslator:
     """
 
     translator: Translator
-    size: int
+    size: Size
     config: dict[str, Any]
     seed: int = 0
 
@@ -58,9 +62,11 @@ class PictureTranslator:
         """The translation of a file, a PIL image or a tensor; a PIL image for a file, else the
         kind that was given.
 
-        Files and PIL images are cut to a centred square of `size`. A tensor (3, H, W) or
-        (B, 3, H, W) is taken as it is: uint8, or floats in [-1, 1]. names: the pictures' names,
-        which key the noise; by default a file's name, else "0", "1", ...
+        Files and PIL images are cut to a centred square of `size`. A tensor (C, H, W) or
+        (B, C, H, W) is taken as it is: uint8, or floats in [-1, 1]. names: the pictures' names,
+        which key the noise; by default a file's name, else "0", "1", ... A file that is no
+        picture of 8 bits and three channels, and any with data.restore or data.fit=keep, gives a
+        `Picture`: its numbers, and `save`.
         """
         if isinstance(picture, Tensor):
             return self._tensor(picture, names)
@@ -68,7 +74,12 @@ class PictureTranslator:
             image = to_rgb(picture)
         else:
             path = Path(picture).expanduser()
-            image, names = decode(path.read_bytes()), names or (path.name,)
+            names = names or (path.name,)
+            if (alike := self._alike(path)) is not None:
+                x = to_tensor(alike.images.array(0))
+                y = padded(self.translator)(x[None].to(self.device), Noise(self.seed, list(names)))
+                return Picture(alike.made(path.name, y[0]))
+            image = decode(path.read_bytes())
         x = torch.from_numpy(square(image, self.size).copy()).permute(2, 0, 1)
         return Image.fromarray(self._tensor(x, names).permute(1, 2, 0).contiguous().numpy())
 
@@ -78,18 +89,31 @@ class PictureTranslator:
             network.to(device)
         return self
 
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        parameters = (p for n in networks_of(self.translator).values() for p in n.parameters())
+        return next((p.device for p in parameters), torch.device("cpu"))
+
+    def _alike(self, path: Path) -> Alike | None:
+        """`of_one`, with the range that the networks were trained on."""
+        networks = [m for n in networks_of(self.translator).values() for m in n.modules()]
+        saved = ((getattr(m, "record", None) or {}).get("data") or {} for m in networks)
+        ends = next((s["range"] for s in saved if s.get("range")), None)
+        return of_one(path, self.size, self.config.get("data", {}), ends)
+
     def _tensor(self, x: Tensor, names: Sequence[str]) -> Tensor:
         whole = x if x.is_floating_point() else x.to(torch.float32).div(127.5).sub(1.0)
-        batch = whole if x.ndim == 4 else whole[None]  # (B, 3, H, W)
-        if batch.ndim != 4 or batch.shape[1] != 3:
+        batch = whole if x.ndim == 4 else whole[None]  # (B, C, H, W)
+        channels = self.config.get("data", {}).get("channels", 3)
+        if batch.ndim != 4 or batch.shape[1] != channels:
             raise ValueError(
-                f"an image is a tensor (3, H, W) or (B, 3, H, W), got {tuple(x.shape)}; "
+                f"an image is a tensor ({channels}, H, W) or (B, {channels}, H, W), "
+                f"got {tuple(x.shape)}; "
                 "translate also takes a file's path and a PIL image"
             )
         ids = list(names) or [str(i) for i in range(len(batch))]
-        networks = list(networks_of(self.translator).values())
-        device = next(networks[0].parameters()).device if networks else batch.device
-        y = self.translator(batch.to(device), Noise(self.seed, ids)).to(x.device)
+        y = self.translator(batch.to(self.device), Noise(self.seed, ids)).to(x.device)
         y = y.clamp(-1, 1).to(x.dtype) if x.is_floating_point() else to_uint8(y)
         return y if x.ndim == 4 else y[0]
 
@@ -135,7 +159,7 @@ def load(
             f"diffusers, a weights.safetensors, or one of the cards {', '.join(CARDS)}"
         )
     config: Any = OmegaConf.to_container(cfg, resolve=True)
-    size = int(config["data"]["size"])
+    size = one_size(config["data"]["size"])
     return PictureTranslator(build_translator(cfg), size, config, seed).to(device)
 
 
@@ -204,9 +228,11 @@ def _of_file(path: Path, given: list[str], guided: bool, allow: Allow) -> DictCo
     chosen = ["score=trained"] if guided and kind == "score" else list(ALONE[kind])
     network = inside["network"]
     size = network.get("image_size") if isinstance(network, dict) else None
-    size = size if isinstance(size, int) else None
+    size = size if isinstance(size, (int, list)) else None
     data = ["data=folder", "data.source=source", "data.target=target"]
     sized = [f"data.size={size}"] if size is not None else []
+    if channels := (inside.get("data") or {}).get("channels"):
+        sized.append(f"data.channels={int(channels)}")
     cfg = _composed(["experiment=none", *data, *sized, *chosen, f"score.weights='{path}'", *given])
     with open_dict(cfg):
         cfg.allow = list(blueprints.prefixes(allow))

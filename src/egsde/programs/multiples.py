@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
-from egsde.methods.diffusion import networks_of
+import torch.nn.functional as F
+from torch import Tensor
+
+from egsde.data.fits import WHOLE
+from egsde.methods.diffusion import Translator, networks_of, steps_of
+from egsde.noise import Noise
+from egsde.programs import latents
+from egsde.programs.build import Parts
 from egsde.programs.inputs import parts_of
 
 
@@ -18,3 +26,44 @@ def multiple_of(translator: Any) -> int:
     for network in networks_of(translator).values():
         found += [getattr(part, "multiple", 1) for part in network.modules()]
     return math.lcm(*(value for value in found if isinstance(value, int) and value > 0))
+
+
+@dataclass(frozen=True)
+class Padded:
+    """A translator of images of any sides: edges are repeated below and on the right up to the next
+    multiple, and cut off again."""
+
+    translator: Translator
+    multiple: int
+
+    @property
+    def steps(self) -> int:
+        return steps_of(self.translator)
+
+    def __call__(self, x0: Tensor, noise: Noise, **cond: Tensor) -> Tensor:
+        height, width = x0.shape[-2:]
+        below, right = -height % self.multiple, -width % self.multiple
+        if not below and not right:
+            return self.translator(x0, noise, **cond)
+
+        def wider(x: Tensor) -> Tensor:
+            fits = x.ndim == 4 and x.shape[-2:] == (height, width)
+            return F.pad(x, (0, right, 0, below), mode="replicate") if fits else x
+
+        y = self.translator(wider(x0), noise, **{name: wider(x) for name, x in cond.items()})
+        return y[..., :height, :width]
+
+
+def padded(translator: Translator) -> Translator:
+    """The translator for images of any sides."""
+    multiple = multiple_of(translator)
+    return translator if multiple == 1 else Padded(translator, multiple)
+
+
+def translator_of(parts: Parts) -> Translator:
+    """A configuration's translator: in the space of its codec, in tiles where translator/tiles=
+    asks for them, and of any sides where the data show whole frames."""
+    translator, tiled = latents.translator_of(parts), parts("tiles")
+    whole = (parts.cfg.get("data") or {}).get("fit") in WHOLE
+    translator = translator if tiled is None else tiled(translator)
+    return padded(translator) if whole else translator

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
-from PIL import Image
 from torch import Tensor
 
 from egsde.data import Written, output_name
 from egsde.data.domains import stem
+from egsde.data.shown import shown
 from egsde.evaluation.pages import Shown, load_trajectory, trajectory_path
+from egsde.evaluation.reports.grid import as_picture
 from egsde.programs.build import Parts
-from egsde.programs.callbacks.pictures import to_uint8
 from egsde.programs.records import owner_of, read_record
 from egsde.programs.trusted import check_plain, with_allow
 from egsde.scores import blueprints
@@ -119,12 +119,11 @@ def _reader(path: Path, dataset: Any, place: int | None) -> Pictures:
 
 def pixels(path: Path) -> np.ndarray:
     """uint8 (H, W, 3) of a picture."""
-    with Image.open(path) as file:
-        return np.array(file.convert("RGB"))
+    return shown(path)
 
 
 def _array(image: Tensor) -> np.ndarray:
-    return to_uint8(image).permute(1, 2, 0).numpy()
+    return as_picture(image)
 
 
 def _numbers(path: Path) -> dict[str, Any]:

@@ -32,8 +32,8 @@ from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.callbacks.trajectories import Trajectories
 from egsde.programs.first import look_first, name_foreign, refuse_unfinished
 from egsde.programs.inputs import name_unread
-from egsde.programs.latents import translator_of
 from egsde.programs.lock import held
+from egsde.programs.multiples import translator_of
 from egsde.programs.objectives import check_objective, returned
 from egsde.programs.opened import opened
 from egsde.programs.records import (
@@ -132,7 +132,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     hidden: dict[str, Any] = {"environment": values_in(cfg)} if values_in(cfg) else {}
     made_with = recipe({**record, "config": {**record["config"], **hidden}})
     if metrics is not None:
-        metrics.check(cfg.data.size)
+        metrics.check(cfg.data.size, cfg.data.channels)
     if cfg.objective != "fid" and shard is None:
         check_objective(cfg.objective, [] if metrics is None else metrics.names)
     look_first(data, cfg.split, written, metrics)

@@ -20,6 +20,7 @@ from egsde.programs.folders import to_give_back
 from egsde.programs.latents import train_in
 from egsde.programs.line import one_of
 from egsde.programs.lock import held
+from egsde.programs.measured import measured
 from egsde.programs.messages import readable
 from egsde.programs.objectives import named, returned
 from egsde.programs.records import claim, refuse_inside
@@ -50,6 +51,8 @@ def train(cfg: DictConfig) -> Any:
         parts = Parts(cfg)
         data = parts("data")
         refuse_inside(out, data.domains, config["data"].get("root"))
+        if (ends := measured(data)) is not None:
+            config["data"]["range"] = ends
         for split in ("train", "val"):
             data.viewed(split)
         module = parts("module")
@@ -118,8 +121,8 @@ def _fit(
 def _check_objective(cfg: DictConfig, module: Any, callbacks: Mapping[str, Any]) -> None:
     """ValueError for a name that nothing logs, and for measures that previews cannot have."""
     measures = getattr(callbacks.get("previews"), "metrics", None)
-    if measures is not None and cfg.data.size > 1:  # points are not drawn
-        measures.check(cfg.data.size)
+    if measures is not None and cfg.data.size != 1:  # points are not drawn
+        measures.check(cfg.data.size, cfg.data.channels)
     ours = type(module).__module__.startswith("egsde.")
     stages = ("train/", "val/")
     names = [
@@ -190,6 +193,8 @@ def _checkpoint_to_resume(resume: str | None, out: Path, config: dict[str, Any])
 
 def _refuse_another_run(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     old, new = ({key: config.get(key) for key in KEPT} for config in (before, now))
+    if (now.get("data") or {}).get("range") is None:  # measured again, and the same
+        old = {**old, "data": {**(old.get("data") or {}), "range": None}}
     if changed := differences(old, new, free=[f"data.{key}" for key in FREE], given=given()):
         raise ValueError(
             f"{path} is of another run: {'; '.join(changed[:5])}. Use another out= folder, the "

@@ -5,24 +5,33 @@ Hydra imports its plugins before it composes anything, so programs, tests and no
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import ListConfig, OmegaConf
 
 from egsde.programs.folders import new_folder
 from egsde.programs.settings import CONF
 
 
-def eighth(size: int) -> int:
+def eighth(size: Any) -> int:
     """The low pass that leaves 8x8 cells, as the paper's 32 does at 256 px: of the numbers that
-    divide the size, the nearest to an eighth of it."""
-    side = _whole(size)
-    return min((n for n in range(1, side + 1) if side % n == 0), key=lambda n: abs(8 * n - side))
+    divide the size, both sides of a rectangle, the nearest to an eighth of it, of the shorter."""
+    sides = _sides(size)
+    side, common = min(sides), math.gcd(*sides)
+    return min(
+        (n for n in range(1, common + 1) if common % n == 0), key=lambda n: abs(8 * n - side)
+    )
 
 
-def by_size(size: int, small: Any, large: Any) -> Any:
-    """`small` below 128 px, `large` from there."""
-    chosen = small if _whole(size) < 128 else large
+def shorter(size: Any) -> int:
+    """The shorter side."""
+    return min(_sides(size))
+
+
+def by_size(size: Any, small: Any, large: Any) -> Any:
+    """`small` below 128 px, of the shorter side, `large` from there."""
+    chosen = small if min(_sides(size)) < 128 else large
     return OmegaConf.create(chosen) if isinstance(chosen, list) else chosen
 
 
@@ -36,10 +45,13 @@ def labels(extra: Any, drop: float) -> int:
     return 2 + len(extra or ()) + bool(drop)
 
 
-def _whole(size: Any) -> int:
-    if isinstance(size, int) and not isinstance(size, bool) and size > 0:
-        return size
-    raise ValueError(f"data.size={size}, but a whole number above 0 is wanted")
+def _sides(size: Any) -> list[int]:
+    """Height and width of data.size, a number or [height, width]."""
+    sides = list(size) if isinstance(size, (list, tuple, ListConfig)) else [size, size]
+    whole = all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sides)
+    if whole and len(sides) == 2:
+        return sides
+    raise ValueError(f"data.size={size}, but a whole number above 0, or [height, width], is wanted")
 
 
 OmegaConf.register_new_resolver("conf", lambda: str(CONF), replace=True)
@@ -49,3 +61,5 @@ OmegaConf.register_new_resolver("labels", labels, replace=True)
 # A configuration keeps what it was told, so the jobs of a sweep in other processes get its folder.
 OmegaConf.register_new_resolver("new_folder", new_folder, replace=True, use_cache=True)
 OmegaConf.register_new_resolver("steps", steps, replace=True)
+OmegaConf.register_new_resolver("shorter", shorter, replace=True)
+OmegaConf.register_new_resolver("times", lambda a, b: a * b, replace=True)

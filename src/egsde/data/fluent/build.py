@@ -19,7 +19,7 @@ from pathlib import Path
 from PIL import Image
 
 from egsde.data.fluent import Fluent
-from egsde.data.images import pad, to_rgb
+from egsde.data.images import square, to_rgb
 from egsde.data.npm import pack
 from egsde.data.sheets import SIDE
 
@@ -60,7 +60,8 @@ def render(data: bytes, suffix: str) -> Image.Image:
 
         svg = data.decode()
         data = resvg_py.svg_to_bytes(svg_string=svg, width=RENDERED, height=RENDERED)
-    return pad(to_rgb(Image.open(io.BytesIO(bytes(data)))), RENDERED)
+    picture = to_rgb(Image.open(io.BytesIO(bytes(data))))
+    return Image.fromarray(square(picture, RENDERED, "pad"))
 
 
 def one_tone(codes: list[str]) -> list[str]:

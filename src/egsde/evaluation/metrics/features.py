@@ -24,6 +24,7 @@ from egsde.disk import whole
 from egsde.evaluation.metrics.inception_weights import cache_folder
 
 CHUNK = 32
+COLOURS = (1, 3)  # channels that the network can be shown
 SHIPPED = Path(__file__).with_name("data")
 Rows = dict[bytes, np.ndarray]
 Gather = Callable[[object], list]
@@ -65,7 +66,7 @@ class Features:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
-        size = 1 if self.device.type == "cpu" else CHUNK
+        size, images = 1 if self.device.type == "cpu" else CHUNK, in_colour(images)
         rows = []
         for chunk in images.split(size):
             padded = torch.zeros(size, *chunk.shape[1:], dtype=torch.uint8, device=self.device)
@@ -109,6 +110,20 @@ class Features:
         if not images:
             return {}
         return dict(zip(images, self(torch.stack(list(images.values()))).numpy(), strict=True))
+
+
+def as_bytes(images: Tensor) -> Tensor:
+    """uint8 as they are; floats in [-1, 1] rounded to bytes, which is all that the network sees."""
+    if not images.is_floating_point():
+        return images
+    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def in_colour(images: Tensor) -> Tensor:
+    """(B, 3, H, W) of one channel or three; ValueError for any other number."""
+    if images.shape[1] not in COLOURS:
+        raise ValueError(f"features are taken of 1 or 3 channels, got {images.shape[1]}")
+    return images.expand(-1, 3, -1, -1)
 
 
 def image_hash(image: Tensor) -> bytes:

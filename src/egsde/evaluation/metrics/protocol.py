@@ -101,8 +101,15 @@ class EvaluationProtocol:
         }
 
     def for_pairs(self, images: Tensor) -> Tensor:
-        """uint8 (B, 3, H, W) -> float32 in [0, 1] at `pairwise_size`, always on the CPU."""
+        """uint8 (B, C, H, W), or float in [-1, 1], -> float32 in [0, 1], the data's whole range, at
+        `pairwise_size`, always on the CPU."""
         images, size = images.cpu(), self.pairwise_size
+        if images.is_floating_point():
+            unit = (images.float() + 1) / 2
+            if size is None or tuple(images.shape[-2:]) == (size, size):
+                return unit
+            sides = (size, size)
+            return F.interpolate(unit, sides, mode="bicubic", antialias=True).clamp(0, 1)
         if size is not None and tuple(images.shape[-2:]) != (size, size):
             images = pillow(images, (size, size), Image.Resampling.BICUBIC)
         return images.float() / 255

@@ -20,7 +20,7 @@ from torchmetrics.utilities.prints import rank_zero_warn
 
 from egsde.evaluation.metrics import distances
 from egsde.evaluation.metrics import pairwise as pairs
-from egsde.evaluation.metrics.features import Features, Gather, alone
+from egsde.evaluation.metrics.features import COLOURS, Features, Gather, alone, as_bytes
 from egsde.evaluation.metrics.inception import Inception, find_inception
 from egsde.evaluation.metrics.one_by_one import Distance, one_by_one
 from egsde.evaluation.metrics.protocol import EvaluationProtocol
@@ -73,10 +73,20 @@ class Suite:
         each = [f"{name}{of}" for name in (*self.pairwise, *self.single) for of in ("", "_truth")]
         return [*sets, *(["kid_se"] if self.kid else []), *each]
 
-    def check(self, size: int) -> None:
-        """ValueError where a distance cannot be had of images of this size: before the work."""
-        images = torch.arange(3 * size**2).remainder(256).to(torch.uint8).view(1, 3, size, size)
+    def check(self, size: int | Sequence[int], channels: int = 3) -> None:
+        """ValueError where a distance cannot be had of images of this size: before the work.
+
+        FID and KID of other channels than one, which is repeated, or three are left out.
+        """
+        shape = (1, channels, *([size, size] if isinstance(size, int) else size))
+        images = torch.arange(math.prod(shape)).remainder(256).to(torch.uint8).view(shape)
         self._pairwise(images, images, "")
+        if channels not in COLOURS and (self.fid or self.kid):
+            self.fid = self.kid = False
+            rank_zero_warn(
+                f"FID and KID left out: images have {channels} channels, and the network that they "
+                "are taken with sees one, repeated, or three"
+            )
 
     def start(self, device: torch.device | str = "cpu") -> None:
         """Forget the images counted so far; the reference stays. Finds the network once."""
@@ -124,20 +134,21 @@ class Suite:
     def update(
         self, ids: Sequence[str], y: Tensor, x0: Tensor, truth: Tensor | None = None
     ) -> list[dict]:
-        """Add translations y of sources x0, uint8 (B, 3, H, W) as in the PNG; values per image."""
-        values = self._pairwise(y, x0, "") | {k: f(y) for k, f in self.single.items()}
-        values |= {f"{k}_source": f(x0) for k, f in self.single.items()}
+        """Add translations y of sources x0, as in the file: uint8 (B, C, H, W), or float in [-1, 1]
+        where it holds more; values per image."""
+        values = self._pairwise(y, x0, "") | {k: f(as_bytes(y)) for k, f in self.single.items()}
+        values |= {f"{k}_source": f(as_bytes(x0)) for k, f in self.single.items()}
         if truth is not None:
             values |= self._pairwise(y, truth, "_truth")
             values |= self._pairwise(x0, truth, "_truth_source")
-            values |= {f"{k}_truth": f(truth) for k, f in self.single.items()}
+            values |= {f"{k}_truth": f(as_bytes(truth)) for k, f in self.single.items()}
         images = [
             {"id": str(name), **{k: float(v[b]) for k, v in values.items()}}
             for b, name in enumerate(ids)
         ]
         self._images += images
         if self.features is not None:
-            self._rows += list(self.features(y).numpy())
+            self._rows += list(self.features(as_bytes(y)).numpy())
         return images
 
     def compute(self, gather: Gather = alone) -> dict:

@@ -1,20 +1,17 @@
-"""Translations as pictures: on the disk as PNG, and in the loggers that show them."""
+"""Translations as pictures: bytes, batches of them, and the loggers that show them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import Trainer
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from egsde.data import Written
-from egsde.disk import whole
 
 
 def to_uint8(image: Tensor) -> Tensor:
@@ -22,26 +19,16 @@ def to_uint8(image: Tensor) -> Tensor:
     return ((image + 1) * 127.5).round().clamp(0, 255).to("cpu", torch.uint8)
 
 
-def save_png(image: Tensor, path: Path, text: Mapping[str, str]) -> None:
-    """Write uint8 (3, H, W) so that the file is either complete or not there."""
-    kept = PngInfo()
-    for key, value in text.items():
-        kept.add_text(key, value)
-    pixels = image.permute(1, 2, 0).contiguous().numpy()
-    with whole(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG", pnginfo=kept)
+def stacked(images: Sequence[Tensor]) -> Tensor:
+    """(B, C, H, W) of images as they were saved: bytes, or floats where one of them is deeper."""
+    if all(image.dtype == torch.uint8 for image in images):
+        return torch.stack(list(images))
+    return torch.stack([i.float() / 127.5 - 1 if i.dtype == torch.uint8 else i for i in images])
 
 
-def load_png(path: Path) -> tuple[Tensor, dict[str, Any]] | None:
-    """Pixels and text of a file of save_png; None where it is no whole RGB PNG."""
-    try:
-        with Image.open(path, formats=["PNG"]) as file:
-            if file.mode != "RGB":
-                return None
-            pixels = torch.from_numpy(np.array(file)).permute(2, 0, 1)
-            return pixels, {str(key): value for key, value in file.info.items()}
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
+def shown_like(image: Tensor, saved: Tensor) -> Tensor:
+    """Floats in [-1, 1] as bytes where the saved ones are bytes."""
+    return to_uint8(image) if saved.dtype == torch.uint8 else image.cpu().float().clamp(-1, 1)
 
 
 def log_image(trainer: Trainer, name: str, picture: Image.Image, step: int) -> None:

@@ -1,7 +1,8 @@
-"""The folder of a run's translations: a PNG counts only where it is what the run would make.
+"""The folder of a run's translations: a file counts only where it is what the run would make.
 
-mark = hash(run: configuration and networks; image: id and inputs; result: pixels) stands in the
-PNG's text, so a picture that was changed, exchanged or copied from elsewhere is no result.
+mark = hash(run: configuration and networks; image: id and inputs; result: pixels) stands in a
+PNG's text, or in out/made for files of other kinds, so a picture that was changed, exchanged or
+copied from elsewhere is no result.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Any
 from torch import Tensor
 
 from egsde.data import Written
-from egsde.programs.callbacks.pictures import load_png, save_png
+from egsde.data.alike import Made, Pngs, Writer, holds_text, write
+from egsde.disk import whole
 
 BESIDE = ("id", "truth")  # what a batch holds that makes no pixel: the id is hashed by itself
 
@@ -69,24 +71,39 @@ def _number(text: str) -> float:
 class Shelf:
     """recipe: the hash of what all images of the run share; suffix: see `Seconds`."""
 
-    def __init__(self, written: Written, recipe: str, suffix: str = "") -> None:
+    def __init__(
+        self, written: Written, recipe: str, suffix: str = "", writer: Writer | None = None
+    ) -> None:
         self.written, self.recipe = written, recipe
         self.seconds = Seconds(written.out, suffix)
+        self.writer: Writer = writer or Pngs()
 
     def load(self, name: str, inputs: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, int]] | None:
         """Pixels and evaluations of an image; None where the file is not what the run makes."""
-        found = load_png(self.path(name))
+        path = self.path(name)
+        found = self.writer.read(name, path)
         if found is None:
             return None
         pixels, text = found
+        if not holds_text(path):
+            text = _text(self.record(name))
         right = text.get("made") == mark(self.recipe, name, inputs, pixels)
         return (pixels, json.loads(text["nfe"])) if right else None
 
     def save(
-        self, name: str, inputs: Mapping[str, Tensor], pixels: Tensor, nfe: dict[str, int]
+        self, name: str, inputs: Mapping[str, Tensor], made: Made, nfe: dict[str, int]
     ) -> None:
-        text = {"nfe": json.dumps(nfe), "made": mark(self.recipe, name, inputs, pixels)}
-        save_png(pixels, self.path(name), text)
+        text = {"nfe": json.dumps(nfe), "made": mark(self.recipe, name, inputs, made.seen)}
+        path = self.path(name)
+        write(made, path, text)
+        if not holds_text(path):
+            with whole(self.record(name)) as temporary:
+                temporary.write_text(json.dumps(text), encoding="utf-8")
+
+    def record(self, name: str) -> Path:
+        """Where the mark of a file stands that holds no text."""
+        place = self.written.path(name).relative_to(self.written.folder)
+        return self.written.out / "made" / f"{place.as_posix()}.json"
 
     def path(self, name: str) -> Path:
         """Where an image is written; ValueError where a link or a name leads out of the folder."""
@@ -98,3 +115,12 @@ class Shelf:
                 "out= folder, or remove the link"
             )
         return path
+
+
+def _text(path: Path) -> dict[str, str]:
+    """A record of `Shelf.record`; {} where there is none, or it is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

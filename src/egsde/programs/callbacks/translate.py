@@ -18,15 +18,23 @@ from PIL import Image
 from torch import Tensor
 
 from egsde.data import TwoDomains, Written
+from egsde.data.alike import Writer
 from egsde.evaluation.metrics import Suite
 from egsde.evaluation.reports import draw_grid
 from egsde.methods.diffusion import Translator, networks_of, steps_of
 from egsde.noise import Noise
 from egsde.programs.callbacks.interrupts import Interrupts
 from egsde.programs.callbacks.made import Tally
-from egsde.programs.callbacks.pictures import log_image, log_table, to_uint8
+from egsde.programs.callbacks.pictures import (
+    log_image,
+    log_table,
+    shown_like,
+    stacked,
+    to_uint8,
+)
 from egsde.programs.callbacks.progress import Advance, images_bar, step_by_step
 from egsde.programs.callbacks.shelf import Seconds, Shelf
+from egsde.programs.multiples import padded
 from egsde.programs.shards import Shard
 from egsde.training.ranks import all_gather, from_first, to_first
 
@@ -94,8 +102,8 @@ class Translate(Callback):
             log_image(trainer, "previews", report.grid, trainer.global_step)
 
     def on_test_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        written = Written.of(self.out)
-        shelf = Shelf(written, self.recipe, self.shard.suffix if self.shard else "")
+        suffix, written = self.shard.suffix if self.shard else "", Written.of(self.out)
+        shelf = Shelf(written, self.recipe, suffix, module.data.writer(self.split))
         self.report = self.run(trainer, module.translator, module.data, module.device, shelf)
         if self.shard is not None:
             return
@@ -116,6 +124,9 @@ class Translate(Callback):
     ) -> Report:
         """Translate this rank's share of the split, onto the shelf if there is one."""
         loader = data.translation_loader(self.split, trainer.global_rank, trainer.world_size)
+        writer = data.writer(self.split) if shelf is None else shelf.writer
+        if data.whole:  # sides that the networks' halvings do not divide
+            translator = padded(translator)
         if self.metrics is not None:
             self.metrics.start(device)
         kept: list[tuple[Tensor, ...]] = []
@@ -129,9 +140,9 @@ class Translate(Callback):
                 counted(images)
 
             for batch in loader:
-                y = self._translate(translator, batch, device, shelf, made, advance)
-                x0 = to_uint8(batch["x0"])
-                truth = to_uint8(batch["truth"]) if "truth" in batch else None
+                y = self._translate(translator, batch, device, writer, shelf, made, advance)
+                x0 = shown_like(batch["x0"], y)
+                truth = shown_like(batch["truth"], y) if "truth" in batch else None
                 if self.metrics is not None:
                     self.metrics.update(batch["id"], y, x0, truth)
                 parts = (x0, y) if truth is None else (x0, y, truth)
@@ -146,15 +157,16 @@ class Translate(Callback):
         translator: Translator,
         batch: dict[str, Any],
         device: torch.device,
+        writer: Writer,
         shelf: Shelf | None,
         made: Tally,
         advance: Advance,
     ) -> Tensor:
-        """uint8 translations of a batch; those that lie on the shelf are read, not made again."""
+        """Translations as saved; those that lie on the shelf are read, not made again."""
         ids = batch["id"]
         tensors = {k: v for k, v in batch.items() if isinstance(v, Tensor) and k != "truth"}
         inputs = [{k: v[b] for k, v in tensors.items()} for b in range(len(ids))]
-        y = torch.empty(tensors["x0"].shape, dtype=torch.uint8)
+        y: dict[int, Tensor] = {}
         missing = []
         for b, name in enumerate(ids):
             found = shelf.load(name, inputs[b]) if shelf is not None else None
@@ -167,7 +179,7 @@ class Translate(Callback):
             made.add(1, nfe)
         advance(len(ids) - len(missing))
         if not missing:
-            return y
+            return stacked([y[b] for b in range(len(ids))])
         cond = {k: v[torch.as_tensor(missing)].to(device) for k, v in tensors.items()}
         x0, chosen = cond.pop("x0"), [ids[b] for b in missing]
         before, score = made.seconds, made.networks.get("score")
@@ -175,12 +187,14 @@ class Translate(Callback):
             made.count(len(missing)) as nfe,
             step_by_step(score, steps_of(translator), len(missing), advance),
         ):
-            y[missing] = to_uint8(made.look_at(translator(x0, Noise(self.seed, chosen), **cond)))
+            found = made.look_at(translator(x0, Noise(self.seed, chosen), **cond))
+            done = [writer.made(*pair) for pair in zip(chosen, found, strict=True)]
+        y |= {b: one.seen for b, one in zip(missing, done, strict=True)}
         if shelf is not None:
             shelf.seconds.add(chosen, (made.seconds - before) / len(missing))
-            for b in missing:
-                shelf.save(ids[b], inputs[b], y[b], nfe)
-        return y
+            for b, one in zip(missing, done, strict=True):
+                shelf.save(ids[b], inputs[b], one, nfe)
+        return stacked([y[b] for b in range(len(ids))])
 
     def _gather(
         self,
@@ -216,7 +230,8 @@ class Translate(Callback):
         """Real images of both domains, the source those that are translated; once a run."""
         assert self.metrics is not None
         split = self.metrics.protocol.reference_split
-        key = f"{type(data.store).__name__.lower()}-{data.size}-{'-'.join(data.names)}-{split}"
+        size = data.size if isinstance(data.size, int) else "x".join(map(str, data.size))
+        key = f"{type(data.store).__name__.lower()}-{size}-{'-'.join(data.names)}-{split}"
         rank, world = trainer.global_rank, trainer.world_size
         if not self.metrics.has_reference(key):
             target = self._shared_out(data.domain("target", split), "image", rank, world)

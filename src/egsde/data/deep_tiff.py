@@ -1,0 +1,151 @@
+"""TIFF of any depth and number of bands, by tifffile: the first page, and its tags.
+
+8-bit pictures of up to four samples, and what tifffile has no decoder for, are read by Pillow.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from egsde.data.images import HIGHEST
+from egsde.data.opened import MOST_BYTES, MOST_PIXELS, UnreadableImage, check_bytes, opened
+from egsde.data.rasters import Kind, Raster, checked, upright
+
+# What is written by name, and what of the old layout no longer holds.
+OURS = {254, 256, 257, 258, 259, 262, 266, 269, 273, 274, 277, 278, 279, 282, 283, 284, 296, 305,
+        317, 320, 322, 323, 324, 325, 338, 339, 347, 513, 514, 529, 530, 531, 532, 34675,
+        270}  # fmt: skip
+WRITTEN = {1: None}  # compressions that are written as they were; others as zlib
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, SEPARATED, YCBCR, CIELAB = 0, 1, 2, 3, 5, 6, 8
+
+
+class Tiff:
+    """simple: the kind that reads ordinary pictures."""
+
+    suffixes = (".tif", ".tiff")
+    holds_text = False
+
+    def __init__(self, simple: Kind) -> None:
+        self.simple = simple
+
+    def read(self, data: bytes, channels: int) -> Raster:
+        check_bytes(len(data))
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            page: Any = file.pages[0]
+            kept = described(page)
+            if plain(page, channels):
+                found = self.simple.read(data, channels)
+                return Raster(found.pixels, self, kept, found.alpha, found.notes)
+            height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
+            if height * width > MOST_PIXELS or page.nbytes > MOST_BYTES:
+                raise UnreadableImage(f"{width}x{height} pixels of {samples} bands are too many")
+            try:
+                array = page.asarray()
+            except ValueError as error:
+                if "imagecodecs" not in str(error):
+                    raise
+                array = _by_pillow(self.simple, data, channels, str(error))
+        pixels = _last(checked(array), page.axes)
+        if kept["photometric"] == WHITE_IS_ZERO and pixels.dtype.kind == "u":
+            pixels = np.iinfo(pixels.dtype).max - pixels
+        notes = {HIGHEST: int(pixels.max())} if pixels.dtype == np.uint16 else {}
+        alpha = bool(kept["extrasamples"]) and samples in (2, 4) and pixels.dtype.kind == "u"
+        return Raster(upright(pixels, kept["orientation"]), self, kept, alpha, notes)
+
+    def write(self, raster: Raster, text: Mapping[str, str]) -> bytes:
+        kept, pixels = raster.kept, raster.pixels
+        channels = pixels.shape[2]
+        options: dict[str, Any] = {
+            "compression": kept["compression"],
+            "iccprofile": kept["icc"],
+            "description": kept["description"],
+            "resolution": kept["resolution"],
+            "resolutionunit": kept["unit"],
+            "extratags": kept["tags"],
+        }
+        same = channels == kept["samples"]
+        if kept["photometric"] == WHITE_IS_ZERO and same and pixels.dtype.kind == "u":
+            pixels, options["photometric"] = np.iinfo(pixels.dtype).max - pixels, "miniswhite"
+        else:
+            options["photometric"] = "rgb" if channels in (3, 4) and kept["rgb"] else "minisblack"
+            if channels == 3 and not same:
+                options["photometric"] = "rgb"
+        if channels > 1:
+            options["planarconfig"] = kept["planar"] if same else "contig"
+            if options["planarconfig"] == "separate":
+                pixels = np.moveaxis(pixels, 2, 0)
+            extra = channels - (3 if options["photometric"] == "rgb" else 1)
+            if extra:
+                known = kept["extrasamples"] if same else ()
+                options["extrasamples"] = tuple(known) or (0,) * extra
+        else:
+            pixels = pixels[..., 0]
+        buffer = io.BytesIO()
+        tifffile.imwrite(
+            buffer, np.ascontiguousarray(pixels), metadata=None, software=False,
+            **{key: value for key, value in options.items() if value is not None},
+        )  # fmt: skip
+        return buffer.getvalue()
+
+    def text(self, data: bytes) -> dict[str, str]:
+        return {}
+
+
+def plain(page: Any, channels: int) -> bool:
+    """Whether Pillow reads a page exactly: bytes of the usual kinds, and what has a palette."""
+    photometric = int(page.photometric)
+    if photometric in (PALETTE, YCBCR, CIELAB) or page.bitspersample < 8:
+        return True
+    usual = photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, SEPARATED)
+    small = page.samplesperpixel <= 4 and int(page.planarconfig or 1) == 1
+    return page.dtype == np.uint8 and channels == 3 and usual and small
+
+
+def described(page: Any) -> dict[str, Any]:
+    """What of a page goes into the file that is made of it."""
+    tags = page.tags
+    resolution = tuple(tags[code].value for code in (282, 283) if code in tags)
+    return {
+        "photometric": int(page.photometric),
+        "rgb": int(page.photometric) == RGB,
+        "planar": "separate" if int(page.planarconfig or 1) == 2 else "contig",
+        "samples": page.samplesperpixel,
+        "extrasamples": tuple(int(value) for value in page.extrasamples),
+        "compression": WRITTEN.get(int(page.compression), "zlib"),
+        "icc": tags[34675].value if 34675 in tags else None,
+        "description": tags[270].value if 270 in tags else None,
+        "resolution": resolution if len(resolution) == 2 else None,
+        "unit": int(tags[296].value) if 296 in tags else None,
+        "orientation": int(tags[274].value) if 274 in tags else 1,
+        "tags": [
+            (tag.code, int(tag.dtype), tag.count, tag.value, True)
+            for tag in tags
+            if tag.code not in OURS
+        ],
+    }
+
+
+def _last(array: np.ndarray, axes: str) -> np.ndarray:
+    """(H, W, C) of a page's array, by tifffile's letters of its axes."""
+    axes = axes.replace("I", "").replace("Q", "")
+    if array.ndim == 2:
+        return array[..., None]
+    if array.ndim == 3:
+        return np.moveaxis(array, 0, 2) if axes.startswith("S") else array
+    raise UnreadableImage(f"a page of shape {array.shape} is no picture")
+
+
+def _by_pillow(simple: Kind, data: bytes, channels: int, why: str) -> np.ndarray:
+    """What has a compression that tifffile cannot undo alone, such as LZW."""
+    image = opened(data)
+    if image.mode == "F":
+        return np.asarray(image)
+    try:
+        return simple.read(data, channels).pixels
+    except Exception as error:
+        raise UnreadableImage(f"{why}; or save it without compression") from error

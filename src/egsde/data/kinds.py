@@ -1,0 +1,161 @@
+"""The kinds of files: PNG, TIFF, NumPy's arrays; any other that Pillow reads is written as PNG.
+
+8-bit pictures of three channels become sRGB over white, upright, as viewers show them; those of
+other channels and depths keep their numbers, and their colour profile goes into what is written.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+import numpy as np
+from PIL import ImageOps
+
+from egsde.data.deep_tiff import Tiff
+from egsde.data.depth import deep_pixels
+from egsde.data.images import HIGHEST, decode
+from egsde.data.opened import MOST_BYTES, UnreadableImage, opened
+from egsde.data.rasters import Kind, Raster, checked, shaped, unshaped, upright
+
+ORIENTATION = 0x0112
+COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # of PNG, by channels
+ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
+
+
+class Png:
+    """What Pillow reads, written as PNG: 8 or 16 bits, one to four channels."""
+
+    suffixes: tuple[str, ...] = (".png",)
+    holds_text = True
+
+    def read(self, data: bytes, channels: int) -> Raster:
+        image = opened(data)
+        deep = deep_pixels(image, data)
+        kept = {"icc": image.info.get("icc_profile")}
+        if deep is not None:
+            turned = upright(deep.astype(np.uint16), image.getexif().get(ORIENTATION, 1))
+            alpha = turned.shape[2] in (2, 4)
+            return Raster(turned, self, kept, alpha, {HIGHEST: int(deep.max())})
+        if channels == 3:
+            picture = decode(data)
+            return Raster(np.asarray(picture), self, notes=dict(picture.info))
+        image.load()
+        image = ImageOps.exif_transpose(image)
+        if image.mode == "CMYK" and channels == 4:
+            return Raster(np.asarray(image), self, kept)
+        if "transparency" in image.info or image.mode in ALPHA:
+            grey = image.mode in ("L", "LA", "La")
+            image = image.convert("LA" if grey else "RGBA")
+        elif image.mode != "L":
+            image = image.convert("L" if image.mode == "1" else "RGB")
+        pixels = np.asarray(image)
+        pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+        return Raster(pixels, self, kept, alpha=image.mode in ("LA", "RGBA"))
+
+    def write(self, raster: Raster, text: Mapping[str, str]) -> bytes:
+        pixels = raster.pixels
+        height, width, channels = pixels.shape
+        if channels not in COLOUR_TYPE or pixels.dtype.name not in ("uint8", "uint16"):
+            raise ValueError(f"a PNG cannot hold {channels} channels of {pixels.dtype.name}")
+        bits = 8 * pixels.dtype.itemsize
+        rows = pixels.astype(pixels.dtype.newbyteorder(">")).reshape(height, -1).view(np.uint8)
+        above = np.concatenate([np.zeros_like(rows[:1]), rows[:-1]])
+        lines = np.concatenate([np.full((height, 1), 2, np.uint8), rows - above], 1)  # filter Up
+        head = struct.pack(">IIBBBBB", width, height, bits, COLOUR_TYPE[channels], 0, 0, 0)
+        chunks = [(b"IHDR", head)]
+        if icc := raster.kept.get("icc"):
+            chunks.append((b"iCCP", b"profile\0\0" + zlib.compress(icc)))
+        chunks += [
+            (b"tEXt", key.encode("latin-1") + b"\0" + value.encode("latin-1"))
+            for key, value in text.items()
+        ]
+        chunks += [(b"IDAT", zlib.compress(lines.tobytes(), 6)), (b"IEND", b"")]
+        return b"\x89PNG\r\n\x1a\n" + b"".join(
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+            for name, body in chunks
+        )
+
+    def text(self, data: bytes) -> dict[str, str]:
+        return {str(key): str(value) for key, value in opened(data).info.items()}
+
+
+class Npy:
+    """An array (H, W), (H, W, C) or (C, H, W) of NumPy."""
+
+    suffixes = (".npy",)
+    holds_text = False
+
+    def read(self, data: bytes, channels: int) -> Raster:
+        array = np.load(io.BytesIO(data), allow_pickle=False)
+        pixels, axis = shaped(checked(array), channels)
+        return Raster(pixels, self, {"axis": axis, "dtype": array.dtype})
+
+    def write(self, raster: Raster, text: Mapping[str, str]) -> bytes:
+        buffer = io.BytesIO()
+        pixels = unshaped(raster.pixels, raster.kept["axis"])
+        np.save(buffer, pixels.astype(raster.kept["dtype"]), allow_pickle=False)
+        return buffer.getvalue()
+
+    def text(self, data: bytes) -> dict[str, str]:
+        return {}
+
+
+class Npz:
+    """The one array of an archive, or that called "image"; all others stay as they are."""
+
+    suffixes = (".npz",)
+    holds_text = False
+
+    def read(self, data: bytes, channels: int) -> Raster:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            total = sum(member.file_size for member in archive.infolist())
+            if total > MOST_BYTES:
+                raise UnreadableImage(f"{total} bytes unpacked, more than {MOST_BYTES}")
+            packed = any(m.compress_type != zipfile.ZIP_STORED for m in archive.infolist())
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        name = next(iter(arrays), "") if len(arrays) == 1 else "image"
+        if name not in arrays:
+            raise UnreadableImage(
+                f"it holds the arrays {', '.join(arrays) or 'none'}; call the picture image"
+            )
+        pixels, axis = shaped(checked(arrays[name]), channels)
+        kept = {"axis": axis, "name": name, "arrays": arrays, "packed": packed}
+        return Raster(pixels, self, kept)
+
+    def write(self, raster: Raster, text: Mapping[str, str]) -> bytes:
+        buffer, kept = io.BytesIO(), raster.kept
+        pixels = unshaped(raster.pixels, kept["axis"]).astype(kept["arrays"][kept["name"]].dtype)
+        save = np.savez_compressed if kept["packed"] else np.savez
+        save(buffer, **(kept["arrays"] | {kept["name"]: pixels}))
+        return buffer.getvalue()
+
+    def text(self, data: bytes) -> dict[str, str]:
+        return {}
+
+
+PNG, TIFF = Png(), Tiff(Png())
+KINDS: dict[str, Kind] = {
+    suffix: kind for kind in (PNG, TIFF, Npy(), Npz()) for suffix in kind.suffixes
+}
+
+
+def kind_of(name: str) -> Kind:
+    """The kind of a file by its name; PNG for pictures of other kinds, lossy ones among them."""
+    return KINDS.get(PurePosixPath(name).suffix.lower(), PNG)
+
+
+def raster(name: str, data: bytes, channels: int = 3) -> Raster:
+    """The pixels of a file with so many channels; UnreadableImage with the reason."""
+    try:
+        return kind_of(name).read(data, channels).of(channels)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ...
+        reason = "not an image" if "BytesIO" in str(error) else str(error)
+        raise UnreadableImage(reason) from error

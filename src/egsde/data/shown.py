@@ -1,0 +1,24 @@
+"""A file of any kind as a picture to look at: 8 bits, three channels, the range it fills."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from egsde.data.images import decode
+from egsde.data.kinds import PNG, kind_of
+from egsde.data.rasters import DEPTHS
+
+
+def shown(path: Path) -> np.ndarray:
+    """uint8 (H, W, 3): the first three channels, or the first in grey. Numbers without a known
+    white are stretched from their least to their greatest."""
+    kind, data = kind_of(path.name), path.read_bytes()
+    if kind is PNG:
+        return np.asarray(decode(data))
+    pixels = kind.read(data, 3).pixels
+    pixels = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1].repeat(3, 2)
+    low, high = DEPTHS.get(pixels.dtype.name, (float(pixels.min()), float(pixels.max())))
+    unit = (pixels.astype(np.float64) - low) / ((high - low) or 1)
+    return np.rint(255 * unit.clip(0, 1)).astype(np.uint8)
