@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+import kinds
 import mistakes_in_data
 import mistakes_in_files
 import mistakes_in_settings
@@ -52,7 +53,7 @@ def page(folder: Path) -> tuple[str, list[str]]:
         lines, found = answers(folder / title, rows)
         wrong += found
         parts.append("\n".join([f"## {title}\n", "| given | answer |", "|---|---|", *lines]) + "\n")
-    return "\n".join(parts), wrong
+    return "\n".join([*parts, kinds.table()]), wrong
 
 
 def _cell(text: str) -> str:
@@ -66,6 +67,11 @@ def test_every_mistake_is_answered(tmp_path, monkeypatch):
     assert sum(map(len, SECTIONS.values())) >= 240
     assert sum(map(len, SECTIONS.values())) >= 180
     assert text == PAGE.read_text(), "run python tests/test_answers.py to write the page again"
+
+
+def test_the_silent_kinds_have_tests():
+    assert not kinds.missing()
+    assert kinds.table() in PAGE.read_text()
 
 
 if __name__ == "__main__":

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from safetensors.torch import load_file
 
+from egsde.training.modules.base import TimedModule
 from runs import rows, trained
 
 QUICK = ("callbacks.previews=null", "data.flip=true", "limit=10")  # epochs of 3 steps
@@ -198,3 +201,29 @@ def test_a_save_that_fails_is_told_and_does_not_harm_the_one_before(tmp_path, mo
     assert not (tmp_path / "weights.safetensors").exists()
     trained(tmp_path, *run)
     assert checkpoint(tmp_path)["global_step"] == 5
+
+
+@pytest.mark.parametrize("said", ["no loops", "another step", "words", "a list"])
+def test_what_a_checkpoint_says_of_its_loops_is_not_believed(said):
+    """Of the loops the step alone counts; what else a file says of them is not read."""
+    loops = {"no loops": {}, "another step": {"fit_loop": {"epoch_progress": 9}}, "words": "abc",
+             "a list": [1]}[said]  # fmt: skip
+    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False,
+                      enable_model_summary=False, enable_checkpointing=False)  # fmt: skip
+    module = SimpleNamespace(trainer=trainer, bins={}, means=SimpleNamespace(sums={}))
+    saved = {"global_step": 6, "loops": loops}
+    TimedModule.on_load_checkpoint(module, saved)
+    fit = saved["loops"]["fit_loop"]
+    assert fit["epoch_loop.batch_progress"]["total"]["processed"] == 6
+    trainer.fit_loop.load_state_dict(fit)
+    assert trainer.global_step == 6
+
+
+def test_a_checkpoint_that_does_not_fit_is_named(straight, tmp_path):
+    shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
+    saved = checkpoint(tmp_path)
+    saved["optimizer_states"] = [{"state": {0: "x"}, "param_groups": 7}]
+    (tmp_path / "checkpoints" / "previous.ckpt").unlink()
+    torch.save(saved, tmp_path / "checkpoints" / "last.ckpt")
+    with pytest.raises(ValueError, match=r"last\.ckpt cannot be restored.*resume=null"):
+        trained(tmp_path, *QUICK, CONSTANT, "trainer.max_steps=7")

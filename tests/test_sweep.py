@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import pickle
 import resource
 import subprocess
 import sys
@@ -12,9 +13,19 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
 
 from demo_networks import write_networks
+from egsde.programs.folders import claiming
+from egsde.programs.settings import CONF
 from runs import TRAIN, command
+
+
+def composed_freely(name: str) -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(name)
+
 
 ROOT = Path(__file__).parents[1]
 
@@ -150,3 +161,17 @@ def test_a_sweep_of_jobs_with_two_processes_each(tmp_path):
     folders = sorted(p for p in (tmp_path / "sweep").iterdir() if p.is_dir())
     assert [p.name for p in folders] == ["0", "1"]
     assert all((p / "weights.safetensors").exists() for p in folders)
+
+
+def test_jobs_elsewhere_get_the_sweeps_folder(tmp_path, monkeypatch):
+    """A job's configuration is sent to another process, or composed anew there."""
+    monkeypatch.chdir(tmp_path)
+    with claiming(True):
+        cfg = composed_freely("sample")
+        out = str(cfg.out)
+    assert Path(out).is_dir()
+    sent = pickle.loads(pickle.dumps(cfg))
+    anew = composed_freely("sample")
+    OmegaConf.copy_cache(sent, anew)
+    assert sent.out == anew.out == out
+    assert composed_freely("sample").out != out or len(list(Path("outputs").iterdir())) == 1

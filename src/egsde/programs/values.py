@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 import re
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +26,7 @@ PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "
 LEAST = {"steps": 1, "batch_size": 1, "eval_batch_size": 1, "limit": 1, "train_limit": 1,
          "columns": 1, "size": 1, "repeats": 1, "num_workers": 0, "cache_mib": 0,
          "seed": 0}  # fmt: skip
+UNBOUNDED = ("t_hi", "s_tmax")
 NAMED = re.compile(r"\$\{(?:oc\.select:|anew:)?(\w+)(?![\w:])")  # not the name of a resolver
 WRITTEN = re.compile(r"\$\{(?:oc\.select:)?([\w.]+)\}")
 
@@ -105,9 +107,18 @@ def _value(
             OmegaConf.update(cfg, origin, written.get(origin, str(value)))
             return
         raise ValueError(_told(origin, value, wanted, place))
+    elif isinstance(value, float) and not (math.isfinite(value) or _boundless(node, name, value)):
+        raise ValueError(f"{origin}={value}, but a finite number is wanted")
     elif isinstance(value, (int, float)) and value < LEAST.get(place.rsplit(".", 1)[-1], value):
         least = LEAST[place.rsplit(".", 1)[-1]]
         raise ValueError(f"{origin}={value} is too small; the least is {least}")
+
+
+def _boundless(node: Any, name: Any, value: float) -> bool:
+    """Whether infinity may stand there: for a bound that there need not be, in parts of others."""
+    target = str(node.get("_target_", "egsde")) if isinstance(node, DictConfig) else "egsde"
+    ours = target.startswith(("egsde", "torch", "lightning"))
+    return math.isinf(value) and (str(name) in UNBOUNDED or not ours)
 
 
 def _inside(

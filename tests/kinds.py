@@ -1,0 +1,91 @@
+"""The silent kinds of fault: for each, two ways to cause it that no list had, and their test.
+
+`tests/test_answers.py` puts the table into docs/reliability.md and looks whether the tests exist.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+KINDS = [  # kind, one way, another, the test that causes them
+    ("foreign files counted as translations", "a note without a suffix of pictures",
+     "a picture two folders deep", "test_truth_of_images.py::test_a_folder_that_is_not_this_runs"),
+    ("changed inputs, old translations", "a JPEG under a translation's name",
+     "half of its file", "test_truth_of_images.py::test_what_was_not_made_from_these"),
+    ("counts that restart", "a run cut between two images", "the same command three times",
+     "test_truth_of_images.py::test_seconds_and_evaluations_survive"),
+    ("one program's files under another's", "evaluate.py into a training's folder",
+     "train.py into a translation's",
+     "test_truth_of_images.py::test_no_program_writes_into_the_folder_of_another"),
+    ("a run among its own sources", "out= by a link into a domain", "two folders below one",
+     "test_truth_of_images.py::test_no_run_writes_among_the_pictures"),
+    ("networks of another task", "a cycle of other domains", "a classifier of another size",
+     "test_truth_of_networks.py::test_wrong_networks_are_refused"),
+    ("a classifier that knows nothing", "three domains at chance", "one time above it, one below",
+     "test_truth_of_networks.py::test_a_classifier_near_chance"),
+    ("splits that mix", "a split inside an album's year", "validation/ in a folder of another name",
+     "test_truth_of_sets.py::test_splits_deeper_down_never_mix"),
+    ("folders that look like a split", "an anagram (trian)", "a suffix (val-old)",
+     "test_truth_of_sets.py::test_a_folder_that_looks_like_a_split"),
+    ("pictures left out", "beside the splits of a root", "in a folder between them",
+     "test_truth_of_sets.py::test_pictures_in_no_split_are_named"),
+    ("empty instead of unreadable", "a pipe named like a picture",
+     "a link that leads nowhere", "test_truth_of_sets.py::test_what_is_no_file_is_named"),
+    ("one domain twice", "a zip of the same folder", "hard links to its files",
+     "test_truth_of_sets.py::test_domains_that_are_one"),
+    ("two names that are one", "in the two domains of a pair", "in one folder",
+     "test_truth_of_sets.py::test_names_in_two_unicode_forms"),
+    ("an empty path as the working directory", "a blank", "an unset root",
+     "test_truth_of_sets.py::test_an_empty_path"),
+    ("pictures in the wrong part", "three squares side by side", "one above the other",
+     "test_truth_of_sets.py::test_side_by_side"),
+    ("masks read wrong", "a palette whose white comes first", "floats from 0 to 255",
+     "test_truth_of_pixels.py::test_white_is_white"),
+    ("masks that may mean either", "transparency with colours below", "a label map",
+     "test_truth_of_pixels.py::test_what_may_mean_either"),
+    ("ranges guessed from the container", "10 bits in 16", "14 bits in 16, grey and colour mixed",
+     "test_truth_of_pixels.py::test_a_set_with_fewer_bits"),
+    ("colours of another space", "a profile whose name is of another space",
+     "a damaged profile", "test_truth_of_pixels.py::test_a_damaged_profile"),
+    ("settings that nothing reads", "data.low with RePaint", "data.mask with ILVR",
+     "test_inputs.py::test_what_nothing_reads"),
+    ("values of a wrong type", "infinity for a count", "a list for a switch",
+     "test_wrong_values.py::test_every_setting"),
+    ("switches that take a part away", "no checkpoint, by time, two batches a step",
+     "barebones",
+     "test_switches.py::test_a_training_runs_with_every_switch"),
+    ("rows that stand for one batch", "two batches a step, logged every third",
+     "three batches, logged every second",
+     "test_logged.py::test_a_row_is_of_all_images"),
+    ("a given-back configuration over the old run", "with out= said on the command line",
+     "without",
+     "test_own_folder.py::test_a_configuration_given_back"),
+    ("jobs of a sweep in another folder", "a configuration sent to another process",
+     "one composed anew there", "test_sweep.py::test_jobs_elsewhere_get_the_sweeps_folder"),
+    ("numbers that JSON cannot hold", "a nested NaN", "infinity in a list",
+     "test_truth_of_images.py::test_json_files_hold_no_nan"),
+    ("another training under a checkpoint's name", "loops that say another step",
+     "an optimiser of other shapes", "test_resume.py::test_what_a_checkpoint_says_of_its_loops"),
+    ("sizes and pictures of a whole split for two", "limit=2 with a cache", "limit=2 without one",
+     "test_many_images.py::test_a_limit_opens_only_its_images"),
+]  # fmt: skip
+
+
+def table() -> str:
+    lines = [f"| {kind} | {one} | {two} | `{test}` |" for kind, one, two, test in KINDS]
+    head = "| kind | one way | another | test |\n|---|---|---|---|\n"
+    return "## Silent kinds\n\n" + head + "\n".join(lines) + "\n"
+
+
+def missing() -> list[str]:
+    """Tests of the table that are not there."""
+    found = []
+    for *_, test in KINDS:
+        file, name = test.split("::")
+        path = TESTS / file
+        text = path.read_text() if path.exists() else ""
+        if not re.search(rf"^def {name}", text, re.M):
+            found.append(test)
+    return found
