@@ -74,7 +74,7 @@ ROWS = [
     Row("half of `net.safetensors`", cut("net.safetensors"), "is cut short or damaged"),
     Row("text as `net.pt`", given("net.pt", b"hello"), "is cut short or damaged"),
     Row("a picture as `net.pt`", given("net.pt", b"\x89PNG\r\n\x1a\n"), "cut short or damaged"),
-    Row("`net.bin`", given("net.bin", b"x"), "use .pt, .pth or .safetensors"),
+    Row("`net.h5`", given("net.h5", b"x"), "cannot read weights from net.h5"),
     Row("an optimiser's state", saved("net.pt", {"lr": 0.1, "step": 3}), "holds no state dict"),
     Row("a list of numbers", saved("net.pt", [1, 2]), "holds no state dict"),
     Row("a whole module", saved("net.pt", torch.nn.Linear(1, 1)), "save module.state_dict() alone"),
