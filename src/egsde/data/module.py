@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from egsde.data.one import is_picture, one_picture
 from egsde.data.rasters import range_of
 from egsde.data.resident import Resident
 from egsde.data.restorations import Restorations
+from egsde.data.series import keys
 from egsde.data.shards import Batches, ResumableLoader, batches_trained, of_one_shape, shard
 from egsde.data.views import VIEWS, Conditions, Pictures, Translations, View, in_order, pair
 
@@ -35,9 +37,8 @@ class TwoDomains(LightningDataModule):
     with label 0 the source, then `extra`, the target last, "both" dict(x, y, id, id_y), "paired"
     dict(id, x, y). Images are float32 (B, channels, height, width) in [-1, 1]. degradation:
     translations are images of the target, degraded, with the clean ones as their truth.
-    channels, range: of the files, and which of their numbers become [-1, 1]; null: those of 8 and
-    16 bits. restore: translations are written at the sources' size; by default where whole frames
-    are shown.
+    channels, range: of the files, and which of their numbers become [-1, 1]. restore: translations
+    are written at the sources' size, by default where whole frames are shown.
     `single`: what is translated is one image file, given as the source (or, with a degradation,
     as the target); it is in every split.
     train_size: side of the pictures that training reads, by default `size`; augment: a function
@@ -71,6 +72,7 @@ class TwoDomains(LightningDataModule):
         channels: int = 3,
         range: Sequence[float] | None = None,
         restore: bool | None = None,
+        series: bool = False,
         seed: int = 0,
         **described: Any,
     ) -> None:
@@ -87,14 +89,14 @@ class TwoDomains(LightningDataModule):
         self.limit, self.train_limit = limit, train_limit
         self.degradation, self.fit = degradation, fit
         self.channels, self.range = channels, None if range is None else list(range)
-        self.whole = fit in WHOLE
+        self.whole, self.resident = fit in WHOLE, resident
         self.restore = self.whole if restore is None else restore
+        self.keys = partial(keys, series=series)  # of the noise of images to translate
         self.single = is_picture(source if degradation is None else target)
         self.train_size, self.augment = one_size(train_size or size), augment
-        self.resident = resident
         self.held: Resident | None = None
         self.beside: dict[str, Conditions] = {}
-        if mask and not self.whole and fit != "random_crop":
+        if mask and fit not in (*WHOLE, "random_crop"):
             self.beside["mask"] = masks(mask, size, self.fit)
         if low:
             self.beside["low"] = LowResolution(low, size)

@@ -26,6 +26,7 @@ GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
         "t_start": float,
         "factor": int,
         "limit": int | None,
+        "uncertainty": int | None,
         "columns": int,
         "shard": str | None,
         "objective": str | Sequence[str],

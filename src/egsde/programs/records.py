@@ -17,7 +17,7 @@ from egsde.programs.resumed import differences
 
 # What may differ between a translation run and its continuation: it changes no image.
 FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", "check", "shard",
-        "trajectory", "report",
+        "trajectory", "report", "uncertainty",
         "data.limit", "data.batch_size", "data.eval_batch_size", "data.num_workers")  # fmt: skip
 WRITTEN = ("images", "previews", "checkpoints", "run.json", "metrics.json", "images.csv",
            "trajectories", "report.html",

@@ -30,6 +30,7 @@ from egsde.programs.build import Parts
 from egsde.programs.callbacks import Report, Translate
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.callbacks.trajectories import Trajectories
+from egsde.programs.callbacks.uncertainty import Uncertainty
 from egsde.programs.first import look_first, name_foreign, refuse_unfinished
 from egsde.programs.inputs import name_unread
 from egsde.programs.lock import held
@@ -132,7 +133,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     hidden: dict[str, Any] = {"environment": values_in(cfg)} if values_in(cfg) else {}
     made_with = recipe({**record, "config": {**record["config"], **hidden}})
     if metrics is not None:
-        metrics.check(cfg.data.size, cfg.data.channels)
+        metrics.check(cfg.data.size, cfg.data.get("channels", 3))
     if cfg.objective != "fid" and shard is None:
         check_objective(cfg.objective, [] if metrics is None else metrics.names)
     look_first(data, cfg.split, written, metrics)
@@ -142,7 +143,8 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
         )
     ]
     if shard is None:
-        callbacks.append(Trajectories(out, cfg.seed, cfg.split, cfg.trajectory))
+        more = Uncertainty(out, cfg.seed, cfg.split, cfg.get("uncertainty"))
+        callbacks += [Trajectories(out, cfg.seed, cfg.split, cfg.trajectory), more]
     loggers = list(parts("logger").values())
     with closing(loggers):
         trainer: Trainer = parts(
@@ -171,6 +173,8 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
             ) from error
         assert callback.report is not None
         if trainer.is_global_zero and shard is None:
+            for row in callback.report.per_image:
+                row |= more.columns.get(row["id"], {})
             _write(out, callback.report)
             if cfg.report:
                 print(told(report(opened(out, data, cfg.split), cfg.report)))

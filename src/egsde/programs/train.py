@@ -122,7 +122,7 @@ def _check_objective(cfg: DictConfig, module: Any, callbacks: Mapping[str, Any])
     """ValueError for a name that nothing logs, and for measures that previews cannot have."""
     measures = getattr(callbacks.get("previews"), "metrics", None)
     if measures is not None and cfg.data.size != 1:  # points are not drawn
-        measures.check(cfg.data.size, cfg.data.channels)
+        measures.check(cfg.data.size, cfg.data.get("channels", 3))
     ours = type(module).__module__.startswith("egsde.")
     stages = ("train/", "val/")
     names = [

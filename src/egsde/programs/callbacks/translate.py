@@ -125,6 +125,7 @@ class Translate(Callback):
         """Translate this rank's share of the split, onto the shelf if there is one."""
         loader = data.translation_loader(self.split, trainer.global_rank, trainer.world_size)
         writer = data.writer(self.split) if shelf is None else shelf.writer
+        self.keys = data.keys
         if data.whole:  # sides that the networks' halvings do not divide
             translator = padded(translator)
         if self.metrics is not None:
@@ -187,7 +188,7 @@ class Translate(Callback):
             made.count(len(missing)) as nfe,
             step_by_step(score, steps_of(translator), len(missing), advance),
         ):
-            found = made.look_at(translator(x0, Noise(self.seed, chosen), **cond))
+            found = made.look_at(translator(x0, Noise(self.seed, self.keys(chosen)), **cond))
             done = [writer.made(*pair) for pair in zip(chosen, found, strict=True)]
         y |= {b: one.seen for b, one in zip(missing, done, strict=True)}
         if shelf is not None:
