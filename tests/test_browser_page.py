@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from demo_networks import write_networks
-from runs import command
+from egsde.programs.export import export
+from runs import composed
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
@@ -48,8 +49,8 @@ def served(tmp_path_factory):
 def exported(folder: Path) -> Path:
     options = [o for o in write_networks(folder) if o.startswith(("score", "data.size"))]
     arguments = ["data=fluent", "translator=sdedit", "sampler=ddim", "sampler.grid.steps=4",
-                 "t_start=0.5", f"out={folder / 'exported'}"]  # fmt: skip
-    assert command("export", *arguments, *options) == 0
+                 "t_start=0.5"]  # fmt: skip
+    export(composed("export", folder / "exported", *arguments, *options))
     return folder / "exported" / "translator.onnx"
 
 

@@ -19,6 +19,7 @@ from egsde.methods import Student, Teacher, ddib, egsde, sdedit
 from egsde.methods.teacher import ends
 from egsde.networks import MLP, ADMUNet, widened
 from egsde.noise import Noise
+from egsde.programs.export import export
 from egsde.programs.load import load
 from egsde.sampling import Sampler, Uniform
 from egsde.scores import FlowMap, ScoreFunction
@@ -27,7 +28,7 @@ from egsde.solvers import DDIM, RK45, Ancestral
 from egsde.training.modules import Constant, StudentModule
 from egsde.training.taught import TaughtDomains
 from problems import Gaussian, SquaredDistance, f64
-from runs import command, rows
+from runs import command, composed, rows
 from shared import shared_path
 
 TARGET = Gaussian(1.0, 0.04)
@@ -248,9 +249,9 @@ def test_the_student_is_one_graph(taught_run, tmp_path):
     for name in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(name)
     file = taught_run / "student" / "weights.safetensors"
-    assert command("export", "data=fluent", "data.size=16", "translator=student",
-                   f"score.weights={file}", f"out={tmp_path}") == 0  # fmt: skip
-    assert (tmp_path / "translator.onnx").is_file()
+    options = ["data=fluent", "data.size=16", "translator=student", f"score.weights={file}"]
+    export(composed("export", tmp_path / "out", *options))
+    assert (tmp_path / "out" / "translator.onnx").is_file()
 
 
 def test_the_student_of_other_images_or_networks_is_refused(taught_run, tmp_path, capsys):
