@@ -12,7 +12,15 @@ import pytest
 from PIL import Image
 
 from browser import Elements, asked, browser, complaints
-from egsde.evaluation.pages import About, Shown, Trajectory, load_trajectory, report, write_report
+from egsde.evaluation.pages import (
+    About,
+    Shown,
+    Trajectory,
+    load_trajectory,
+    report,
+    room,
+    write_report,
+)
 from egsde.evaluation.pages.html import data_uri
 from egsde.programs.cli import main
 
@@ -118,6 +126,11 @@ def test_what_is_beyond_a_page_goes_to_further_ones(tmp_path, monkeypatch):
     assert links == [p.name for p in paths[1:]]
 
 
+def test_large_images_are_fewer(tmp_path):
+    small, large = (images(["a"], size, size)[0] for size in (32, 512))
+    assert room(small, 5) > 1500 and 5 <= room(large, 5) < 20
+
+
 @pytest.mark.parametrize("names", [[], ["one.png"]])
 def test_a_run_of_one_image_or_none_without_numbers(tmp_path, names):
     shown = [Shown(image.id, {"translation": image.pictures["translation"]})
@@ -198,10 +211,11 @@ def test_the_report_in_a_browser(tmp_path, width):
         by("zoom").send_keys("\ue014")
         assert by("over").size["width"] == before + 32
         assert run("return document.getElementById('moment').max") == "2"
-        last = by("state").get_attribute("src")
+        middle = by("state").get_attribute("src")
+        assert middle == data_uri(way().states[1])
         by("moment").send_keys("\ue012")
-        assert by("state").get_attribute("src") == data_uri(way().states[1]) != last
-        assert "realism: 2.000" in by("energies").text
+        assert by("state").get_attribute("src") == data_uri(way().states[0]) != middle
+        assert "realism: 3.000" in by("energies").text
         run("const s = document.getElementById('sort'); s.value = 'l2';"
             "s.dispatchEvent(new Event('change'))")  # fmt: skip
         order = lambda: [int(c.get_attribute("data-row"))  # noqa: E731

@@ -131,7 +131,7 @@ def jobs(folder: Path) -> list[Path]:
     """A run's folder itself, or those of a sweep's jobs that have images, in their order."""
     if (folder / "images").is_dir() or not folder.is_dir() or (folder / "run.json").exists():
         return [folder]
-    found = [path for path in folder.iterdir() if (path / "images").is_dir()]
+    found = [path for path in folder.iterdir() if (path / "run.json").is_file()]
     return sorted(found, key=lambda p: (not p.name.isdigit(), p.name.zfill(12))) or [folder]
 
 

@@ -1,11 +1,12 @@
-"""egsde report RUN [RUN ...] [images=1000]
+"""egsde report RUN [RUN ...] [images=N]
 
 Writes report.html into the folder of a run of sample.py or evaluate.py: source and translation
 under a slider, the numbers with what they mean, the way of some images, the command to repeat it.
 The file needs nothing beside itself; many images make further pages, report_2.html and so on.
 
 RUN       the out= folder of a run
-images    at most so many, evenly chosen; the numbers are of all
+images    at most so many, evenly chosen; without it 1000, or what 5 pages of 5 MB hold; the numbers
+          are of all
 """
 
 from __future__ import annotations
@@ -16,26 +17,30 @@ from pathlib import Path
 import yaml
 
 from egsde.data.domains import spread
-from egsde.evaluation.pages import About, write_report
+from egsde.evaluation.pages import About, room, write_report
 from egsde.programs.opened import Opened, opened
 from egsde.programs.words import Usage, split, whole_number
 
-IMAGES = 1000
+IMAGES, PAGES = 1000, 5
 UNKNOWN = "How this run was started is not recorded; the configuration below is what ran."
 
 
 def main(arguments: Sequence[str]) -> None:
-    runs, settings = split("report", arguments, images=(whole_number(1), IMAGES))
+    runs, settings = split("report", arguments, images=(whole_number(1), None))
     if not runs:
         raise Usage("name the folder of a run: egsde report RUN")
     for run in runs:
-        paths = report(opened(Path(run).expanduser()), settings["images"])
+        found, images = opened(Path(run).expanduser()), settings["images"]
+        paths = report(found) if images is None else report(found, images, pages=None)
         print(told(paths))
 
 
-def report(run: Opened, images: int = IMAGES) -> list[Path]:
-    """The pages of a run, in its folder."""
+def report(run: Opened, images: int = IMAGES, pages: int | None = PAGES) -> list[Path]:
+    """The pages of a run, in its folder: of at most so many images, and no more pages."""
     ids = list(run.pictures)
+    first = next(run.shown(ids[:1]), None)
+    if first is not None and pages is not None:
+        images = min(images, room(first, pages))
     chosen = [ids[i] for i in spread(len(ids), images)]
     about = About(
         title=title(run),

@@ -71,7 +71,6 @@ class Table(Callback):
             return
         folders = [self.folder / row["folder"] for row in self.rows]
         found = [folder for folder in folders if (folder / "metrics.json").is_file()]
-        found = [folder for folder in found if (folder / "images").is_dir()]
         if len(found) < 2:
             return
         from egsde.programs.compare import compare  # needs all that a program needs

@@ -60,7 +60,7 @@ function way() {
   by("no-way").hidden = Boolean(found) || !data.ways.some(Boolean);
   if (!found) return;
   by("moment").max = found.t.length - 1;
-  by("moment").value = found.t.length - 1;
+  by("moment").value = Math.floor((found.t.length - 1) / 2);
   moment();
 }
 

@@ -101,6 +101,11 @@ def _split(images: Iterable[Shown]) -> Iterator[list[_Ready]]:
     yield part
 
 
+def room(image: Shown, pages: int) -> int:
+    """How many images like this one so many pages hold."""
+    return pages * max(1, LIMIT // max(_ready(image).size, 1))
+
+
 def _ready(image: Shown) -> _Ready:
     kinds = tuple(kind for kind in KINDS if kind in image.pictures)
     pictures = "".join(

@@ -118,11 +118,17 @@ class Trajectories(Callback):
             if each is None or each * FEW > CHEAP:
                 return
         for i in spread(len(ids), FEW if self.count is None else self.count):
-            if trajectory_path(self.out, output_name(ids[i])).exists():
+            if self._known(output_name(ids[i])):
                 continue
             batch = {k: v[None].to(module.device) for k, v in images[i].items()
                      if isinstance(v, Tensor) and k != "truth"}  # fmt: skip
             self._keep(module, ids[i], batch)
+
+    def _known(self, output: str) -> bool:
+        """Whether there is a way that was kept after its image was made."""
+        way, image = trajectory_path(self.out, output), self.out / "images" / output
+        made = image.stat().st_mtime if image.is_file() else 0.0
+        return way.is_file() and way.stat().st_mtime >= made
 
     def _keep(self, module: LightningModule, name: str, batch: dict[str, Tensor]) -> None:
         translator: Any = module.translator
