@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from egsde.disk import whole
-from egsde.evaluation.pages.pairs import QUESTION, Preference, drawn, scored, write_pairs
+from egsde.evaluation.pages.pairs import Preference, drawn, scored, write_pairs
 from egsde.programs.compare import systems_of
 from egsde.programs.words import Usage, split, whole_number
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     runs, settings = split(
         "pairs", arguments, out=(str, None), images=(whole_number(1), 50), names=(str, None),
-        seed=(whole_number(), 0), question=(str, QUESTION),
+        seed=(whole_number(), 0), question=(str, None),
     )  # fmt: skip
     if len(runs) < 2:
         raise Usage("name two runs at least: egsde pairs RUN_A RUN_B out=DIR")

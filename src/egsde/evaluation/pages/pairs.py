@@ -20,6 +20,7 @@ from egsde.evaluation.pages.html import data_uri, embedded, page, text
 from egsde.evaluation.pages.intervals import Interval, share
 
 QUESTION = "Which of the two is the better translation of the picture above them?"
+ALONE = "Which of the two pictures is better?"  # where no source can be shown
 SIDES = ("left", "right")
 
 
@@ -52,7 +53,7 @@ def _key(seed: int, *parts: str) -> str:
 
 
 def write_pairs(
-    out: Path, systems: Sequence[System], asked: Sequence[Asked], question: str = QUESTION
+    out: Path, systems: Sequence[System], asked: Sequence[Asked], question: str | None = None
 ) -> list[Path]:
     """pairs.html, which is given away, and key.json, which is not."""
     of = {system.name: system for system in systems}
@@ -74,6 +75,7 @@ def write_pairs(
          "right": kept(p.image, p.right)}
         for k, p in enumerate(asked, 1)
     ]  # fmt: skip
+    question = question or (QUESTION if any(pair["source"] for pair in shown) else ALONE)
     study = blake2b(json.dumps([shown, question]).encode(), digest_size=6).hexdigest()
     ordered = dict(sorted(pictures.items()))  # not in the order of the systems
     html = page(
