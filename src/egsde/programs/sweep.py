@@ -67,9 +67,9 @@ class Table(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """The jobs side by side, where at least two have left images."""
-        if not self.rows:
+        if self.folder is None:
             return
-        folders = [self.folder / row["folder"] for row in self.rows]
+        folders = [self.folder / str(row["folder"]) for row in self.rows(self.folder)[0]]
         found = [folder for folder in folders if (folder / "metrics.json").is_file()]
         if len(found) < 2:
             return

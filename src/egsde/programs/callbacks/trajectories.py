@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from egsde.data import output_name
+from egsde.data import Written, output_name
 from egsde.data.domains import spread
 from egsde.evaluation.pages.trajectory import Trajectory, trajectory_path
 from egsde.methods.diffusion import Translator
@@ -118,15 +118,16 @@ class Trajectories(Callback):
             if each is None or each * FEW > CHEAP:
                 return
         for i in spread(len(ids), FEW if self.count is None else self.count):
-            if self._known(output_name(ids[i])):
+            if self._known(ids[i]):
                 continue
             batch = {k: v[None].to(module.device) for k, v in images[i].items()
                      if isinstance(v, Tensor) and k != "truth"}  # fmt: skip
             self._keep(module, ids[i], batch)
 
-    def _known(self, output: str) -> bool:
+    def _known(self, name: str) -> bool:
         """Whether there is a way that was kept after its image was made."""
-        way, image = trajectory_path(self.out, output), self.out / "images" / output
+        image = Written.of(self.out).path(name)
+        way = trajectory_path(self.out, output_name(name))
         made = image.stat().st_mtime if image.is_file() else 0.0
         return way.is_file() and way.stat().st_mtime >= made
 
