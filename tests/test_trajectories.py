@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from demo_networks import write_networks
 from egsde.evaluation.pages import load_trajectory
 from egsde.methods.average import MeanOfSamples
 from egsde.noise import Noise
-from egsde.programs.callbacks.trajectories import ways
+from egsde.programs.callbacks.trajectories import Watcher, _of_images, ways
 from egsde.programs.cli import main
 from egsde.programs.sample import build_translator
 from runs import command, composed
@@ -144,3 +146,25 @@ def test_a_number_of_ways_that_is_none(networks, tmp_path, count, capsys):
     given = [*networks, "limit=1", f"trajectory={count}", f"out={tmp_path / 'run'}"]
     assert command("sample", *given) == 1
     assert "trajectory=-1 is no number of images" in capsys.readouterr().err
+
+
+def test_a_frame_with_an_edge_added_for_the_network_and_one_channel(networks, tmp_path):
+    translator = build_translator(composed("sample", tmp_path, *networks, "translator=sdedit"))
+
+    @dataclass(frozen=True)
+    class Edged:
+        inner: Any
+
+        def __call__(self, x0, noise):
+            wider = torch.nn.functional.pad(x0, (0, 3, 0, 5), mode="reflect")
+            return self.inner(wider, noise)[..., : x0.shape[-2], : x0.shape[-1]]
+
+    y, (way, _) = ways(Edged(translator), source()[..., :11, :13], Noise(0, ["a", "b"]))
+    assert y.shape[-2:] == (11, 13) and way.states.shape == way.denoised.shape == (6, 11, 13, 3)
+    end = ((y[0] + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0)
+    np.testing.assert_array_equal(way.states[-1], end.numpy())
+    assert not _of_images(torch.zeros(2, 4, 8, 8), torch.zeros(2, 3, 64, 64))  # a codec's space
+    assert not _of_images(torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 16, 16))  # a smaller stage
+    grey = torch.arange(8, dtype=torch.uint8).view(2, 1, 2, 2)
+    moment = {"step": 0, "t": 0.5, "state": grey, "denoised": grey, "energies": {}}
+    assert Watcher([moment]).of(1).states.tolist()[0][1] == [[6, 6, 6], [7, 7, 7]]

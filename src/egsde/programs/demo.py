@@ -27,6 +27,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from egsde.data.images import square, to_rgb
+from egsde.evaluation.reports.grid import as_picture
 from egsde.noise import Noise
 from egsde.programs.at_home import AtHome
 from egsde.programs.callbacks.pictures import to_uint8
@@ -139,7 +140,7 @@ def _view(source: np.ndarray, watcher: Watcher, result: torch.Tensor) -> View:
 
 def _large(image: torch.Tensor, least: int = 256) -> Image.Image:
     """Enlarged by whole pixels, so that browsers do not blur it."""
-    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+    picture = Image.fromarray(as_picture(image))
     scale = max(1, least // picture.width)
     size = picture.width * scale, picture.height * scale
     return picture.resize(size, Image.Resampling.NEAREST)

@@ -16,6 +16,7 @@ from torch import Tensor
 from egsde.data import Written, output_name
 from egsde.data.domains import spread
 from egsde.evaluation.pages.trajectory import Trajectory, trajectory_path
+from egsde.evaluation.reports.grid import as_picture
 from egsde.methods.diffusion import Translator
 from egsde.noise import Noise
 from egsde.programs.callbacks.pictures import to_uint8
@@ -24,6 +25,7 @@ from egsde.sampling.sampler import Walk
 from egsde.sampling.watched import watched
 
 MOMENTS = 12  # of a walk
+WIDEST = 64  # pixels that are added for a network's halvings, and less
 FEW, CHEAP = 4, 30.0  # images by default, and the seconds that they may take together
 
 
@@ -64,7 +66,7 @@ class Watcher:
             rows["energies"].append([float(energies[n][b]) if n in energies else np.nan
                                      for n in names])  # fmt: skip
             for key in ("state", "denoised"):
-                rows[key].append(moment[key][b].permute(1, 2, 0).numpy())
+                rows[key].append(as_picture(moment[key][b]))
         return Trajectory(
             step=np.array([m["step"] for m in self.moments]),
             t=np.array([m["t"] for m in self.moments]),
@@ -92,9 +94,17 @@ def ways(
     """The translations and the way of each; no ways where the translator walks along no times."""
     watcher = Watcher()
     y = watched(translator, watcher)(x0, noise, **cond)
-    # A cascade's stages differ in size; the last one draws the image.
-    watcher.moments = [m for m in watcher.moments if m["state"].shape == y.shape]
+    watcher.moments = [m for m in watcher.moments if _of_images(m["state"], y)]
+    for moment in watcher.moments:
+        moment |= {k: moment[k][..., : y.shape[-2], : y.shape[-1]] for k in ("state", "denoised")}
     return y, [watcher.of(b) for b in range(len(y))] if watcher.moments else []
+
+
+def _of_images(state: Tensor, y: Tensor) -> bool:
+    """Whether a state is of images like y, or of y with an edge that a network needs: not of a
+    cascade's smaller stage, of a tile, or in a codec's space."""
+    edges = (a - b for a, b in zip(state.shape[2:], y.shape[2:], strict=True))
+    return state.shape[:2] == y.shape[:2] and all(0 <= edge < WIDEST for edge in edges)
 
 
 class Trajectories(Callback):
