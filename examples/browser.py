@@ -1,6 +1,6 @@
 """The files that docs/demo.html runs on, and a server of this machine alone to see it:
 
-    egsde export translator=student out=exported
+    egsde export translator=student score.weights=runs/student/weights.safetensors out=exported
     python examples/browser.py exported/translator.onnx
 
 Puts the network, and onnxruntime-web from npm's registry (needs Node.js), into docs/demo_files.
