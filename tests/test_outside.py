@@ -96,6 +96,23 @@ def test_a_solver_and_a_sampler(outside, networks, plain, tmp_path, sampler):
     assert 0 < evaluations(tmp_path)["score"] <= 4
 
 
+def test_a_score_that_is_a_function_is_told_its_process(outside, networks, plain, tmp_path, capsys):
+    options = [o for o in networks if not o.startswith(("score", "extractor", "energy"))]
+    given = [
+        *options,
+        "experiment=none",
+        "score=grey",
+        "translator=sdedit",
+        "energy=none",
+        "sampler=ddim",
+    ]
+    pixels = translated(tmp_path / "a", outside, *given)
+    assert pixels.shape == plain.shape and (pixels != plain).any()
+    translated(tmp_path / "b", outside, *given, "+score.knows=false", rc=1)
+    assert "does not know its process" in (said := capsys.readouterr().err)
+    assert "ScoreFunction(score, sde)" in said
+
+
 def test_a_translator_without_a_score(outside, networks, tmp_path):
     networks = [o for o in networks if not o.startswith("translator")]
     pixels = translated(tmp_path, outside, *networks, "translator=mirror")
