@@ -19,7 +19,7 @@ from matplotlib import pyplot as plt  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 TINY = ["network.num_channels=32", "network.channel_mult=[1]", "network.num_head_channels=32",
-        "data.size=16", "callbacks.previews=null", "data.flip=true", "trainer.log_every_n_steps=1",
+        "data.size=16", "translate=null", "data.flip=true", "trainer.log_every_n_steps=1",
         "trainer.accelerator=cpu"]  # fmt: skip
 RUNS = {"1 x 8": ("trainer=default", 8), "2 x 4": ("trainer=ddp_cpu", 4)}
 

@@ -63,7 +63,7 @@ class Problem:
         torch.manual_seed(0)
         network = instantiate(cfg.network).to(device).eval()  # an adjoint needs no dropout
         self.score = ConditionalScore(network, VP())
-        self.sampler = instantiate(cfg.callbacks.previews.previews.sampler)
+        self.sampler = instantiate(cfg.sampler)
         self.x, self.condition = torch.randn(2, 1, 3, size, size, device=device)
         self.size = size
 

@@ -20,14 +20,15 @@ TRAIN = [
     "network.num_head_channels=32",
     "data.size=16",
     "data.batch_size=4",
-    "data.limit=3",
     "limit=30",
     "trainer.accelerator=cpu",
     "trainer.max_steps=6",
     "trainer.val_check_interval=3",
     "trainer.log_every_n_steps=1",
     "+trainer.limit_val_batches=2",
-    "callbacks.previews.previews.sampler.grid.steps=4",
+    "translate.images=3",
+    "sampler.grid.steps=4",
+    "metrics=pairwise",
 ]
 
 

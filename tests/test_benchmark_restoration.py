@@ -34,7 +34,7 @@ def test_every_task_is_a_degradation_with_weights_of_its_own(tmp_path):
 
 
 def test_one_command_leaves_numbers_and_pictures(tmp_path, capsys):
-    quick = ("trainer.max_steps=1", "trainer.val_check_interval=1", "callbacks.previews=null")
+    quick = ("trainer.max_steps=1", "trainer.val_check_interval=1", "translate=null")
     trained(tmp_path / "run", "model=palette", *quick, drop=("callbacks",))
     given = ["--palette", str(tmp_path / "run" / "weights.safetensors"), "--limit", "2",
              "--out", str(tmp_path / "out"), "--steps", "2", "--samples", "1", "2",

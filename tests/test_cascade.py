@@ -118,7 +118,7 @@ def test_every_stages_network_is_found():
 
 
 def test_the_option_builds_both_stages(tmp_path):
-    quick = ("callbacks.previews=null", "trainer.max_steps=1", "trainer.val_check_interval=1")
+    quick = ("translate=null", "trainer.max_steps=1", "trainer.val_check_interval=1")
     for size in (8, 16):
         sizes = (f"data.size={size}", "data.degradation.factor=2")
         trained(tmp_path / str(size), "model=sr3", *quick, *sizes, drop=("data.size", "callbacks"))

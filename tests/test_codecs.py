@@ -98,7 +98,7 @@ def test_an_autoencoder_is_trained_kept_and_run(tmp_path, codes):
     assert z.shape == (4, 2, 8, 8)
     assert torch.equal(codec.decode(z), codec.net.decode(z / codec.scale))
     kind = "kl" if codes is None else "vq"
-    score = ["model=score", f"codec={kind}", f"codec.weights={file}", "callbacks.previews=null"]
+    score = ["model=score", f"codec={kind}", f"codec.weights={file}", "translate=null"]
     fits = ["network.image_size=8", "++network.in_channels=2", "++network.out_channels=2"]
     dropped = ("callbacks",)
     with pytest.raises(ValueError, match="network.in_channels=2 .*network.out_channels=2"):

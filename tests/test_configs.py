@@ -10,6 +10,7 @@ from hydra.errors import MissingConfigException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from egsde.programs.better import mode_of
 from egsde.programs.checks import check
 from egsde.programs.cli import CONF
 from egsde.programs.sample import without_effect
@@ -39,7 +40,7 @@ def rows(groups: tuple[str, ...]) -> list[list[str]]:
 
 def test_no_group_is_left_out():
     groups = {file.parent.name for file in CONF.glob("*/*.yaml")}
-    others = {"codec", "demo", "hparams_search"}
+    others = {"codec", "demo"}
     assert groups == {*TRAIN, *SCORE, *SAMPLE, *EVALUATE, *CYCLE, *others}
 
 
@@ -128,13 +129,34 @@ def test_a_search_path_of_ones_own_keeps_the_experiments(tmp_path, capsys):
     assert "max_steps: 4000" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", options("hparams_search"))
-def test_every_search_names_keys_that_exist(name, tmp_path):
+SEARCHES = [(program, name) for program in ("train", "sample")
+            for name in options(f"programs/{program}/hparams_search")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("program", "name"), SEARCHES, ids=" ".join)
+def test_every_search_names_keys_that_exist(program, name, tmp_path):
     if name == "optuna":
         pytest.importorskip("optuna")
-    cfg = composed("sample", tmp_path, f"hparams_search={name}", hydra_too=True)
+    model = ["model=classifier"] if name == "classifier" else []
+    cfg = composed(program, tmp_path, *model, f"hparams_search={name}", hydra_too=True)
     for key in cfg.hydra.sweeper.params:
         assert OmegaConf.select(cfg, key) is not None
+    if program == "train":
+        assert cfg.objective in ("val/kid", "val/accuracy")
+
+
+def test_the_sweep_of_wandb_gives_settings_of_train(tmp_path):
+    """Its agent writes key=value for each parameter: both ends of each compose."""
+    sweep = OmegaConf.load(CONF / "programs/train/wandb_sweep.yaml")
+    assert "- ${args_no_hyphens}" in (CONF / "programs/train/wandb_sweep.yaml").read_text()
+    for side in (0, -1):
+        ends = {k: v.get("values", [v.get("min"), v.get("max")])[side]
+                for k, v in sweep.parameters.items()}  # fmt: skip
+        cfg = composed("train", tmp_path, "logger=wandb", *(f"{k}={v}" for k, v in ends.items()))
+        assert all(OmegaConf.select(cfg, key) == value for key, value in ends.items())
+    assert sweep.program == "train.py" and mode_of(sweep.metric.name).startswith(
+        sweep.metric.goal[:3]
+    )
 
 
 @pytest.mark.parametrize(("network", "millions"), [("adm_256", 93.6), ("dse_256", 53.6)])
@@ -160,7 +182,7 @@ def test_the_command_for_real_data_steps_on_a_cpu(tmp_path):
                    "network.channel_mult=[1,1,2]", "network.learn_sigma=false", "trainer=gpu",
                    "trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.max_steps=2",
                    "trainer.val_check_interval=2", "data.batch_size=2", "data.num_workers=0",
-                   "callbacks.previews=null")  # fmt: skip
+                   "translate=null")  # fmt: skip
     assert 0.5 < train(cfg) < 2
 
 

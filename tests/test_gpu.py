@@ -76,7 +76,7 @@ def test_the_batch_changes_no_image_beyond_rounding(tmp_path):
 
 def training(out: Path, *options: str) -> list[float]:
     """Losses of three steps on the GPU."""
-    trained(out, "callbacks.previews=null", f"trainer.accelerator={DEVICE}", "trainer.max_steps=3",
+    trained(out, "translate=null", f"trainer.accelerator={DEVICE}", "trainer.max_steps=3",
             *options, drop=("trainer.accelerator", "trainer.max_steps", "callbacks"))  # fmt: skip
     losses = [row["train/loss"] for row in rows(out)]
     assert len(losses) == 3 and np.isfinite(losses).all()
@@ -100,7 +100,7 @@ def test_pictures_that_stay_on_the_device_train_as_others(tmp_path):
 
 def test_a_training_that_goes_on_is_one_that_was_not_stopped(tmp_path):
     straight = training(tmp_path / "straight")
-    options = ("callbacks.previews=null", f"trainer.accelerator={DEVICE}")
+    options = ("translate=null", f"trainer.accelerator={DEVICE}")
     drop = ("trainer.accelerator", "trainer.max_steps", "callbacks")
     for steps in (2, 3):
         trained(tmp_path / "twice", *options, f"trainer.max_steps={steps}", drop=drop)
@@ -120,7 +120,7 @@ def test_a_compiled_network_trains_as_it_is(tmp_path):
 def test_two_devices_train_as_one(tmp_path):
     """Two processes of 4 by NCCL, one of 8."""
     tiny = [o for o in TRAIN if not o.startswith(("trainer.acc", "data.batch", "callbacks"))]
-    options = [*tiny, "callbacks.previews=null", "trainer.precision=32-true", "trainer.max_steps=3"]
+    options = [*tiny, "translate=null", "trainer.precision=32-true", "trainer.max_steps=3"]
     found = []
     for name, trainer, batch in (("one", "gpu", 8), ("two", "ddp", 4)):
         devices = ["trainer.devices=2"] if name == "two" else []

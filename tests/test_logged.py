@@ -14,7 +14,7 @@ from egsde.training.modules.base import TimedModule
 from egsde.training.schedules import Cosine
 from runs import rows, trained
 
-NO_PREVIEWS = "callbacks.previews=null"
+NO_PREVIEWS = "translate=null"
 
 
 class Weighed(TimedModule):
@@ -85,7 +85,7 @@ def test_a_classifiers_loss_is_of_all_its_images(tmp_path):
     options = ["model=classifier", "network.channel_mult=[1,1]", "limit=8", "data.batch_size=2",
                "module.optimizer.lr=0", "data.flip=false", "trainer.max_steps=4",
                "trainer.val_check_interval=4"]  # fmt: skip
-    drop = ("network", "callbacks.previews")
+    drop = ("network", "translate", "sampler", "metrics")
     trained(tmp_path / "each", *options, "trainer.log_every_n_steps=1", drop=drop)
     trained(tmp_path / "all", *options, "trainer.log_every_n_steps=4", drop=drop)
     each = [row["train/loss"] for row in rows(tmp_path / "each") if "train/loss" in row]

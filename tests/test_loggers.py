@@ -48,8 +48,8 @@ def test_wandb_has_one_finished_run_a_job(tmp_path):
         table = json.loads(run.files["images.table.json"].read_text())
         with (out / "images.csv").open(newline="") as written:
             images = list(csv.DictReader(written))
-        assert table["columns"] == ["translation", *images[0]]
-        for (picture, *values), image in zip(table["data"], images, strict=True):
+        assert table["columns"] == ["source", "translation", "truth", *images[0]]
+        for (_, picture, _, *values), image in zip(table["data"], images, strict=True):
             translated = out / "images" / output_name(image["id"])
             assert run.files[picture["path"]].read_bytes() == translated.read_bytes()
             assert [str(v) for v in values] == list(image.values())
@@ -69,7 +69,7 @@ def test_wandb_shows_training(tmp_path):
 
 def test_a_resumed_run_is_the_same_run(tmp_path):
     for steps in (2, 4):
-        trained(tmp_path, *OFFLINE, f"trainer.max_steps={steps}", "callbacks.previews=null")
+        trained(tmp_path, *OFFLINE, f"trainer.max_steps={steps}", "translate=null")
     found = [read_run(file) for file in runs_below(tmp_path)]
     assert len(found) == 2 and found[0].id == found[1].id == (tmp_path / "wandb/id").read_text()
 
@@ -77,7 +77,7 @@ def test_a_resumed_run_is_the_same_run(tmp_path):
 def test_wandb_is_finished_when_a_job_fails(tmp_path):
     with pytest.raises(RuntimeError, match="crashed"):
         trained(tmp_path, *OFFLINE, "+callbacks.stop._target_=stops.Crash",
-                "+callbacks.stop.steps=1", "callbacks.previews=null")  # fmt: skip
+                "+callbacks.stop.steps=1", "translate=null")  # fmt: skip
     import wandb
 
     assert wandb.run is None

@@ -136,7 +136,7 @@ def test_metrics_as_a_function_and_as_a_metric(outside, networks, tmp_path):
 
 
 def train(outside: Path, out: Path, *options: str) -> int:
-    given = ["--config-dir", str(outside), *TINY, *SHORT, "callbacks.previews=null", *options]
+    given = ["--config-dir", str(outside), *TINY, *SHORT, "translate=null", *options]
     return command("train", *given, f"out={out}")
 
 

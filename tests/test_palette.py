@@ -191,7 +191,7 @@ def test_the_task_draws_from_the_steps_seed():
 
 
 QUICK = (
-    "callbacks.previews=null",
+    "translate=null",
     "limit=10",
     "module.schedule._target_=egsde.training.modules.Constant",
 )

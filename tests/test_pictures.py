@@ -276,7 +276,7 @@ def test_sixteen_bits_of_one_channel_from_training_to_files(tmp_path, monkeypatc
     shown = ["data.size=[8,12]", "data.fit=random_crop", "network.channel_mult=[1,1]",
              "network.attention_resolutions=[]", "sde=vp", "prediction=v", "seed=1",
              "trainer.max_steps=60", "trainer.val_check_interval=60", "data.batch_size=16",
-             "module.optimizer.lr=3e-3", "callbacks.previews=null", "data.limit=null"]  # fmt: skip
+             "module.optimizer.lr=3e-3", "translate=null", "data.limit=null"]  # fmt: skip
     trained(tmp_path / "score", *data, *shown)
     options = ["sde=vp", "translator=sdedit", "energy=none", "sampler=ddim", "t_start=0.9",
                "sampler.grid.steps=20", f"score.weights={tmp_path / 'score/weights.safetensors'}",

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from egsde.training.modules.base import TimedModule
 from runs import rows, trained
 
-QUICK = ("callbacks.previews=null", "data.flip=true", "limit=10")  # epochs of 3 steps
+QUICK = ("translate=null", "data.flip=true", "limit=10")  # epochs of 3 steps
 CONSTANT = "module.schedule._target_=egsde.training.modules.Constant"
 
 

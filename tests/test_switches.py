@@ -27,7 +27,7 @@ SWITCHES = [
     ["+trainer.accumulate_grad_batches=2"],
     ["+trainer.barebones=true", "trainer.log_every_n_steps=0"],
 ]
-SHORT = ["callbacks.previews=null", "trainer.max_steps=2", "trainer.val_check_interval=1"]
+SHORT = ["translate=null", "trainer.max_steps=2", "trainer.val_check_interval=1"]
 
 
 TOGETHER = [

@@ -18,6 +18,10 @@ class Run:
     """One run: its id, configuration, history rows, and exit code (None: never finished)."""
 
     id: str = ""
+    name: str = ""
+    group: str = ""
+    job_type: str = ""
+    tags: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)  # in the run's artifacts, by their names
@@ -64,6 +68,8 @@ def read_run(path: Path) -> Run:
         kind = record.WhichOneof("record_type")
         if kind == "run":
             run.id = record.run.run_id or run.id
+            run.name, run.group = record.run.display_name, record.run.run_group
+            run.job_type, run.tags = record.run.job_type, list(record.run.tags)
             run.config |= nested(record.run.config.update)
         elif kind == "config":
             run.config |= nested(record.config.update)

@@ -18,7 +18,7 @@ from faults.children import child, kills, told
 from runs import composed, rows, trained
 
 pytestmark = pytest.mark.slow
-TRAIN = ("callbacks.previews=null", "data.flip=true", "limit=10", "network.channel_mult=[1]",
+TRAIN = ("translate=null", "data.flip=true", "limit=10", "network.channel_mult=[1]",
          "data.size=8")  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def test_a_translation_stops_and_goes_on(name, to, code, processes, tmp_path):
 def test_a_training_stops_and_goes_on(name, to, code, processes, tmp_path):
     tiny = [o for o in TRAIN if not o.startswith(("trainer.acc", "trainer.max"))]
     several = ["trainer=ddp_cpu"] if processes == 2 else ["trainer.accelerator=cpu"]
-    options = (*tiny, *several, "callbacks.previews=null", "out=run")
+    options = (*tiny, *several, "translate=null", "out=run")
     job = started(tmp_path, "train.py", *options, "trainer.max_steps=5000")
     wait_for(job, tmp_path / "run" / "checkpoints", "last.ckpt")
     kill = os.killpg if to == "group" else os.kill
@@ -100,7 +100,7 @@ def test_a_training_stops_and_goes_on(name, to, code, processes, tmp_path):
 
 def test_a_killed_process_ends_the_training_and_is_named(tmp_path):
     tiny = [o for o in TRAIN if not o.startswith(("trainer.acc", "trainer.max"))]
-    job = started(tmp_path, "train.py", *tiny, "trainer=ddp_cpu", "callbacks.previews=null",
+    job = started(tmp_path, "train.py", *tiny, "trainer=ddp_cpu", "translate=null",
                   "out=run", "trainer.max_steps=5000")  # fmt: skip
     wait_for(job, tmp_path / "run" / "checkpoints", "previous.ckpt")
     children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()

@@ -54,7 +54,7 @@ class Parts:
         if isinstance(node, ListConfig):
             return [self._value(value, f"{key}[{i}]") for i, value in enumerate(node)]
         named = "_target_" in node
-        names = [str(name) for name in node if not (named and name in OURS)]
+        names = [str(n) for n in node if not (named and n in OURS) and str(n) not in more]
         inner = {name: self._value(node[name], f"{key}.{name}") for name in names}
         if not named:
             return inner

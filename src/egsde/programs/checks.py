@@ -19,6 +19,9 @@ GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
         "init_weights": str | Mapping[str, str | None] | None,
         "resume": str | None,
         "objective": str | Sequence[str],
+        "best": str | None,
+        "t_start": float | None,
+        "factor": int,
     },
     "sample": {
         "seed": int,
@@ -48,7 +51,7 @@ GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
     },
 }
 ROOTS = {  # what each program builds
-    "train": ("data", "module", "callbacks", "trainer", "logger"),
+    "train": ("data", "module", "translate", "translator", "callbacks", "trainer", "logger"),
     "sample": ("data", "translator", "metrics", "trainer", "logger"),
     "evaluate": ("data", "likelihood", "trainer", "logger"),
     "export": ("translator",),

@@ -101,13 +101,15 @@ def to_give_back(config: Mapping[str, Any], out: Path, prefix: str) -> dict[str,
 
 def refuse_elsewhere(config: Mapping[str, Any], out: Path) -> None:
     """ValueError where a callback or logger would write into the folder of another run."""
-    for group in ("callbacks", "logger"):
-        for name, node in (config.get(group) or {}).items():
+    for group in ("callbacks", "logger", "translate"):
+        nodes = config.get(group) or {}
+        for name, node in ({"": nodes} if group == "translate" else nodes).items():
             for key in ("out", "dirpath", "save_dir"):
                 value = node.get(key) if isinstance(node, dict) else None
                 if value is None or Path(value) == out or out in Path(value).parents:
                     continue
+                place = ".".join(filter(None, (group, name, key)))
                 raise ValueError(
-                    f"{group}.{name}.{key}={value} is not in this run's folder {out}, and files "
-                    f"there would be overwritten; say {group}.{name}.{key}='${{out}}'"
+                    f"{place}={value} is not in this run's folder {out}, and files "
+                    f"there would be overwritten; say {place}='${{out}}'"
                 )

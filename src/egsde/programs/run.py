@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 import egsde
 from egsde.disk import remove_empty, whole
 from egsde.programs.callbacks.interrupts import Stopped
+from egsde.programs.callbacks.same_run import say_where
 from egsde.programs.checks import check
 from egsde.programs.folders import refuse_elsewhere
 from egsde.programs.secrets import recorded, resolved
@@ -53,8 +54,12 @@ ALLOW = re.compile(r"\+{0,2}allow=").match
 PACKAGES = ("torch", "lightning", "torchmetrics", "torch-fidelity", "hydra-core", "numpy", "pillow")
 
 
-def prepare(cfg: DictConfig, program: str) -> tuple[Path, dict[str, Any]]:
+def prepare(
+    cfg: DictConfig, program: str, settle: Callable[[DictConfig], None] | None = None
+) -> tuple[Path, dict[str, Any]]:
     """The run's folder, also written into cfg.out, and the configuration as it is recorded.
+
+    settle: writes into a configuration that was checked what follows from it.
 
     ValueError for a configuration that cannot run (`check`), a sweep in one process over jobs that
     start several, and where a file allows.
@@ -75,6 +80,8 @@ def prepare(cfg: DictConfig, program: str) -> tuple[Path, dict[str, Any]]:
                 "a sweep cannot start several processes a job from its own process; add "
                 "hydra/launcher=subprocess, which runs each job as a process of its own"
             )
+    if settle is not None:
+        settle(cfg)
     out = Path(cfg.out)
     config = recorded(cfg)
     refuse_elsewhere(config, out)
@@ -192,6 +199,8 @@ def closing(loggers: Sequence[Logger]) -> Iterator[None]:
             if isinstance(logger, WandbLogger):
                 import wandb
 
+                if wandb.run is not None:
+                    say_where(wandb.run)
                 wandb.finish(exit_code=int(failed))
         gc.collect()
         if torch.cuda.is_available():

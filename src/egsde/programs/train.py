@@ -14,18 +14,19 @@ from omegaconf import DictConfig
 from egsde.networks import ADMEncoder, check_fit, start_from_imagenet, widened
 from egsde.old_names import current
 from egsde.programs.build import Parts
+from egsde.programs.callbacks.best import Best
 from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, Checkpoints, TwoFiles, read
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.folders import to_give_back
 from egsde.programs.latents import train_in
-from egsde.programs.line import one_of
 from egsde.programs.lock import held
 from egsde.programs.measured import measured
 from egsde.programs.messages import readable
-from egsde.programs.objectives import named, returned
+from egsde.programs.objectives import returned
 from egsde.programs.records import claim, refuse_inside
 from egsde.programs.resumed import differences
 from egsde.programs.run import again, closing, given, of_a_lost_process, prepare, save_yaml, stopped
+from egsde.programs.validating import check_names, settle, translation
 from egsde.scores.blueprints import described
 from egsde.scores.container import find, is_ours, read_config, read_weights
 from egsde.scores.files import read_checkpoint
@@ -41,7 +42,7 @@ def train(cfg: DictConfig) -> Any:
 
     ValueError where a checkpoint in the run's folder was made with another configuration.
     """
-    out, config = prepare(cfg, "train")
+    out, config = prepare(cfg, "train", settle)
     described(config, cfg.allow)  # now, not when the weights are written
     with held(out):
         claim(out, "train.py")
@@ -73,18 +74,22 @@ def _fit(
 ) -> Trainer:  # fmt: skip
     bare = parts.cfg.trainer.get("barebones", False)
     loggers = [made for made in (parts("logger") or {}).values() if made and not bare]
+    validation = translation(parts, module)
+    check_names(parts.cfg, module, getattr(validation, "metrics", None))
     made = parts("callbacks") or {}
     callbacks = {k: callback for k, callback in made.items() if allowed(callback, parts.cfg)}
     saver, export = callbacks.get("checkpoint"), callbacks.get("export")
     if export is not None:
         export.allow = config["allow"]
-    _check_objective(parts.cfg, module, callbacks)
+    best, curve = callbacks.get("best"), callbacks.get("curve")
+    if best is not None:
+        best.translates = validation is not None
     standing = saver.standing if saver is not None else lambda: "nothing is saved"
     with closing(loggers):
         trainer: Trainer = parts(
             "trainer",
             logger=loggers or False,
-            callbacks=list(callbacks.values()),
+            callbacks=[*([validation] if validation else []), *callbacks.values()],
             plugins=[TwoFiles()],
             default_root_dir=out,
             enable_checkpointing=False,
@@ -115,26 +120,10 @@ def _fit(
         left = [name for name in LEFT if (out / name).exists()]
         told = f"{', '.join(left)} in {out}" if left else f"nothing is kept in {out}"
         rank_zero_only(print)(f"step {trainer.global_step}: {told}")
+        for teller in (curve, best):
+            if teller is not None:
+                teller.tell()
     return trainer
-
-
-def _check_objective(cfg: DictConfig, module: Any, callbacks: Mapping[str, Any]) -> None:
-    """ValueError for a name that nothing logs, and for measures that previews cannot have."""
-    measures = getattr(callbacks.get("previews"), "metrics", None)
-    if measures is not None and cfg.data.size != 1:  # points are not drawn
-        measures.check(cfg.data.size, cfg.data.get("channels", 3))
-    ours = type(module).__module__.startswith("egsde.")
-    stages = ("train/", "val/")
-    names = [
-        n for n in named(cfg.objective) if n != "val/loss" and (ours or not n.startswith(stages))
-    ]
-    watched = [f"{stage}/{module.binned}" for stage in ("val", "train")]
-    known = ["val/loss", "train/loss", *watched, "train/grad_norm", "train/lr", "train/total",
-             "train/images_per_second", "train/cycle", "train/cycle_x", "train/cycle_y",
-             *(f"val/{name}" for name in (measures.names if measures else ()))]  # fmt: skip
-    for name in names:
-        if not name.startswith(tuple(f"{each}/t" for each in watched)):
-            one_of("objective", name, list(dict.fromkeys(known)))
 
 
 def allowed(callback: Any, cfg: DictConfig) -> bool:
@@ -145,7 +134,8 @@ def allowed(callback: Any, cfg: DictConfig) -> bool:
     return not (
         callback is None
         or (off and isinstance(callback, ProgressBar))
-        or (not saves and isinstance(callback, Checkpoints))
+        or (not saves and isinstance(callback, Checkpoints | Best))
+        or (cfg.get("best") is None and isinstance(callback, Best))
     )
 
 

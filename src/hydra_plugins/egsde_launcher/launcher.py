@@ -67,6 +67,7 @@ class SubprocessLauncher(Launcher):
         result.unlink(missing_ok=True)
         environment = {k: v for k, v in os.environ.items() if k not in OF_A_JOB}
         quoted = str(out).replace("\\", "\\\\").replace("'", "\\'")
+        environment.setdefault("WANDB_RUN_GROUP", Path(str(cfg.hydra.sweep.dir)).absolute().name)
         command = [sys.executable, "-m", "egsde", str(self.config.hydra.job.config_name), *task]
         code = subprocess.run(
             [*command, *self._passed_on(), f"hydra.run.dir='{quoted}'", "hydra.mode=RUN"],

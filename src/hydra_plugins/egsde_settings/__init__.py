@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import ListConfig, OmegaConf
 
+from egsde.programs.better import mode_of
 from egsde.programs.folders import new_folder
 from egsde.programs.settings import CONF
 
@@ -58,6 +59,7 @@ OmegaConf.register_new_resolver("conf", lambda: str(CONF), replace=True)
 OmegaConf.register_new_resolver("eighth", eighth, replace=True)
 OmegaConf.register_new_resolver("by_size", by_size, replace=True)
 OmegaConf.register_new_resolver("labels", labels, replace=True)
+OmegaConf.register_new_resolver("mode", lambda name: mode_of(str(name)), replace=True)
 # A configuration keeps what it was told, so the jobs of a sweep in other processes get its folder.
 OmegaConf.register_new_resolver("new_folder", new_folder, replace=True, use_cache=True)
 OmegaConf.register_new_resolver("steps", steps, replace=True)

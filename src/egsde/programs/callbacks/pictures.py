@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,6 @@ import torch
 from lightning.pytorch import Trainer
 from PIL import Image
 from torch import Tensor
-
-from egsde.data import Written
 
 
 def to_uint8(image: Tensor) -> Tensor:
@@ -43,16 +43,24 @@ def log_image(trainer: Trainer, name: str, picture: Image.Image, step: int) -> N
 
 
 def log_table(
-    trainer: Trainer, per_image: list[dict[str, Any]], written: Written, most: int = 200
+    trainer: Trainer, name: str, rows: Iterable[Mapping[str, Any]], step: int = 0, most: int = 200
 ) -> None:
-    """Per-image numbers beside the pictures, for loggers that have tables; at most `most` rows."""
-    for logger in trainer.loggers:
-        if hasattr(logger, "log_table") and per_image:
-            import wandb
+    """Pictures (uint8 (3, H, W), or files) beside numbers, for loggers that have tables; at most
+    `most` rows, read only where there is one."""
+    boards = [logger for logger in trainer.loggers if hasattr(logger, "log_table")]
+    if not boards:
+        return
+    import wandb
 
-            columns = list(per_image[0])
-            rows = [
-                [wandb.Image(str(written.path(row["id"]))), *(row[c] for c in columns)]
-                for row in per_image[:most]
-            ]
-            logger.log_table("images", columns=["translation", *columns], data=rows)
+    def cell(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            pixels = value if value.dtype == torch.uint8 else to_uint8(value)
+            return wandb.Image(pixels[: 3 if len(pixels) >= 3 else 1].permute(1, 2, 0).numpy())
+        return wandb.Image(str(value)) if isinstance(value, Path) else value
+
+    shown = list(islice(rows, most))
+    if shown:
+        columns = list(shown[0])
+        data = [[cell(row[column]) for column in columns] for row in shown]
+        for logger in boards:
+            logger.log_table(name, columns=columns, data=data, step=step)  # type: ignore[attr-defined]

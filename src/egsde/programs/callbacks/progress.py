@@ -1,10 +1,12 @@
-"""A progress bar in images: how many, how fast, how long still."""
+"""A bar for each phase, in images: how many, how fast, how long still."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,32 +21,98 @@ from rich.text import Text
 from torch import nn
 
 Advance = Callable[[float], None]  # so many more images are done
+EVERY = 60.0  # seconds between the lines of a phase where there is no terminal
+BRIEF = 1.0  # what takes less seconds is not told there
+inside: list[Progress] = []  # the bars that are open: one live display a terminal
 
 
 class Speed(ProgressColumn):
-    """Images per second, or seconds per image where that is the larger number."""
+    """So many per second, or seconds for one where that is the larger number."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
         if not speed:
             return Text("-")
-        return Text(f"{speed:.2f} images/s" if speed >= 1 else f"{1 / speed:.1f} s/image")
+        unit = task.fields["unit"]
+        one = unit.removesuffix("s")
+        return Text(f"{speed:.2f} {unit}/s" if speed >= 1 else f"{1 / speed:.1f} s/{one}")
+
+
+def bars(console: Console, shown: bool = True) -> Progress:
+    """Phases below each other: what is done, how far, how fast, how long still. Bars of what runs
+    inside, such as a validation's, join those that are open (`inside`)."""
+    return Progress(
+        TextColumn("{task.fields[doing]}"), BarColumn(), MofNCompleteColumn(), Speed(),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+        console=console, disable=not shown, speed_estimate_period=300,
+    )  # fmt: skip
 
 
 @contextmanager
-def images_bar(total: int, shown: bool = True, doing: str = "translating") -> Iterator[Advance]:
-    """Yields advance(images)."""
-    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), Speed(),
-               TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, disable=not shown, speed_estimate_period=120) as progress:
-        task = progress.add_task("", total=total)
+def images_bar(
+    total: int, shown: bool = True, doing: str = "translating", unit: str = "images"
+) -> Iterator[Advance]:
+    """Yields advance(images); what ends well ends at total/total.
 
-        def advance(images: float) -> None:
-            done = progress.tasks[task].completed + images
-            whole = round(done)  # shares of an image add up to one but for rounding
-            progress.update(task, completed=whole if abs(done - whole) < 1e-6 * total else done)
+    Without a terminal a line a minute and one at the end stand for the bar, and none for less than
+    a second.
+    """
+    if not shown or not total:
+        yield lambda images: None
+    elif inside:
+        with _joined(inside[-1], total, doing, unit) as advance:
+            yield advance
+    elif (console := Console(soft_wrap=True, highlight=False)).is_terminal:
+        with bars(console) as progress, _joined(progress, total, doing, unit, left=True) as advance:
+            yield advance
+    else:
+        lines = Lines(console, total, doing, unit)
+        yield lines.advance
+        lines.end()
 
-        yield advance
+
+@contextmanager
+def _joined(
+    progress: Progress, total: int, doing: str, unit: str, left: bool = False
+) -> Iterator[Advance]:
+    """A bar among others; left: it stays when it has ended."""
+    task = progress.add_task("", total=total, doing=doing, unit=unit)
+    done = 0.0
+
+    def advance(images: float) -> None:
+        nonlocal done
+        done += images
+        progress.update(task, completed=min(total, round(done, 3)))
+
+    yield advance
+    progress.update(task, completed=total)
+    if not left:
+        progress.remove_task(task)
+
+
+class Lines:
+    """A phase in plain lines, for logs."""
+
+    def __init__(self, console: Console, total: int, doing: str, unit: str) -> None:
+        self.console, self.total, self.doing, self.unit = console, total, doing, unit
+        self.done, self.began = 0.0, time.monotonic()
+        self.next = self.began + EVERY
+
+    def advance(self, images: float) -> None:
+        self.done += images
+        now = time.monotonic()
+        if now >= self.next and 0 < self.done < self.total:
+            self.next = now + EVERY
+            left = (now - self.began) * (self.total / self.done - 1)
+            self._say(f"{int(self.done)}/{self.total} {self.unit}, {left:.0f} s left")
+
+    def end(self) -> None:
+        if (seconds := time.monotonic() - self.began) >= BRIEF:
+            self._say(f"{self.total}/{self.total} {self.unit} in {seconds:.0f} s")
+
+    def _say(self, text: str) -> None:
+        self.console.print(f"{self.doing}: {text}")
 
 
 @contextmanager

@@ -1,22 +1,86 @@
-"""A Weights & Biases run that stays the same where a command goes on: its id is in the folder."""
+"""A Weights & Biases run: named after its folder, grouped with its sweep, the same when it goes on.
+
+Its id is kept in the folder; under `wandb agent` the id is the agent's.
+"""
 
 from __future__ import annotations
 
+import os
 import secrets
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+GROUP = "WANDB_RUN_GROUP"  # W&B's own: a launcher tells its jobs by it
+TAGGED = ("model", "translator", "data", "sde", "experiment", "likelihood")  # groups of conf
 
-def same_run(out: str | Path, id: str | None = None, **options: Any) -> WandbLogger:
-    """The logger of the run whose id out/wandb/id holds; written there the first time."""
+
+def same_run(
+    out: str | Path,
+    id: str | None = None,
+    name: str | None = None,
+    group: str | None = None,
+    job_type: str | None = None,
+    tags: Sequence[str] | None = None,
+    **options: Any,
+) -> WandbLogger:
+    """The logger of the run whose id out/wandb/id holds; written there the first time.
+
+    name: by default the folder's, with the sweep's before it. group: the sweep's folder, if any.
+    job_type: the program. tags: the options chosen of model=, translator=, data= and others.
+    """
     kept = Path(out) / "wandb" / "id"
     if id is None:
-        id = kept.read_text().strip() if kept.exists() else secrets.token_hex(4)
+        id = kept.read_text().strip() if kept.exists() else None
+    id = id or os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4)
     _keep(kept, id)
-    return WandbLogger(id=id, save_dir=out, **options)
+    place = Path(out).absolute()
+    group = group or sweep_of() or os.environ.get(GROUP)
+    return WandbLogger(
+        id=id,
+        save_dir=out,
+        name=name or (f"{group}/{place.name}" if group else place.name),
+        group=group,
+        job_type=job_type or program(),
+        tags=list(chosen() if tags is None else tags),
+        **options,
+    )
+
+
+def sweep_of() -> str | None:
+    """The name of the folder of the sweep that runs, if one does."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
+        return None
+    return Path(str(HydraConfig.get().sweep.dir)).absolute().name
+
+
+def program() -> str:
+    """train, sample or evaluate."""
+    if HydraConfig.initialized() and (named := HydraConfig.get().job.config_name) != "config":
+        return str(named)
+    return Path(sys.argv[0]).stem
+
+
+def chosen() -> list[str]:
+    """The options that say what a run is."""
+    if not HydraConfig.initialized():
+        return []
+    choices = HydraConfig.get().runtime.choices
+    found = (choices.get(group) for group in TAGGED)
+    return [str(name) for name in dict.fromkeys(found) if name not in (None, "none", "default")]
+
+
+@rank_zero_only
+def say_where(run: Any) -> None:
+    """The one line about a run that has ended: where its page is, or how it gets one."""
+    offline = getattr(run.settings, "_offline", False) or not run.url
+    print(f"W&B: wandb sync {Path(run.dir).parent}" if offline else f"W&B: {run.url}")
 
 
 @rank_zero_only

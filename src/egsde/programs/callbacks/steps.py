@@ -8,14 +8,11 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
+
+from egsde.programs.callbacks.progress import bars, inside
+
+ASIDE = ("_floor", "_source", "_low", "_high", "_se")  # in the logs, not in the line
 
 
 class Steps(ProgressBar):
@@ -34,15 +31,12 @@ class Steps(ProgressBar):
         self.enabled = True
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(),
-                   TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-                   TextColumn("{task.description}"))  # fmt: skip
-        shown = self.enabled and self.console.is_terminal
-        self.bar = Progress(
-            *columns, console=self.console, disable=not shown, speed_estimate_period=300
-        )
+        self.bar = bars(self.console, self.enabled and self.console.is_terminal)
+        inside.append(self.bar)
         total = trainer.max_steps if trainer.max_steps > 0 else None
-        self.task = self.bar.add_task("", total=total, completed=trainer.global_step)
+        self.task = self.bar.add_task(
+            "", total=total, completed=trainer.global_step, doing="training", unit="steps"
+        )
         self.bar.start()
 
     def on_train_batch_end(
@@ -58,13 +52,15 @@ class Steps(ProgressBar):
         if not self.enabled or trainer.sanity_checking:
             return
         found = trainer.callback_metrics
-        validated = sorted(k for k in found if k.startswith("val/") and "/t0." not in k)
+        validated = sorted(k for k in found if k.startswith("val/") and not k.endswith(ASIDE))
         names = sorted(("train/loss", *validated), key=lambda name: not name.endswith("/loss"))
         values = {name: found[name] for name in names if name in found}
         of = f"/{trainer.max_steps}" if trainer.max_steps > 0 else ""
         self.console.print(f"step {trainer.global_step}{of}  {_line(values)}")
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if self.bar is not None:
+            self.bar.update(self.task, completed=trainer.global_step)
         self._stop()
 
     def on_exception(
@@ -75,6 +71,7 @@ class Steps(ProgressBar):
     def _stop(self) -> None:
         if self.bar is not None:
             self.bar.stop()
+            inside.remove(self.bar)
             self.bar = None
 
 

@@ -7,7 +7,7 @@ meet once, when the numbers are gathered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from egsde.programs.callbacks.pictures import (
     to_uint8,
 )
 from egsde.programs.callbacks.progress import Advance, images_bar, step_by_step
+from egsde.programs.callbacks.rows import ids_of, rows_of
 from egsde.programs.callbacks.shelf import Seconds, Shelf
 from egsde.programs.multiples import padded
 from egsde.programs.shards import Shard
@@ -41,7 +42,10 @@ from egsde.training.ranks import all_gather, from_first, to_first
 
 @dataclass
 class Report:
-    """What a translation run found: on every rank the same, `per_image` on the first alone."""
+    """What a translation run found: on every rank the same, `per_image` on the first alone.
+
+    pictures: the first images, each dict(id, source, translation [, truth]) of uint8 (3, H, W).
+    """
 
     n: int
     seconds_per_image: float | None = None  # of all runs
@@ -49,15 +53,19 @@ class Report:
     per_image: list[dict[str, Any]] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
-    grid: Image.Image | None = None
+    pictures: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def grid(self) -> Image.Image | None:
+        """The pictures in columns; None where there are none."""
+        kinds = [kind for kind in (self.pictures or [{}])[0] if kind != "id"]
+        return draw_grid({k: [p[k] for p in self.pictures] for k in kinds}) if kinds else None
 
 
 class Translate(Callback):
-    """`previews`: a partial (score=...) -> translator for validation, drawn to out/previews.
-
-    `metrics`: a Suite or None. `split`: what to translate. `columns`: images in the grid. At test
-    time the module's own `translator` is used and images go to out/images, marked by `recipe`, the
-    hash of what all images of a run share. `shard`: the part of them that is made, unmeasured.
+    """`metrics`: a Suite or None. `split`: what to translate. `columns`: images in the grid. At
+    test time the module's own `translator` is used and images go to out/images, marked by `recipe`,
+    the hash of what all images of a run share. `shard`: the part of them that is made, unmeasured.
     """
 
     def __init__(
@@ -66,13 +74,12 @@ class Translate(Callback):
         seed: int = 0,
         split: str = "val",
         metrics: Suite | None = None,
-        previews: Callable[..., Translator] | None = None,
         columns: int = 12,
         recipe: str = "",
         shard: Shard | None = None,
     ) -> None:
         self.out, self.seed, self.split = Path(out), seed, split
-        self.metrics, self.previews, self.columns = metrics, previews, columns
+        self.metrics, self.columns = metrics, columns
         self.recipe, self.shard = recipe, shard
         self.report: Report | None = None
         self.interrupts = Interrupts()
@@ -88,19 +95,6 @@ class Translate(Callback):
     ) -> None:
         self.interrupts.end()
 
-    def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        if self.previews is None or trainer.sanity_checking or not data.store.drawable:
-            return
-        translator = self.previews(score=module.averaged)
-        report = self.run(trainer, translator, data, module.device, shelf=None)
-        module.log_dict({f"val/{k}": v for k, v in report.metrics.items()}, sync_dist=True)
-        if trainer.is_global_zero and report.grid is not None:
-            folder = self.out / "previews"
-            folder.mkdir(parents=True, exist_ok=True)
-            report.grid.save(folder / f"step_{trainer.global_step:07d}.png")
-            log_image(trainer, "previews", report.grid, trainer.global_step)
-
     def on_test_epoch_end(self, trainer: Trainer, module: Any) -> None:
         suffix, written = self.shard.suffix if self.shard else "", Written.of(self.out)
         shelf = Shelf(written, self.recipe, suffix, module.data.writer(self.split))
@@ -110,7 +104,9 @@ class Translate(Callback):
         if trainer.is_global_zero and self.report.grid is not None:
             self.report.grid.save(self.out / "grid.png")
             log_image(trainer, "grid", self.report.grid, 0)
-            log_table(trainer, self.report.per_image, written)
+            log_table(
+                trainer, "images", rows_of(self.report.per_image, module.data, self.split, written)
+            )
             for logger in trainer.loggers:
                 logger.log_metrics(self.report.metrics, step=0)
 
@@ -121,8 +117,11 @@ class Translate(Callback):
         data: TwoDomains,
         device: torch.device,
         shelf: Shelf | None,
+        shown: bool = True,
     ) -> Report:
-        """Translate this rank's share of the split, onto the shelf if there is one."""
+        """Translate this rank's share of the split, onto the shelf if there is one. shown: the
+        first rank tells how far it is."""
+        shown = shown and trainer.is_global_zero
         loader = data.translation_loader(self.split, trainer.global_rank, trainer.world_size)
         writer = data.writer(self.split) if shelf is None else shelf.writer
         self.keys = data.keys
@@ -130,11 +129,11 @@ class Translate(Callback):
             translator = padded(translator)
         if self.metrics is not None:
             self.metrics.start(device)
-        kept: list[tuple[Tensor, ...]] = []
+        kept: list[dict[str, Any]] = []
         made = Tally(networks_of(translator))
         total = len(data.translations(self.split))
         share = len(range(trainer.global_rank, total, trainer.world_size))
-        with images_bar(share, shown=shelf is not None and trainer.is_global_zero) as counted:
+        with images_bar(share, shown) as counted:
 
             def advance(images: float) -> None:
                 self.interrupts.check()
@@ -146,12 +145,16 @@ class Translate(Callback):
                 truth = shown_like(batch["truth"], y) if "truth" in batch else None
                 if self.metrics is not None:
                     self.metrics.update(batch["id"], y, x0, truth)
-                parts = (x0, y) if truth is None else (x0, y, truth)
-                if len(kept) < self.columns:
-                    kept += list(zip(*parts, strict=True))[: self.columns - len(kept)]
+                kinds = {"source": x0, "translation": y, "truth": truth}
+                for b in range(min(len(y), self.columns - len(kept))):
+                    kept.append({k: v[b] for k, v in kinds.items() if v is not None})
+                    kept[-1]["id"] = str(batch["id"][b])
         if shelf is not None:
             made.warn()
-        return self._gather(trainer, data, kept, made, total, reference=shelf is not None)
+        report = self._gather(trainer, data, kept, made, total, shown)
+        if shelf is not None:
+            report.seconds_per_image = Seconds(self.out).mean(ids_of(data, self.split))
+        return report
 
     def _translate(
         self,
@@ -198,52 +201,42 @@ class Translate(Callback):
         return stacked([y[b] for b in range(len(ids))])
 
     def _gather(
-        self,
-        trainer: Trainer,
-        data: TwoDomains,
-        kept: list[tuple[Tensor, ...]],
-        made: Tally,
-        total: int,
-        reference: bool,
-    ) -> Report:
+        self, trainer: Trainer, data: TwoDomains, kept: list[dict[str, Any]], made: Tally,
+        total: int, shown: bool,
+    ) -> Report:  # fmt: skip
         parts = all_gather((kept, made.known, made.calls))
         dealt = [rank[i] for i in range(self.columns) for rank, *_ in parts if i < len(rank)]
-        columns = list(zip(*dealt[: self.columns], strict=True))
-        rows = dict(zip(("source", "translation", "truth"), columns, strict=False))
-        report = Report(total)
+        report = Report(total, pictures=dealt[: self.columns])
         if known := sum(p[1] for p in parts):
             report.nfe = {n: sum(calls[n] for *_, calls in parts) / known for n in made.calls}
-        report.grid = draw_grid(rows) if rows else None
-        if reference:
-            images = data.translations(self.split)
-            ids = [images.dataset.ids[i] for i in images.indices]  # type: ignore[attr-defined]
-            report.seconds_per_image = Seconds(self.out).mean(ids)
         if self.metrics is not None:
-            if reference:
-                self._set_reference(trainer, data)
-            found = self.metrics.compute(to_first)
+            self._set_reference(trainer, data, shown)
+            with images_bar(total, shown, doing="measuring"):
+                found = self.metrics.compute(to_first)
             numbers = {key: found[key] for key in ("metrics", "protocol")}
             report.metrics, report.protocol = from_first(numbers).values()
             report.per_image = found["per_image"]
         return report
 
-    def _set_reference(self, trainer: Trainer, data: TwoDomains) -> None:
+    def _set_reference(self, trainer: Trainer, data: TwoDomains, shown: bool) -> None:
         """Real images of both domains, the source those that are translated; once a run."""
         assert self.metrics is not None
         split = self.metrics.protocol.reference_split
         size = data.size if isinstance(data.size, int) else "x".join(map(str, data.size))
         key = f"{type(data.store).__name__.lower()}-{size}-{'-'.join(data.names)}-{split}"
-        rank, world = trainer.global_rank, trainer.world_size
+        place = trainer.global_rank, trainer.world_size, shown
         if not self.metrics.has_reference(key):
-            target = self._shared_out(data.domain("target", split), "image", rank, world)
-            source = self._shared_out(data.translations(self.split), "x0", rank, world)
+            target = self._shared_out(data.domain("target", split), "image", *place)
+            source = self._shared_out(data.translations(self.split), "x0", *place)
             self.metrics.set_reference(target, source, key=key, gather=all_gather, collect=to_first)
 
-    def _shared_out(self, dataset: Any, name: str, rank: int, world: int) -> Iterator[Tensor]:
+    def _shared_out(
+        self, dataset: Any, name: str, rank: int, world: int, shown: bool
+    ) -> Iterator[Tensor]:
         """One rank's images of a dataset as uint8 batches of one."""
         doing = f"features of the {name == 'x0' and 'source' or 'target'}"
         mine = range(rank, len(dataset), world)
-        with images_bar(len(mine), shown=rank == 0, doing=doing) as advance:
+        with images_bar(len(mine), shown, doing=doing) as advance:
             for i in mine:
                 self.interrupts.check()
                 yield to_uint8(dataset[i][name])[None]
