@@ -58,7 +58,7 @@ def load_codec(weights: str | Path | None, use: str = "averaged", allow: Allow =
 class DiffusersAutoencoder(nn.Module):
     """diffusers' AutoencoderKL under our names."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: Any) -> None:
         super().__init__()
         self.net = net
 

@@ -69,3 +69,10 @@ def one_size(size: Size) -> Size:
     """A number for a square, (height, width) for a rectangle."""
     height, width = sides(size)
     return height if height == width else (height, width)
+
+
+def square_side(size: Size, beside: str) -> int:
+    """The side of a square; ValueError for a rectangle, which `data.{beside}` does not take."""
+    if not isinstance(size, int):
+        raise ValueError(f"data.{beside} goes with square pictures, and data.size is {list(size)}")
+    return size

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Subset as SubsetOfDataset
 
 from egsde.data.alike import Alike, Pngs, Writer
-from egsde.data.asked import check, check_beside, check_sizes, one_size
+from egsde.data.asked import check, check_beside, check_sizes, one_size, square_side
 from egsde.data.augment import Augment, augmented
 from egsde.data.degradations import Degradation
 from egsde.data.domains import Images, Store, Subset, look, spread
@@ -97,9 +97,9 @@ class TwoDomains(LightningDataModule):
         self.held: Resident | None = None
         self.beside: dict[str, Conditions] = {}
         if mask and fit not in (*WHOLE, "random_crop"):
-            self.beside["mask"] = masks(mask, size, self.fit)
+            self.beside["mask"] = masks(mask, square_side(size, "mask"), self.fit)
         if low:
-            self.beside["low"] = LowResolution(low, size)
+            self.beside["low"] = LowResolution(low, square_side(size, "low"))
         self.mine: Callable[[str], bool] = lambda name: True  # of the images to translate
         self.opened: dict[tuple[str, str, Size], Images] = {}
 

@@ -90,7 +90,7 @@ def read_json(path: Path) -> dict[str, Any]:
 class DiffusersUNet(nn.Module):
     """A model of diffusers (x, t, label) -> .sample as one of our networks."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: Any) -> None:
         super().__init__()
         self.net = net
         self.in_channels = net.config["in_channels"]
@@ -253,9 +253,10 @@ def their_state(net: DDPMUNet) -> dict[str, Tensor]:
 
 def their_config(net: DDPMUNet) -> dict[str, Any]:
     """The UNet2DModel config of a network; ValueError for halvings without a convolution."""
-    first = net.down[0].block[0]
-    attends = [len(level.attn) > 0 for level in net.down]
-    halving = next((level.downsample for level in net.down if level.downsample is not None), None)
+    down: Any = net.down
+    first = down[0].block[0]
+    attends = [len(level.attn) > 0 for level in down]
+    halving = next((level.downsample for level in down if level.downsample is not None), None)
     if halving is not None and halving.conv is None:
         raise ValueError("diffusers has no halving by means; train with resamp_with_conv=true")
     return {
@@ -268,8 +269,8 @@ def their_config(net: DDPMUNet) -> dict[str, Any]:
         "flip_sin_to_cos": net.temb.cos_first,
         "down_block_types": ["AttnDownBlock2D" if a else "DownBlock2D" for a in attends],
         "up_block_types": ["AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attends)],
-        "block_out_channels": [level.block[0].conv2.out_channels for level in net.down],
-        "layers_per_block": len(net.down[0].block),
+        "block_out_channels": [level.block[0].conv2.out_channels for level in down],
+        "layers_per_block": len(down[0].block),
         "downsample_padding": int(halving is not None and sum(halving.pad) == 4),
         "dropout": first.dropout.p,
         "attention_head_dim": net.head_channels,

@@ -32,7 +32,7 @@ from egsde.scores.container import PACKAGE, find, read_config
 from egsde.scores.diffusers import save_pipeline
 from egsde.scores.files import load_conditional, load_extractor, load_score
 
-OPENERS = {  # kind of a weights file: what makes a part of it
+OPENERS: Mapping[str, Any] = {  # kind of a weights file: what makes a part of it
     "score": load_score,
     "conditional": load_conditional,
     "classifier": load_extractor,
@@ -152,7 +152,7 @@ def _network(cfg: DictConfig) -> tuple[nn.Module, dict[str, Any]]:
             "translator in its place: translator=..., without weights="
         )
     sde = blueprints.part(record["sde"], "sde", cfg.allow)
-    model = OPENERS[kind](str(path), sde, use=cfg.use, allow=cfg.allow)
+    model: Any = OPENERS[kind](str(path), sde, use=cfg.use, allow=cfg.allow)
     graph = GRAPHS[type(model)](model).eval()
     data, network = record.get("data") or {}, record.get("network") or {}
     size = data.get("size") or network.get("image_size") or 1
@@ -182,7 +182,8 @@ def _translator(cfg: DictConfig) -> tuple[nn.Module, dict[str, Any]]:
     networks = networks_of(translator)
     graph = TranslatorGraph(translator).eval()
     size = cfg.data.size
-    records = [m.record for n in networks.values() for m in n.modules() if hasattr(m, "record")]
+    modules: list[Any] = [m for n in networks.values() for m in n.modules()]
+    records = [m.record for m in modules if hasattr(m, "record")]
     files = [Path(str(record["file"])) for record in records]
     ours = bool(files) and all(PACKAGE in path.parents for path in files)
     data: Mapping[str, Any] = (records[0].get("data") or {}) if records else {}

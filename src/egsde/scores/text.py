@@ -22,7 +22,7 @@ class TextUNet(nn.Module):
 
     text: Tensor
 
-    def __init__(self, net: nn.Module, text: Tensor) -> None:
+    def __init__(self, net: Any, text: Tensor) -> None:
         super().__init__()
         self.net = net
         self.in_channels, self.image_size = net.config["in_channels"], net.config["sample_size"]
@@ -55,7 +55,7 @@ def load_text_score(
     except ImportError as error:
         raise ValueError(f"score=stable_diffusion {NEEDED}") from error
     opened: dict[str, Any] = {}
-    kinds = {
+    kinds: dict[str, Any] = {
         "unet": UNet2DConditionModel, "text_encoder": CLIPTextModel, "tokenizer": CLIPTokenizer
     }  # fmt: skip
     for name, kind in kinds.items():

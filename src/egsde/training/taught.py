@@ -129,7 +129,7 @@ class TaughtDomains(TwoDomains):
             )
         if keys < 1:
             raise ValueError(f"a student needs at least one noise an image, got data.keys={keys}")
-        self.teacher, self.keys, self.folder = teacher, keys, Path(pairs)
+        self.teacher, self.noises, self.folder = teacher, keys, Path(pairs)
 
     def kept(self, split: str) -> Pairs:
         """`train_limit` of the training images, `limit` of the others."""
@@ -143,7 +143,7 @@ class TaughtDomains(TwoDomains):
         return Walks(self.kept(split), self._keys(split))
 
     def _keys(self, split: str) -> int:
-        return self.keys if split == "train" else 1
+        return self.noises if split == "train" else 1
 
     def prepare_data(self) -> None:
         """Make the shards that are not there; on one process a machine.

@@ -191,8 +191,8 @@ class Translate(Callback):
             made.count(len(missing)) as nfe,
             step_by_step(score, steps_of(translator), len(missing), advance),
         ):
-            found = made.look_at(translator(x0, Noise(self.seed, self.keys(chosen)), **cond))
-            done = [writer.made(*pair) for pair in zip(chosen, found, strict=True)]
+            new = made.look_at(translator(x0, Noise(self.seed, self.keys(chosen)), **cond))
+            done = [writer.made(*pair) for pair in zip(chosen, new, strict=True)]
         y |= {b: one.seen for b, one in zip(missing, done, strict=True)}
         if shelf is not None:
             shelf.seconds.add(chosen, (made.seconds - before) / len(missing))

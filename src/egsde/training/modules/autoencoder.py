@@ -83,5 +83,6 @@ class AutoencoderModule(TimedModule):
         self.spread.clear()
         sums = torch.tensor([float(squares.sum()), len(squares)], device=self.device)
         total, count = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
-        for net in (self.averaged, self.network):
-            net.scale.fill_((count / max(total, 1e-12)) ** 0.5)  # type: ignore[union-attr]
+        nets: tuple[Any, Any] = self.averaged, self.network
+        for net in nets:
+            net.scale.fill_((count / max(total, 1e-12)) ** 0.5)

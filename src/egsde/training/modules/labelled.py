@@ -27,10 +27,15 @@ class LabelledModule(ScoreModule):
     @property
     def averaged(self) -> Any:
         """The target's score with the averaged weights."""
-        return self.with_averaged_net(self.score).given(self.score.labels - 1 - bool(self.drop))
+        return self._averaged.given(self._averaged.labels - 1 - bool(self.drop))
+
+    @property
+    def _averaged(self) -> LabelledScore:
+        view: Any = self.with_averaged_net(self.score)
+        return view
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        self.loss(*self.problem(self.with_averaged_net(self.score), batch), "val")
+        self.loss(*self.problem(self._averaged, batch), "val")
 
     def problem(self, score: LabelledScore, batch: dict[str, Any]) -> tuple[Any, Tensor]:
         image, label = self.latent(batch["image"]), batch["label"]
