@@ -22,8 +22,10 @@ EXACT = 2**24  # the whole numbers that float32 tells apart
 class Kind(Protocol):
     """A kind of file."""
 
-    suffixes: tuple[str, ...]
-    holds_text: bool  # whether a file says itself what it was made of
+    @property
+    def suffixes(self) -> tuple[str, ...]: ...
+    @property
+    def holds_text(self) -> bool: ...  # whether a file says itself what it was made of
 
     def read(self, data: bytes, channels: int) -> Raster: ...
     def write(self, raster: Raster, text: Mapping[str, str]) -> bytes: ...
@@ -41,7 +43,7 @@ class Raster:
     kind: Kind
     kept: Mapping[str, Any] = field(default_factory=dict)
     alpha: bool = False
-    notes: Mapping[object, object] = field(default_factory=dict)
+    notes: Mapping[Any, Any] = field(default_factory=dict)
 
     def with_pixels(self, pixels: np.ndarray) -> Raster:
         return replace(self, pixels=pixels)

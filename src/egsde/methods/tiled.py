@@ -108,7 +108,7 @@ class Tiled:
                 columns = slice(left // scale, left // scale + found.shape[-1])
                 total[..., rows, columns] += window * tile
                 weights[rows, columns] += window
-        assert total is not None
+        assert total is not None and weights is not None
         return total / weights
 
     def starts(self, length: int, size: int) -> list[int]:

@@ -160,9 +160,11 @@ def load_labelled(
     path = find(weights, "score.weights")
     side = "source" if label == "source" else "target"
     network, prediction, sde = opened(path, "labelled", sde, use, allow, side=side)
+    record: Any = network.record
     score = LabelledScore(network, sde, prediction, autocast=autocast)
-    domains = 2 + len((network.record.get("data") or {}).get("extra") or ())
-    place = {"source": 0, "target": domains - 1}.get(label, label)  # type: ignore[call-overload]
+    domains = 2 + len((record.get("data") or {}).get("extra") or ())
+    named: dict[Any, Any] = {"source": 0, "target": domains - 1}
+    place = named.get(label, label)
     if not isinstance(place, int) or not 0 <= place < domains:
         raise ValueError(f"score.label={label}: use source, target, or 0 .. {domains - 1}")
     if guidance == 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +26,8 @@ class LabelledScore(ScoreModel):
     @property
     def labels(self) -> int:
         """How many labels the network knows; the last is none where it was trained so."""
-        return self.net.label_emb.num_embeddings
+        net: Any = self.net
+        return net.label_emb.num_embeddings
 
     def given(self, label: int | Tensor) -> LabelledScore:
         """The score for one label, or for one of each image (B,); ValueError if unknown."""

@@ -40,8 +40,8 @@ def draw_grid(
         draw.text((6, top + height // 2 - 8), label, fill="black", font=font)
         for c, image in enumerate(images):
             picture = Image.fromarray(as_picture(image, colours))
-            sides = (max(1, round(n * scale)) for n in picture.size)
-            canvas.paste(picture.resize(tuple(sides), method), (MARGIN + c * (width + GAP), top))
+            sides = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+            canvas.paste(picture.resize(sides, method), (MARGIN + c * (width + GAP), top))
     return canvas
 
 

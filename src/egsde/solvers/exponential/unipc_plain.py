@@ -47,7 +47,8 @@ class PlainUniPC(Solver):
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
     ) -> tuple[Tensor, Carry]:
-        sde, here, known = reverse.sde, (reverse.sde.log_snr(t), reverse.x0(x, t)), ()
+        sde, here = reverse.sde, (reverse.sde.log_snr(t), reverse.x0(x, t))
+        known: tuple[tuple[Tensor, Tensor], ...] = ()
         if carry is not None:  # the corrector takes the last step again, up to x at t
             start, before, known = carry
             x = self._update(sde, start, before, t, (*known, here))
