@@ -10,6 +10,7 @@ from hydra.errors import MissingConfigException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from egsde.programs.build import Parts
 from egsde.programs.checks import check
 from egsde.programs.cli import CONF
 from egsde.programs.sample import without_effect
@@ -23,6 +24,7 @@ SAMPLE = ("sde", "data", "degradation", "trainer", "logger", "sampler", "energy"
 
 SCORE = ("prediction", "loss", "times", "sde")  # of model=score only
 CYCLE = ("gradient", "partners")  # of model=cycle only
+RIVALS = ("coupling", "discriminator")  # of flows; of adversarial models
 EVALUATE = ("sde", "data", "trainer", "logger", "score", "likelihood")
 
 
@@ -40,7 +42,7 @@ def rows(groups: tuple[str, ...]) -> list[list[str]]:
 def test_no_group_is_left_out():
     groups = {file.parent.name for file in CONF.glob("*/*.yaml")}
     others = {"codec", "demo", "hparams_search"}
-    assert groups == {*TRAIN, *SCORE, *SAMPLE, *EVALUATE, *CYCLE, *others}
+    assert groups == {*TRAIN, *SCORE, *SAMPLE, *EVALUATE, *CYCLE, *RIVALS, *others}
 
 
 @pytest.mark.parametrize("overrides", rows(TRAIN), ids=" ".join)
@@ -71,6 +73,27 @@ def test_a_cycle_composes_with_every_coupling(coupling, tmp_path):
     OmegaConf.to_container(cfg, resolve=True)
     if coupling in ("none", "blur"):  # the others need a score of the source
         instantiate(cfg.partners)
+
+
+@pytest.mark.parametrize("coupling", options("coupling"))
+def test_a_flow_composes_with_every_coupling(coupling, tmp_path):
+    cfg = composed("train", tmp_path, "model=rectified_flow", f"coupling={coupling}")
+    check_values(cfg, {}, ("module",), {})
+    if coupling == "reflow":
+        with pytest.raises(ValueError, match="coupling.weights=RUN"):
+            Parts(cfg)("coupling")
+    else:
+        assert Parts(cfg)("module").coupling == Parts(cfg)("coupling")
+
+
+@pytest.mark.parametrize("judge", options("discriminator"))
+def test_every_judge_is_built(judge, tmp_path):
+    cfg = composed("train", tmp_path, "model=ddgan", f"discriminator={judge}")
+    channels = {"patch_gan": 3, "in_time": 6, "points": 4}[judge]
+    side = 1 if judge == "points" else 64
+    t = [] if judge == "patch_gan" else [torch.zeros(2)]
+    logits = Parts(cfg)("discriminator")(torch.randn(2, channels, side, side), *t)
+    assert len(logits) == 2 and logits.flatten(1).shape[1] == {"patch_gan": 36}.get(judge, 1)
 
 
 @pytest.mark.parametrize("overrides", rows(SAMPLE), ids=" ".join)

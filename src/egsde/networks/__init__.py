@@ -15,6 +15,10 @@ from egsde.networks.official import (
     widened,
 )
 from egsde.networks.pairing import Pairing
+from egsde.networks.patch_gan import PatchGAN
+from egsde.networks.patch_heads import PatchHeads
+from egsde.networks.resnet_generator import ResNetGenerator
+from egsde.networks.unet_generator import UNetGenerator
 
 __all__ = [
     "ADMEncoder",
@@ -23,6 +27,10 @@ __all__ = [
     "DDPMUNet",
     "MLP",
     "Pairing",
+    "PatchGAN",
+    "PatchHeads",
+    "ResNetGenerator",
+    "UNetGenerator",
     "check_fit",
     "load_official",
     "load_official_file",

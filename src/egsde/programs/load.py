@@ -42,7 +42,15 @@ ALONE = {
     "labelled": ("translator=sdedit", "energy=none", "score=labelled"),
     "cycle": ("translator=paired", "score=cycle"),
     "student": ("translator=student",),
+    "generator": ("translator=cyclegan",),
+    "ddgan": ("translator=ddgan",),
+    "flow": ("translator=flow_matching",),
+    "bridge": ("translator=i2sb",),
+    "dsbm": ("translator=dsbm",),
+    "conditional_bridge": ("translator=ddbm",),
 }
+# Kinds whose file is translator.weights; that of the others is score.weights.
+WHOLE = {"generator", "ddgan", "flow", "bridge", "dsbm", "conditional_bridge"}
 
 
 @dataclass(frozen=True)
@@ -228,12 +236,14 @@ def _of_file(path: Path, given: list[str], guided: bool, allow: Allow) -> DictCo
     chosen = ["score=trained"] if guided and kind == "score" else list(ALONE[kind])
     network = inside["network"]
     size = network.get("image_size") if isinstance(network, dict) else None
+    size = size or (inside.get("data") or {}).get("size")
     size = size if isinstance(size, (int, list)) else None
     data = ["data=folder", "data.source=source", "data.target=target"]
     sized = [f"data.size={size}"] if size is not None else []
     if channels := (inside.get("data") or {}).get("channels"):
         sized.append(f"data.channels={int(channels)}")
-    cfg = _composed(["experiment=none", *data, *sized, *chosen, f"score.weights='{path}'", *given])
+    own = "translator.weights" if kind in WHOLE else "score.weights"
+    cfg = _composed(["experiment=none", *data, *sized, *chosen, f"{own}='{path}'", *given])
     with open_dict(cfg):
         cfg.allow = list(blueprints.prefixes(allow))
         try:

@@ -220,9 +220,17 @@ def _initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
             if "classifier" in (kind, mine) and kind != mine:
                 raise ValueError(f"{key}={path} holds a {kind}, and a {mine} is trained")
             state = read_weights(path, "averaged")
+            if part and kind == "generator":
+                state = _generator(state, part)
         else:
             state = read_checkpoint(path)
         state = widened(network, state)
         check_fit(network.state_dict(), state, f"the network that is trained, {key}={path}")
         network.load_state_dict(state)
     module.ema.net.load_state_dict(module.network.state_dict())
+
+
+def _generator(state: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """A file's part of that name; where it has none, its generator of the target."""
+    name = part if any(key.startswith(f"{part}.") for key in state) else "to_y"
+    return {k.removeprefix(f"{name}."): v for k, v in state.items() if k.startswith(f"{name}.")}

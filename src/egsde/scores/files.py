@@ -27,7 +27,14 @@ OPTIONS = {  # what opens each kind of file
     "labelled": "score=labelled",
     "classifier": "extractor=trained",
     "student": "score=student",
+    "generator": "translator=cyclegan translator.weights=FILE",
+    "ddgan": "translator=ddgan translator.weights=FILE",
+    "flow": "translator=flow_matching translator.weights=FILE",
+    "bridge": "translator=i2sb translator.weights=FILE",
+    "dsbm": "translator=dsbm translator.weights=FILE",
+    "conditional_bridge": "translator=ddbm translator.weights=FILE",
 }
+TIMELESS = {"generator"}  # kinds whose networks know no process
 
 
 def same_process(a: SDE, b: SDE, prediction: Any) -> bool:
@@ -60,7 +67,7 @@ def opened(
     *,
     option: str = "score.weights",
     side: str = "target",
-) -> tuple[nn.Module, Any, SDE]:
+) -> tuple[nn.Module, Any, Any]:
     """The network, its prediction, if any, and its process: `sde`, or without one the file's.
 
     part: of a file with several networks, with a dot.
@@ -73,9 +80,10 @@ def opened(
         raise ValueError(f"{path} holds a {config['kind']}, not a {kind}; it goes with {other}")
     shapes = read_shapes(path, use, part)
     try:
-        trained = blueprints.part(config["sde"], "sde", allow)
-        prediction = None
-        if kind != "classifier":
+        trained = prediction = None
+        if kind not in TIMELESS:
+            trained = blueprints.part(config["sde"], "sde", allow)
+        if kind not in {"classifier", *TIMELESS}:
             prediction = blueprints.part(config["prediction"], "prediction", allow)
         same = sde is None or same_process(trained, sde, prediction)
         network = blueprints.network(config["network"], shapes, allow)
