@@ -18,7 +18,7 @@ from egsde.methods.sr3 import Cascade, Stage, sr3
 from egsde.methods.student import Student, student
 from egsde.methods.teacher import Teacher
 from egsde.methods.tiled import Tiled
-from egsde.methods.translators import at_source, bridge, ddgan, from_file, one_pass
+from egsde.methods.translators import at_source, bridge, ddgan, from_file, one_pass, unchanged
 from egsde.methods.unit_ddpm import JointTranslator, Released, unit_ddpm
 
 __all__ = [
@@ -68,5 +68,6 @@ __all__ = [
     "sdedit",
     "sr3",
     "student",
+    "unchanged",
     "unit_ddpm",
 ]

@@ -28,6 +28,11 @@ def at_source(source: Source, times: Tensor, noise: Noise) -> Tensor:
     return source.x0 if source.current is None else source.current
 
 
+def unchanged(x: Tensor) -> Tensor:
+    """x: what doing nothing gives."""
+    return x
+
+
 def one_pass(score: Generator) -> OnePass:
     """y = net(x): CycleGAN, pix2pix, CUT."""
     return OnePass(score)

@@ -3,8 +3,8 @@
 from egsde.scores.conditional import ConditionalScore, ConditionedScore
 from egsde.scores.decorators import Clipped, LearnedV
 from egsde.scores.flow_map import FlowMap
-from egsde.scores.labels import Extrapolated, LabelledScore
 from egsde.scores.generator import Generator
+from egsde.scores.labels import Extrapolated, LabelledScore
 from egsde.scores.latent import LatentScore
 from egsde.scores.model import Extractor, ScoreModel, ScoreViews
 from egsde.scores.process import Score, ScoreFunction, process_of
