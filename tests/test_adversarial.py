@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from egsde.networks import PatchGAN, PatchHeads, ResNetGenerator, UNetGenerator
+from egsde.networks import PatchGAN, PatchHeads, ResNetGenerator, UNetGenerator, named_as
+from egsde.networks import read_weights as read_checkpoint
 from egsde.scores.translators import load_generator
 from egsde.training.adversarial import (
     CycleConsistency,
@@ -90,6 +91,8 @@ def test_a_published_file_opens_by_its_shapes(net, tmp_path):
     torch.save(net.state_dict(), tmp_path / "latest_net_G.pth")
     opened = load_generator(tmp_path / "latest_net_G.pth")
     assert torch.equal(opened(x), net.eval()(x))
+    starting = named_as(read_checkpoint(tmp_path / "latest_net_G.pth"), net.state_dict())
+    net.load_state_dict(starting)  # what train.py init_weights.to_y=FILE does
     torch.save({"other": torch.zeros(2)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match="no known generator"):
         load_generator(tmp_path / "other.pth")

@@ -70,7 +70,7 @@ def test_the_flow_between_gaussians_is_the_optimal_map():
 
 @pytest.mark.parametrize(("solver", "order"), [(DDIM(), 1), (Heun(), 2)], ids=["Euler", "Heun"])
 def test_the_loop_walks_the_flow_with_the_solvers_order(solver, order):
-    score = GaussianFlow(Straight(T=1 - 1e-4, t_min=1e-4))
+    score = GaussianFlow(Straight(T=1 - 1e-6, t_min=1e-6))
     x = torch.linspace(-2, 1, 7, dtype=F64).view(1, 1, 1, 7)
     truth = M0 + S0 / S1 * (x - M1)
     errors = [
@@ -165,7 +165,7 @@ def test_iterated_fits_end_in_the_schroedinger_bridge():
     sde, sampler = Brownian(variance, t_min=1e-3), Sampler(Ancestral(), Uniform(150))
     truth = (math.sqrt(variance**2 + 4 * (s_x * s_y) ** 2) - variance) / 2
     covariance, found = 0.0, []
-    side = 120
+    side = 70
     for sweep in range(6):
         own, other = (s_y, s_x) if sweep % 2 == 0 else (s_x, s_y)
         score = GaussianBridge(sde, covariance, own, other)
@@ -173,7 +173,7 @@ def test_iterated_fits_end_in_the_schroedinger_bridge():
         made = bridge(score, sampler)(start, Noise(sweep, ["b"]))
         covariance = float((start * made).mean())
         found.append(covariance)
-        assert float(made.std()) == pytest.approx(own, rel=0.03)
+        assert float(made.std()) == pytest.approx(own, rel=0.06)
     assert found[0] < 0.9 * truth or found[0] < found[-1]
     assert found[-1] == pytest.approx(truth, abs=0.02)
 

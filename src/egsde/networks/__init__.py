@@ -17,6 +17,7 @@ from egsde.networks.official import (
 from egsde.networks.pairing import Pairing
 from egsde.networks.patch_gan import PatchGAN
 from egsde.networks.patch_heads import PatchHeads
+from egsde.networks.published_generators import named_as
 from egsde.networks.resnet_generator import ResNetGenerator
 from egsde.networks.unet_generator import UNetGenerator
 
@@ -34,6 +35,7 @@ __all__ = [
     "check_fit",
     "load_official",
     "load_official_file",
+    "named_as",
     "read_weights",
     "sha256_of",
     "start_from_imagenet",

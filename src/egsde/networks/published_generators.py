@@ -6,7 +6,7 @@ Those files hold a state dict and no configuration; the shapes tell which networ
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
@@ -17,10 +17,18 @@ from egsde.networks.unet_generator import UNetGenerator
 DROPOUT = re.compile(r"(conv_block)\.6\.")  # the second convolution's place where dropout stands
 
 
+def named_as(state: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:
+    """The state with "model." before its names, as often as makes most of them known names: what a
+    whole file has in common was taken off when it was read."""
+    known = set(names)
+    choices = [{prefix + k: v for k, v in state.items()} for prefix in ("", "model.", "model." * 2)]
+    return max(choices, key=lambda choice: len(known & choice.keys()))
+
+
 def generator_of(state: Mapping[str, Tensor], name: str) -> nn.Module:
     """The network of a state dict, with its weights. name: of the file, for the ValueError where
     the layout is neither a residual generator's nor a UNet's."""
-    state = {key.removeprefix("module."): value for key, value in state.items()}
+    state = named_as(state, ("model.1.weight", "model.model.0.weight"))
     if "model.1.weight" in state and state["model.1.weight"].ndim == 4:
         state = {DROPOUT.sub(r"\1.5.", k): v for k, v in state.items() if not _statistic(k)}
         net = _residual(state)

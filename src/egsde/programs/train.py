@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from omegaconf import DictConfig
 
-from egsde.networks import ADMEncoder, check_fit, start_from_imagenet, widened
+from egsde.networks import ADMEncoder, check_fit, named_as, start_from_imagenet, widened
 from egsde.old_names import current
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, Checkpoints, TwoFiles, read
@@ -223,7 +223,7 @@ def _initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
             if part and kind == "generator":
                 state = _generator(state, part)
         else:
-            state = read_checkpoint(path)
+            state = named_as(read_checkpoint(path), network.state_dict())
         state = widened(network, state)
         check_fit(network.state_dict(), state, f"the network that is trained, {key}={path}")
         network.load_state_dict(state)
