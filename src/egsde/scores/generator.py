@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from egsde.scores.model import _autocast
+from egsde.scores.model import autocast_of
 
 
 class Generator(nn.Module):
@@ -17,5 +17,5 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         self.calls += 1
-        with _autocast(x, self.autocast):
+        with autocast_of(x, self.autocast):
             return self.net(x).to(x.dtype)
