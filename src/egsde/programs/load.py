@@ -23,6 +23,7 @@ from egsde.data.images import decode, square, to_rgb, to_tensor
 from egsde.methods.diffusion import Translator, networks_of
 from egsde.networks.diffusers_unet import read_json, unet_folder
 from egsde.noise import Noise
+from egsde.programs.alone import ALONE, WHOLE
 from egsde.programs.callbacks.pictures import to_uint8
 from egsde.programs.cards import CARDS
 from egsde.programs.line import demonstrated
@@ -34,23 +35,6 @@ from egsde.programs.trusted import check_plain, with_allow
 from egsde.scores import blueprints
 from egsde.scores.blueprints import Allow
 from egsde.scores.container import find, read_config
-
-# kind of a weights file: what translates with it, and its place in the configuration
-ALONE = {
-    "score": ("translator=sdedit", "energy=none", "score=trained"),
-    "conditional": ("translator=paired", "score=conditional"),
-    "labelled": ("translator=sdedit", "energy=none", "score=labelled"),
-    "cycle": ("translator=paired", "score=cycle"),
-    "student": ("translator=student",),
-    "generator": ("translator=cyclegan",),
-    "ddgan": ("translator=ddgan",),
-    "flow": ("translator=flow_matching",),
-    "bridge": ("translator=i2sb",),
-    "dsbm": ("translator=dsbm",),
-    "conditional_bridge": ("translator=ddbm",),
-}
-# Kinds whose file is translator.weights; that of the others is score.weights.
-WHOLE = {"generator", "ddgan", "flow", "bridge", "dsbm", "conditional_bridge"}
 
 
 @dataclass(frozen=True)

@@ -15,26 +15,11 @@ from egsde.scores import Extractor, Score, ScoreModel, blueprints
 from egsde.scores.blueprints import Allow
 from egsde.scores.conditional import ConditionalScore
 from egsde.scores.container import find, is_ours, read_config, read_shapes, read_weights
+from egsde.scores.kinds import OPTIONS, TIMELESS
 from egsde.scores.labels import Extrapolated, LabelledScore
 from egsde.scores.predictions import EpsPrediction, NoiseLevel
 from egsde.scores.process import same_levels
 from egsde.sde import SDE
-
-OPTIONS = {  # what opens each kind of file
-    "score": "score=trained",
-    "conditional": "score=conditional",
-    "cycle": "score=cycle",
-    "labelled": "score=labelled",
-    "classifier": "extractor=trained",
-    "student": "score=student",
-    "generator": "translator=cyclegan translator.weights=FILE",
-    "ddgan": "translator=ddgan translator.weights=FILE",
-    "flow": "translator=flow_matching translator.weights=FILE",
-    "bridge": "translator=i2sb translator.weights=FILE",
-    "dsbm": "translator=dsbm translator.weights=FILE",
-    "conditional_bridge": "translator=ddbm translator.weights=FILE",
-}
-TIMELESS = {"generator"}  # kinds whose networks know no process
 
 
 def same_process(a: SDE, b: SDE, prediction: Any) -> bool:

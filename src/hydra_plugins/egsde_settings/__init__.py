@@ -35,9 +35,9 @@ def by_size(size: Any, small: Any, large: Any) -> Any:
     return OmegaConf.create(chosen) if isinstance(chosen, list) else chosen
 
 
-def halvings(size: int) -> int:
-    """How often a side can be halved, at most eight times: a UNet down to one pixel."""
-    side = _whole(size)
+def halvings(size: Any) -> int:
+    """How often both sides can be halved, at most eight times: a UNet down to one pixel."""
+    side = math.gcd(*_sides(size))
     return min(8, (side & -side).bit_length() - 1)
 
 
