@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from egsde.programs.better import mode_of
+from egsde.programs.build import Parts
 from egsde.programs.checks import check
 from egsde.programs.cli import CONF
 from egsde.programs.sample import without_effect
@@ -24,6 +25,7 @@ SAMPLE = ("sde", "data", "degradation", "trainer", "logger", "sampler", "energy"
 
 SCORE = ("prediction", "loss", "times", "sde")  # of model=score only
 CYCLE = ("gradient", "partners")  # of model=cycle only
+RIVALS = ("coupling", "discriminator")  # of flows; of adversarial models
 EVALUATE = ("sde", "data", "trainer", "logger", "score", "likelihood")
 
 
@@ -41,7 +43,7 @@ def rows(groups: tuple[str, ...]) -> list[list[str]]:
 def test_no_group_is_left_out():
     groups = {file.parent.name for file in CONF.glob("*/*.yaml")}
     others = {"codec", "demo"}
-    assert groups == {*TRAIN, *SCORE, *SAMPLE, *EVALUATE, *CYCLE, *others}
+    assert groups == {*TRAIN, *SCORE, *SAMPLE, *EVALUATE, *CYCLE, *RIVALS, *others}
 
 
 @pytest.mark.parametrize("overrides", rows(TRAIN), ids=" ".join)
@@ -74,6 +76,27 @@ def test_a_cycle_composes_with_every_coupling(coupling, tmp_path):
         instantiate(cfg.partners)
 
 
+@pytest.mark.parametrize("coupling", options("coupling"))
+def test_a_flow_composes_with_every_coupling(coupling, tmp_path):
+    cfg = composed("train", tmp_path, "model=rectified_flow", f"coupling={coupling}")
+    check_values(cfg, {}, ("module",), {})
+    if coupling == "reflow":
+        with pytest.raises(ValueError, match="coupling.weights=RUN"):
+            Parts(cfg)("coupling")
+    else:
+        assert Parts(cfg)("module").coupling == Parts(cfg)("coupling")
+
+
+@pytest.mark.parametrize("judge", options("discriminator"))
+def test_every_judge_is_built(judge, tmp_path):
+    cfg = composed("train", tmp_path, "model=ddgan", f"discriminator={judge}")
+    channels = {"patch_gan": 3, "in_time": 6, "points": 4}[judge]
+    side = 1 if judge == "points" else 64
+    t = [] if judge == "patch_gan" else [torch.zeros(2)]
+    logits = Parts(cfg)("discriminator")(torch.randn(2, channels, side, side), *t)
+    assert len(logits) == 2 and logits.flatten(1).shape[1] == {"patch_gan": 36}.get(judge, 1)
+
+
 @pytest.mark.parametrize("overrides", rows(SAMPLE), ids=" ".join)
 def test_translation_composes_with_every_option(overrides, tmp_path):
     cfg = composed("sample", tmp_path, "experiment=none", *overrides)
@@ -83,7 +106,7 @@ def test_translation_composes_with_every_option(overrides, tmp_path):
     try:
         assert len(sampler.times(sde, 0.5)) >= 2  # an adaptive solver: one step
     except ValueError as refusal:  # a method without meaning on this process names another sde
-        assert "sde=" in str(refusal)
+        assert "sde=" in str(refusal) or "steps=" in str(refusal)
     if cfg.metrics is not None and "single" not in cfg.metrics:  # those may need weights
         instantiate(cfg.metrics)
 

@@ -19,6 +19,7 @@ from egsde.data.degradations import (
     Either,
     Inpaint,
     OneOf,
+    Painted,
     Rectangle,
     Shrink,
     Strokes,
@@ -230,7 +231,9 @@ def test_batches_are_degraded_image_by_image():
     assert torch.equal(together.known, torch.stack([d.known for d in alone]))
 
 
-@pytest.mark.parametrize("name", ["inpaint", "uncrop", "colourise", "jpeg", "shrink", "palette"])
+@pytest.mark.parametrize(
+    "name", ["inpaint", "uncrop", "colourise", "jpeg", "shrink", "strokes", "palette"]
+)
 def test_every_degradation_has_its_option(name, tmp_path):
     from hydra.utils import instantiate
 
@@ -239,6 +242,19 @@ def test_every_degradation_has_its_option(name, tmp_path):
     cfg = composed("sample", tmp_path, "experiment=none", f"degradation={name}")
     found = instantiate(cfg.data).degradation
     expected = {"inpaint": Inpaint(), "uncrop": Uncrop(), "colourise": Colourise(), "jpeg": JPEG(),
-                "shrink": Shrink(4)}  # fmt: skip
-    tasks = OneOf({k: v for k, v in expected.items() if k != "shrink"})
+                "shrink": Shrink(4), "strokes": Painted()}  # fmt: skip
+    tasks = OneOf({k: v for k, v in expected.items() if k not in ("shrink", "strokes")})
     assert found == expected.get(name, tasks)
+
+
+def test_a_painting_has_few_colours_and_the_images_layout():
+    """Six colours, thin lines gone, large areas where they were (SDEdit's simulated strokes)."""
+    image = torch.full((3, 64, 64), -0.5)
+    image[:, :, 32:] = 0.5
+    image[0, 20, :] = 1.0  # a line that no stroke paints
+    painted = Painted()(image, torch.Generator()).condition
+    assert len(painted.flatten(1).unique(dim=1).T) <= 6
+    assert torch.allclose(painted[:, :, :28].mean(), torch.tensor(-0.5), atol=0.02)
+    assert torch.equal(painted[:, 20, :28], painted[:, 40, :28])
+    with pytest.raises(ValueError, match="colours"):
+        Painted(colours=1)

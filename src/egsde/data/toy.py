@@ -46,11 +46,18 @@ def checkerboard(generator: np.random.Generator, count: int) -> np.ndarray:
     return (field + generator.random((count, 2))) / 2 - 1
 
 
+def grid(generator: np.random.Generator, count: int) -> np.ndarray:
+    """25 modes, N(c, 0.01^2) with both coordinates of c among -0.8, -0.4 .. 0.8, chosen alike."""
+    centres = 0.4 * (generator.integers(5, size=(count, 2)) - 2.0)
+    return centres + 0.01 * generator.standard_normal((count, 2))
+
+
 DOMAINS: dict[str, Points] = {
     "modes": modes,
     "moons": moons,
     "rings": rings,
     "checkerboard": checkerboard,
+    "grid": grid,
 }
 
 

@@ -2,13 +2,14 @@
 
 from egsde.linear.blocks import join, split
 from egsde.linear.filters import Kernel, LowPass, box, cubic, linear, resize_matrix
-from egsde.linear.operators import Box, Cond, Grey, Operator, Pixels, known_pixels
+from egsde.linear.operators import Box, Cond, Grey, KSpace, Operator, Pixels, known_pixels
 from egsde.linear.quadratic import NO_QUADRATIC, QuadraticPart
 
 __all__ = [
     "Box",
     "Cond",
     "Grey",
+    "KSpace",
     "Kernel",
     "LowPass",
     "NO_QUADRATIC",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -139,3 +140,34 @@ class Pixels(Operator):
 
     def given(self, cond: Cond) -> Pixels:
         return Pixels(cond.get("mask"))
+
+
+@dataclass(frozen=True)
+class KSpace(Operator):
+    """Magnetic resonance (CCDF, Chung 2022, section 4.3): the lines |k| of the Fourier plane that
+    `acceleration` divides, and those of the middle `centre` share, of each channel.
+
+    Lines come in pairs +-k, so that A A^T = I for real images. ValueError for an acceleration below
+    1 or a centre outside [0, 1].
+    """
+
+    acceleration: int = 4
+    centre: float = 0.08
+
+    def __post_init__(self) -> None:
+        if self.acceleration < 1 or not 0 <= self.centre <= 1:
+            raise ValueError(
+                f"KSpace needs acceleration >= 1 and a centre in [0, 1], got {self.acceleration} "
+                f"and {self.centre}"
+            )
+
+    def lines(self, x: Tensor) -> Tensor:
+        """1 where a line is measured, (W,)."""
+        k = (torch.fft.fftfreq(x.shape[-1], device=x.device) * x.shape[-1]).round().abs()
+        return ((k % self.acceleration == 0) | (k <= self.centre * x.shape[-1] / 2)).to(x.real)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.fft2(x, norm="ortho") * self.lines(x)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return torch.fft.ifft2(y * self.lines(y), norm="ortho").real

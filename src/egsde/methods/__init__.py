@@ -18,6 +18,7 @@ from egsde.methods.sr3 import Cascade, Stage, sr3
 from egsde.methods.student import Student, student
 from egsde.methods.teacher import Teacher
 from egsde.methods.tiled import Tiled
+from egsde.methods.translators import at_source, bridge, ddgan, from_file, one_pass, unchanged
 from egsde.methods.unit_ddpm import JointTranslator, Released, unit_ddpm
 
 __all__ = [
@@ -41,19 +42,24 @@ __all__ = [
     "Translator",
     "TwoWay",
     "algorithm_1",
+    "at_source",
+    "bridge",
     "ccdf",
     "classifier_guidance",
     "colourise",
     "cycle_diffusion",
+    "ddgan",
     "ddib",
     "dps",
     "egsde",
     "egsde_fast",
+    "from_file",
     "generate",
     "ilvr",
     "inpaint",
     "networks_of",
     "noised",
+    "one_pass",
     "paired",
     "palette",
     "prior",
@@ -62,5 +68,6 @@ __all__ = [
     "sdedit",
     "sr3",
     "student",
+    "unchanged",
     "unit_ddpm",
 ]

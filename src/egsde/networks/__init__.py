@@ -15,6 +15,11 @@ from egsde.networks.official import (
     widened,
 )
 from egsde.networks.pairing import Pairing
+from egsde.networks.patch_gan import PatchGAN
+from egsde.networks.patch_heads import PatchHeads
+from egsde.networks.published_generators import named_as
+from egsde.networks.resnet_generator import ResNetGenerator
+from egsde.networks.unet_generator import UNetGenerator
 
 __all__ = [
     "ADMEncoder",
@@ -23,9 +28,14 @@ __all__ = [
     "DDPMUNet",
     "MLP",
     "Pairing",
+    "PatchGAN",
+    "PatchHeads",
+    "ResNetGenerator",
+    "UNetGenerator",
     "check_fit",
     "load_official",
     "load_official_file",
+    "named_as",
     "read_weights",
     "sha256_of",
     "start_from_imagenet",

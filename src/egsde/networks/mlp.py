@@ -48,11 +48,11 @@ class MLP(nn.Module):
         two_times: bool = False,
     ) -> None:
         super().__init__()
-        self.width = width
+        self.width, self.in_channels = width, in_channels or channels
         self.fourier = None if fourier_scale is None else GaussianFourier(width, fourier_scale)
         self.time_embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.label_emb = nn.Embedding(num_class, width) if class_cond else None
-        self.enter = nn.Linear(in_channels or channels, width)
+        self.enter = nn.Linear(self.in_channels, width)
         self.layers = nn.ModuleList(Layer(width) for _ in range(depth))
         self.leave = zero(nn.Linear(width, 2 * channels if learn_sigma else channels))
         self.end_time = EndTime(width, width) if two_times else None

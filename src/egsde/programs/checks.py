@@ -105,7 +105,7 @@ def _precision(program: str, cfg: DictConfig) -> None:
         )
     with open_dict(cfg):
         cfg.trainer.precision = "bf16-mixed"
-    for name in referred(cfg, *ROOTS[program]):
+    for name in {*referred(cfg, *ROOTS[program]), *ROOTS[program]}:
         if isinstance(cfg.get(name), DictConfig) and "autocast" in cfg[name]:
             with open_dict(cfg):
                 cfg[name].autocast = True

@@ -23,6 +23,7 @@ from egsde.data.images import decode, square, to_rgb, to_tensor
 from egsde.methods.diffusion import Translator, networks_of
 from egsde.networks.diffusers_unet import read_json, unet_folder
 from egsde.noise import Noise
+from egsde.programs.alone import ALONE, WHOLE
 from egsde.programs.callbacks.pictures import to_uint8
 from egsde.programs.cards import CARDS
 from egsde.programs.line import demonstrated
@@ -34,15 +35,6 @@ from egsde.programs.trusted import check_plain, with_allow
 from egsde.scores import blueprints
 from egsde.scores.blueprints import Allow
 from egsde.scores.container import find, read_config
-
-# kind of a weights file: what translates with it, and its place in the configuration
-ALONE = {
-    "score": ("translator=sdedit", "energy=none", "score=trained"),
-    "conditional": ("translator=paired", "score=conditional"),
-    "labelled": ("translator=sdedit", "energy=none", "score=labelled"),
-    "cycle": ("translator=paired", "score=cycle"),
-    "student": ("translator=student",),
-}
 
 
 @dataclass(frozen=True)
@@ -228,12 +220,14 @@ def _of_file(path: Path, given: list[str], guided: bool, allow: Allow) -> DictCo
     chosen = ["score=trained"] if guided and kind == "score" else list(ALONE[kind])
     network = inside["network"]
     size = network.get("image_size") if isinstance(network, dict) else None
+    size = size or (inside.get("data") or {}).get("size")
     size = size if isinstance(size, (int, list)) else None
     data = ["data=folder", "data.source=source", "data.target=target"]
     sized = [f"data.size={size}"] if size is not None else []
     if channels := (inside.get("data") or {}).get("channels"):
         sized.append(f"data.channels={int(channels)}")
-    cfg = _composed(["experiment=none", *data, *sized, *chosen, f"score.weights='{path}'", *given])
+    own = "translator.weights" if kind in WHOLE else "score.weights"
+    cfg = _composed(["experiment=none", *data, *sized, *chosen, f"{own}='{path}'", *given])
     with open_dict(cfg):
         cfg.allow = list(blueprints.prefixes(allow))
         try:

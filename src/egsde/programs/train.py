@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from omegaconf import DictConfig
 
-from egsde.networks import ADMEncoder, check_fit, start_from_imagenet, widened
+from egsde.networks import ADMEncoder, check_fit, named_as, start_from_imagenet, widened
 from egsde.old_names import current
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.best import Best
@@ -210,9 +210,17 @@ def _initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
             if "classifier" in (kind, mine) and kind != mine:
                 raise ValueError(f"{key}={path} holds a {kind}, and a {mine} is trained")
             state = read_weights(path, "averaged")
+            if part and kind == "generator":
+                state = _generator(state, part)
         else:
-            state = read_checkpoint(path)
+            state = named_as(read_checkpoint(path), network.state_dict())
         state = widened(network, state)
         check_fit(network.state_dict(), state, f"the network that is trained, {key}={path}")
         network.load_state_dict(state)
     module.ema.net.load_state_dict(module.network.state_dict())
+
+
+def _generator(state: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """A file's part of that name; where it has none, its generator of the target."""
+    name = part if any(key.startswith(f"{part}.") for key in state) else "to_y"
+    return {k.removeprefix(f"{name}."): v for k, v in state.items() if k.startswith(f"{name}.")}

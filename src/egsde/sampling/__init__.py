@@ -1,11 +1,12 @@
 """From noise to an image: the times of a walk, and the one loop."""
 
-from egsde.sampling.grids import Grid, Karras, LogSNR, Quadratic, Respaced, Uniform
+from egsde.sampling.grids import EveryLevel, Grid, Karras, LogSNR, Quadratic, Respaced, Uniform
 from egsde.sampling.jumps import Jumps
 from egsde.sampling.sampler import Constraint, Sampler, Walk
 
 __all__ = [
     "Constraint",
+    "EveryLevel",
     "Grid",
     "Jumps",
     "Karras",

@@ -72,6 +72,18 @@ class Uniform:
 
 
 @dataclass(frozen=True)
+class EveryLevel:
+    """All levels of a chain from t_start down; ValueError for a continuous process."""
+
+    def times(self, sde: SDE, start: float) -> Tensor:
+        if sde.levels is None:
+            raise ValueError(f"{sde} is continuous and has no levels to visit; use sde=ddgan")
+        sde.check_start(start)
+        first = round(start * sde.levels)
+        return torch.arange(first, -1, -1, dtype=torch.float64) / sde.levels
+
+
+@dataclass(frozen=True)
 class Quadratic:
     """sqrt(t_i) evenly spaced: dense near clean data (DDIM's "quad", Song 2021)."""
 

@@ -3,7 +3,9 @@
 from egsde.scores.conditional import ConditionalScore, ConditionedScore
 from egsde.scores.decorators import Clipped, LearnedV
 from egsde.scores.flow_map import FlowMap
+from egsde.scores.generator import Generator
 from egsde.scores.labels import Extrapolated, LabelledScore
+from egsde.scores.latent import LatentScore
 from egsde.scores.model import Extractor, ScoreModel, ScoreViews
 from egsde.scores.process import Score, ScoreFunction, process_of
 
@@ -15,6 +17,8 @@ __all__ = [
     "LabelledScore",
     "FlowMap",
     "ConditionedScore",
+    "Generator",
+    "LatentScore",
     "LearnedV",
     "Score",
     "ScoreFunction",

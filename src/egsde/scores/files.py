@@ -15,19 +15,11 @@ from egsde.scores import Extractor, Score, ScoreModel, blueprints
 from egsde.scores.blueprints import Allow
 from egsde.scores.conditional import ConditionalScore
 from egsde.scores.container import find, is_ours, read_config, read_shapes, read_weights
+from egsde.scores.kinds import OPTIONS, TIMELESS
 from egsde.scores.labels import Extrapolated, LabelledScore
 from egsde.scores.predictions import EpsPrediction, NoiseLevel
 from egsde.scores.process import same_levels
 from egsde.sde import SDE
-
-OPTIONS = {  # what opens each kind of file
-    "score": "score=trained",
-    "conditional": "score=conditional",
-    "cycle": "score=cycle",
-    "labelled": "score=labelled",
-    "classifier": "extractor=trained",
-    "student": "score=student",
-}
 
 
 def same_process(a: SDE, b: SDE, prediction: Any) -> bool:
@@ -60,7 +52,7 @@ def opened(
     *,
     option: str = "score.weights",
     side: str = "target",
-) -> tuple[nn.Module, Any, SDE]:
+) -> tuple[nn.Module, Any, Any]:
     """The network, its prediction, if any, and its process: `sde`, or without one the file's.
 
     part: of a file with several networks, with a dot.
@@ -73,9 +65,10 @@ def opened(
         raise ValueError(f"{path} holds a {config['kind']}, not a {kind}; it goes with {other}")
     shapes = read_shapes(path, use, part)
     try:
-        trained = blueprints.part(config["sde"], "sde", allow)
-        prediction = None
-        if kind != "classifier":
+        trained = prediction = None
+        if kind not in TIMELESS:
+            trained = blueprints.part(config["sde"], "sde", allow)
+        if kind not in {"classifier", *TIMELESS}:
             prediction = blueprints.part(config["prediction"], "prediction", allow)
         same = sde is None or same_process(trained, sde, prediction)
         network = blueprints.network(config["network"], shapes, allow)

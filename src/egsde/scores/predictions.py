@@ -128,6 +128,18 @@ class VPrediction(Prediction):
 
 
 @dataclass(frozen=True)
+class VelocityPrediction(Prediction):
+    """eps - x_0, the velocity of a straight path, which has alpha + sigma = 1 (Liu 2023)."""
+
+    def target(self, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        return eps - x0
+
+    def score(self, output: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """eps = (x + alpha output) / (alpha + sigma)."""
+        return -(x + alpha * output) / ((alpha + sigma) * sigma)
+
+
+@dataclass(frozen=True)
 class ScorePrediction(Prediction):
     """The score itself (NCSN, Song 2019); its target -eps / sigma has no bound at small sigma.
 

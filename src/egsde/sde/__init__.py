@@ -1,6 +1,7 @@
 """Forward processes, continuous and chains of levels."""
 
 from egsde.sde.base import SDE, VarianceExploding, VariancePreserving
+from egsde.sde.bridges import Brownian, Straight
 from egsde.sde.chains import DDPM, NCSN, Chain
 from egsde.sde.continuous import EDM, VE, VP, CosineVP, SubVP
 from egsde.sde.reverse import Reverse
@@ -12,10 +13,12 @@ from egsde.sde.tables import (
     linear_betas,
     quad_betas,
     sigmoid_betas,
+    vp_betas,
     warmup_betas,
 )
 
 __all__ = [
+    "Brownian",
     "DDPM",
     "EDM",
     "NCSN",
@@ -25,6 +28,7 @@ __all__ = [
     "VP",
     "Chain",
     "CosineVP",
+    "Straight",
     "SubVP",
     "VarianceExploding",
     "VariancePreserving",
@@ -35,5 +39,6 @@ __all__ = [
     "linear_betas",
     "quad_betas",
     "sigmoid_betas",
+    "vp_betas",
     "warmup_betas",
 ]

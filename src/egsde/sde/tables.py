@@ -62,3 +62,13 @@ def geometric_sigmas(levels: int = 1000, smallest: float = 0.01, largest: float 
     """log(sigma_i) evenly spaced (Song 2021); 10 levels from 0.01 to 1 are NCSNv1's (Song 2019)."""
     ends = math.log(smallest), math.log(largest)
     return torch.linspace(*ends, levels, dtype=torch.float64).exp()
+
+
+def vp_betas(
+    levels: int = 4, smallest: float = 0.1, largest: float = 20.0, first: float = 1e-3
+) -> Tensor:
+    """A VP process at few even times: beta_i = 1 - alpha^2(t_i) / alpha^2(t_(i-1)), t_0 = first
+    (Xiao 2022, the denoising diffusion GAN)."""
+    t = first + (1 - first) * torch.linspace(0, 1, levels + 1, dtype=torch.float64)
+    log_alpha = -0.25 * t.square() * (largest - smallest) - 0.5 * t * smallest
+    return -torch.expm1(2 * log_alpha.diff())

@@ -38,3 +38,19 @@ class Linear:
     def __call__(self, step: int, total: float) -> float:
         progress = min(max(step - self.warmup, 0) / max(total - self.warmup, 1), 1.0)
         return Constant(self.warmup)(step, total) * (1 - progress)
+
+
+@dataclass(frozen=True)
+class HeldLinear:
+    """Constant for the first `held` of the steps, then a straight line to zero (Zhu 2017: 100 and
+    100 epochs). ValueError unless 0 <= held < 1."""
+
+    held: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.held < 1:
+            raise ValueError(f"held is a share of the training in [0, 1), got {self.held}")
+
+    def __call__(self, step: int, total: float) -> float:
+        progress = min(step / max(total, 1), 1.0)
+        return min(1.0, (1 - progress) / (1 - self.held))

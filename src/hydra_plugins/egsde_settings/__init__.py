@@ -36,6 +36,12 @@ def by_size(size: Any, small: Any, large: Any) -> Any:
     return OmegaConf.create(chosen) if isinstance(chosen, list) else chosen
 
 
+def halvings(size: Any) -> int:
+    """How often both sides can be halved, at most eight times: a UNet down to one pixel."""
+    side = math.gcd(*_sides(size))
+    return min(8, (side & -side).bit_length() - 1)
+
+
 def steps(interval: Any) -> int:
     """A number of steps; 1000 for a fraction of an epoch, a duration or none."""
     return interval if isinstance(interval, int) and interval > 0 else 1000
@@ -62,6 +68,7 @@ OmegaConf.register_new_resolver("labels", labels, replace=True)
 OmegaConf.register_new_resolver("mode", lambda name: mode_of(str(name)), replace=True)
 # A configuration keeps what it was told, so the jobs of a sweep in other processes get its folder.
 OmegaConf.register_new_resolver("new_folder", new_folder, replace=True, use_cache=True)
+OmegaConf.register_new_resolver("halvings", halvings, replace=True)
 OmegaConf.register_new_resolver("steps", steps, replace=True)
 OmegaConf.register_new_resolver("shorter", shorter, replace=True)
 OmegaConf.register_new_resolver("times", lambda a, b: a * b, replace=True)

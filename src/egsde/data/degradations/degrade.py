@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from torch import Tensor
 
 from egsde.data.degradations.masks import Border, Either, Mask
@@ -114,6 +114,32 @@ class Shrink:
     def __call__(self, image: Tensor, generator: torch.Generator) -> Degraded:
         blurred = LowPass(self.factor, cubic)(_coloured(self, image)[None])[0]
         return _unknown(blurred.clamp(-1, 1))
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A painting of few strokes: a median filter, then so many colours (SDEdit, Meng 2022, which
+    has 23 px at 256 px and 6 colours). size: of the filter, as a share of the side."""
+
+    colours: int = 6
+    size: float = 0.09
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.colours <= 256 or not 0 < self.size < 1:
+            raise ValueError(
+                f"Painted needs 2 to 256 colours and a size in (0, 1), got {self.colours} and "
+                f"{self.size}"
+            )
+
+    def __call__(self, image: Tensor, generator: torch.Generator) -> Degraded:
+        pixels = ((_coloured(self, image) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        side = 2 * round(self.size * min(image.shape[1:]) / 2) + 1  # odd
+        blurred = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).filter(
+            ImageFilter.MedianFilter(side)
+        )
+        few = blurred.quantize(self.colours, dither=Image.Dither.NONE).convert("RGB")
+        read = torch.from_numpy(np.array(few)).permute(2, 0, 1)
+        return _unknown((read.to(image) / 127.5 - 1).contiguous())
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,18 @@
+"""What translates with a weights file alone, by its kind."""
+
+# kind of a weights file: what translates with it, and its place in the configuration
+ALONE = {
+    "score": ("translator=sdedit", "energy=none", "score=trained"),
+    "conditional": ("translator=paired", "score=conditional"),
+    "labelled": ("translator=sdedit", "energy=none", "score=labelled"),
+    "cycle": ("translator=paired", "score=cycle"),
+    "student": ("translator=student",),
+    "generator": ("translator=cyclegan",),
+    "ddgan": ("translator=ddgan",),
+    "flow": ("translator=flow_matching",),
+    "bridge": ("translator=i2sb",),
+    "dsbm": ("translator=dsbm",),
+    "conditional_bridge": ("translator=ddbm",),
+}
+# Kinds whose file is translator.weights; that of the others is score.weights.
+WHOLE = {"generator", "ddgan", "flow", "bridge", "dsbm", "conditional_bridge"}

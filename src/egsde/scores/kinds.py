@@ -1,0 +1,17 @@
+"""The kinds of weights files: what opens each, and what a kind has none of."""
+
+OPTIONS = {  # of sample.py
+    "score": "score=trained",
+    "conditional": "score=conditional",
+    "cycle": "score=cycle",
+    "labelled": "score=labelled",
+    "classifier": "extractor=trained",
+    "student": "score=student",
+    "generator": "translator=cyclegan translator.weights=FILE",
+    "ddgan": "translator=ddgan translator.weights=FILE",
+    "flow": "translator=flow_matching translator.weights=FILE",
+    "bridge": "translator=i2sb translator.weights=FILE",
+    "dsbm": "translator=dsbm translator.weights=FILE",
+    "conditional_bridge": "translator=ddbm translator.weights=FILE",
+}
+TIMELESS = {"generator"}  # kinds whose networks know no process
