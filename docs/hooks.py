@@ -12,7 +12,7 @@ from mkdocs.structure.pages import Page
 
 from egsde.programs.settings import CONF, PACKAGE, groups_of, head, options, purposes, told
 
-PROGRAMS = ("train", "sample", "evaluate")
+PROGRAMS = ("train", "sample", "evaluate", "likelihood")
 HIDDEN = ("demo", "conf")  # folders of the package without code
 
 

@@ -93,6 +93,7 @@ def settings(program: str, *pairs: tuple[str, str]) -> list[Row]:
     rows = []
     for given, words in pairs:
         arguments = given.split(" | ")
-        what = f"`{program}.py {' '.join(arguments)}`"
+        name = {"likelihood": "evaluate.py task=likelihood"}.get(program, f"{program}.py")
+        what = f"`{name} {' '.join(arguments)}`"
         rows.append(Row(what, command(program, *arguments), words, program))
     return rows

@@ -156,7 +156,7 @@ ROWS = [
         ("model=palette | data.degradation=blur", "data.degradation=blur, but"),
     ),
     *settings(
-        "evaluate",
+        "likelihood",
         ("domain=traget", "domain=traget is unknown; did you mean domain=target?"),
         ("domain=both", "domain=both is unknown; there is source, target"),
         ("split=tests", "did you mean split=test?"),
@@ -166,5 +166,11 @@ ROWS = [
         ("likelihood.clip=2", "likelihood.clip=2, but true or false"),
         ("~score", "reads score, and there is none"),
         ("trainer.precision=16-mixed", "has no meaning in evaluate.py"),
+    ),
+    *settings(
+        "evaluate",
+        ("output=made | split=tests", "did you mean split=test?"),
+        ("output=made | partial=some", "partial=some, but true or false"),
+        ("output=made | metrics.kid_subset=few", "metrics.kid_subset=few, but a whole number"),
     ),
 ]

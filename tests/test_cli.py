@@ -57,6 +57,8 @@ def test_help_names_the_groups_of_its_program_alone(capsys):
     assert not {"model", "network", "loss", "callbacks", "gradient", "likelihood"} & sample
     assert "realism:" in settings and "t_start:" in settings
     evaluate, _ = helped("evaluate", capsys)
+    assert {"metrics", "judge"} <= evaluate and "likelihood" not in evaluate
+    evaluate, _ = helped("evaluate", capsys, "task=likelihood")
     assert "likelihood" in evaluate and not {"translator", "sampler", "model"} & evaluate
 
 

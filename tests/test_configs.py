@@ -113,7 +113,7 @@ def test_translation_composes_with_every_option(overrides, tmp_path):
 
 @pytest.mark.parametrize("overrides", rows(EVALUATE), ids=" ".join)
 def test_measurement_composes_with_every_option(overrides, tmp_path):
-    OmegaConf.to_container(composed("evaluate", tmp_path, *overrides), resolve=True)
+    OmegaConf.to_container(composed("likelihood", tmp_path, *overrides), resolve=True)
 
 
 def test_every_energy_term_composes(tmp_path):
@@ -225,7 +225,7 @@ def test_settings_that_a_translator_does_not_read_are_named(overrides, names, tm
     assert without_effect(composed("sample", tmp_path, *given), overrides) == names
 
 
-@pytest.mark.parametrize("program", ["sample", "evaluate"])
+@pytest.mark.parametrize("program", ["sample", "likelihood"])
 def test_the_trainers_precision_is_that_of_the_networks(program, tmp_path):
     """trainer=gpu asks for bf16-mixed, and nothing else in these programs could heed it."""
     for precision, fast in (("32-true", False), ("bf16-mixed", True)):

@@ -34,7 +34,8 @@ def commands(text: str) -> list[tuple[str, tuple[str, ...]]]:
         if "-m" in line.split():
             words = [word.split(",")[0] for word in words]
         if not any(word.startswith("--") for word in words):
-            found.append((match[1], tuple(words)))
+            task = "task=likelihood" in words
+            found.append(("likelihood" if task else match[1], tuple(words)))
     return found
 
 

@@ -1,63 +1,253 @@
-"""`python evaluate.py`: numbers of every image, whatever the batches, and their mean."""
+"""`python evaluate.py`: folders that an image filter made have known answers; pairs, mistakes."""
 
 from __future__ import annotations
 
-import csv
 import json
-import math
+import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from PIL import Image
 
+from egsde.data.compared import compared, content_key
+from egsde.data.pairing import paired
+from egsde.evaluation import runs
+from egsde.evaluation.metrics import frechet
+from egsde.evaluation.metrics import inception_weights as weights
 from egsde.programs.evaluate import evaluate
-from egsde.programs.messages import readable
 from runs import composed
 
-BOUND = ["likelihood.grid.steps=4", "trainer.accelerator=cpu", "limit=3"]
+SHIFT = 10  # grey levels that the filter adds
 
 
-class Shrunk(torch.nn.Module):
-    """The noise of data N(0, 1) at any time of VP: sigma x, with the label 999 t."""
+class Tiny(torch.nn.Module):
+    """A feature network of twelve numbers."""
 
-    def forward(self, x, t):
-        from egsde.sde import VP
+    fingerprint = "tiny-evaluate"
 
-        return VP().sigma(t.double() / 999).to(x)[:, None, None, None] * x
+    def describe(self) -> dict[str, object]:
+        return {"extractor": "tiny"}
 
-
-def rows(folder) -> list[dict[str, str]]:
-    return list(csv.DictReader((folder / "images.csv").open()))
-
-
-def test_the_demo_is_measured_the_same_in_any_batch(tmp_path):
-    values = [
-        evaluate(composed("evaluate", tmp_path / str(size), *BOUND, f"data.eval_batch_size={size}"))
-        for size in (2, 3)
-    ]
-    tables = [rows(tmp_path / name) for name in ("2", "3")]
-    for one, other in zip(*tables, strict=True):
-        assert one.pop("id") == other.pop("id")
-        assert [float(v) for v in one.values()] == pytest.approx([*map(float, other.values())])
-    report = json.loads((tmp_path / "2" / "likelihood.json").read_text())
-    bits = [float(row["bits_per_dim"]) for row in tables[0]]
-    assert report["n"] == 3 and len({*bits}) == 3
-    assert values[0] == pytest.approx(values[1]) == report["metrics"]["bits_per_dim"]
-    assert values[0] == pytest.approx(sum(bits) / 3)
-    assert (tmp_path / "2" / "run.json").exists() and (tmp_path / "2" / "metrics.csv").exists()
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.adaptive_avg_pool2d(x, 2).flatten(1).float()
 
 
-def test_the_flow_of_a_normal_density(tmp_path):
-    """A score of N(0, 1) at all times: log p is the normal one of the dequantised pixels."""
-    cfg = composed("evaluate", tmp_path, "sde=vp", "likelihood=flow", "data.size=8", *BOUND[1:])
-    cfg.score = {"_target_": "egsde.scores.ScoreModel", "sde": "${sde}",
-                 "net": {"_target_": "test_evaluate.Shrunk"}}  # fmt: skip
-    normal = 0.5 * math.log2(2 * math.pi) + 7
-    value = evaluate(cfg)
-    assert normal < value < normal + 0.5 / math.log(2)  # |pixel| < 1
-    assert all(float(row["nfe"]) < 100 for row in rows(tmp_path))
+def none() -> None:
+    """No weights."""
 
 
-def test_a_chain_is_sent_to_the_bound(tmp_path):
-    with pytest.raises(Exception, match="likelihood=bound") as told:
-        evaluate(composed("evaluate", tmp_path, "likelihood=flow"))
-    assert "likelihood=bound" in str(readable(told.value))
+def draw(folder: Path, names: list[str], seed: int, size: int = 16) -> dict[str, np.ndarray]:
+    """Pictures of grey levels 60 to 180, so that a filter may add to them."""
+    chance, made = np.random.default_rng(seed), {}
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made[name] = chance.integers(60, 180, (size, size, 3)).astype(np.uint8)
+        Image.fromarray(made[name]).save(path)
+    return made
+
+
+def brighter(pictures: dict[str, np.ndarray], folder: Path, ending: str) -> None:
+    """What another program leaves: every picture brighter by SHIFT."""
+    for name, pixels in pictures.items():
+        path = folder / (name.removesuffix(".png") + ending)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels + SHIFT).save(path)
+
+
+def measured(out: Path, *overrides: str, network: str = "Tiny") -> runs.Run:
+    given = [f"metrics.cache={out.parent / 'cache'}", "trainer.accelerator=cpu", *overrides]
+    cfg = composed("evaluate", out, *given)
+    if "torch_fidelity" not in " ".join(overrides):
+        cfg.metrics.extractor = {"_target_": f"test_evaluate.{network}", "_partial_": True}
+    evaluate(cfg)
+    return runs.load(out)
+
+
+NAMES = [f"{k:04d}.png" for k in range(12)]
+
+
+@pytest.mark.filterwarnings("ignore:FID")
+@pytest.mark.parametrize("ending", [".png", ".jpg.png", "_fake.png", "_fake_B.png"])
+def test_a_filters_folder_has_the_known_numbers(tmp_path: Path, ending: str):
+    sources = draw(tmp_path / "a", NAMES, 0)
+    brighter(sources, tmp_path / "made", ending)
+    draw(tmp_path / "b", [f"{k}.png" for k in range(9)], 1)
+    pattern = ["pattern='{id}_fake_B.png'"] if ending == "_fake_B.png" else []
+    folders = [f"{k}={tmp_path / v}" for k, v in
+               (("source", "a"), ("output", "made"), ("target", "b"))]  # fmt: skip
+    run = measured(tmp_path / "out", *folders, *pattern)
+    got = run.metrics
+    assert got["l2"] == pytest.approx(SHIFT / 255 * np.sqrt(3 * 16 * 16), rel=1e-5)
+    assert got["psnr"] == pytest.approx(20 * np.log10(255 / SHIFT), abs=1e-4)
+    assert got["l2_source"] == 0 and got["ssim_source"] == pytest.approx(1)
+    assert 2 < got["tint"] < 5 and got["tint_source"] == 0  # 10 grey levels are about 4 in L*
+    assert got["noise"] == pytest.approx(got["noise_source"], rel=1e-9)  # a shift adds no noise
+    assert got["l2_floor"] > 3 * got["l2"]
+    assert run.summary["n"] == 12 and len(run.rows) == 12
+    for name in ("fid", "kid", "precision", "recall"):
+        assert {name, f"{name}_source", f"{name}_floor"} <= got.keys()
+        low, high = run.intervals[name]
+        assert low - 1e-9 <= got[name] <= high + 1e-9
+    assert got["fid"] > got["fid_source"]  # brighter than the target, which the source is not
+    assert run.sources["0003.png"] == tmp_path / "a/0003.png"
+    assert np.array_equal(np.array(Image.open(run.images["0003.png"])), sources["0003.png"] + SHIFT)
+
+
+@pytest.mark.filterwarnings("ignore:FID", "ignore:.*brought to the outputs")
+def test_the_truth_sizes_and_nested_folders(tmp_path: Path):
+    names = [f"deep/{k}.png" for k in range(6)]
+    sources = draw(tmp_path / "a", names, 0, size=32)
+    for name, pixels in sources.items():  # outputs of half the size, truths of the sources' own
+        half = Image.fromarray(pixels).resize((16, 16), Image.Resampling.BICUBIC)
+        for folder, picture in (("made", half), ("truth", Image.fromarray(pixels))):
+            (tmp_path / folder / "deep").mkdir(parents=True, exist_ok=True)
+            picture.save(tmp_path / folder / name)
+    draw(tmp_path / "b", names, 1, size=32)
+    folders = [f"{k}={tmp_path / v}" for k, v in (("source", "a"), ("output", "made"),
+               ("truth", "truth"), ("target", "b"))]  # fmt: skip
+    run = measured(tmp_path / "out", *folders)
+    assert run.metrics["l2"] == run.metrics["l2_truth"] == run.metrics["l2_floor"] == 0
+    assert run.metrics["nearer"] == 0  # equal is not nearer
+    with pytest.raises(ValueError, match="another size than their source.*deep/0.png: 16x16"):
+        measured(tmp_path / "refused", *folders, "fit=refuse")
+
+
+def test_what_is_wrong_with_folders_is_named(tmp_path: Path):
+    sources = draw(tmp_path / "a", NAMES[:4], 0)
+    brighter(sources, tmp_path / "made", ".png")
+    a, made = str(tmp_path / "a"), str(tmp_path / "made")
+    (tmp_path / "made/0002.png").rename(tmp_path / "made/other.png")
+    with pytest.raises(ValueError, match="belong to no source.*other.png"):
+        compared(made, a)
+    (tmp_path / "made/other.png").unlink()
+    with pytest.raises(ValueError, match="nothing for 1 of 4 sources .0002.png"):
+        compared(made, a)
+    assert compared(made, a, partial=True).ids == ["0000.png", "0001.png", "0003.png"]
+    shutil.copy(tmp_path / "made/0001.png", tmp_path / "made/0001_fake.png")
+    with pytest.raises(ValueError, match="several files for 1 images .0001.png, 0001_fake.png"):
+        compared(made, a, partial=True)
+    (tmp_path / "made/0001_fake.png").unlink()
+    Image.new("RGB", (9, 9)).save(tmp_path / "made/0001.png")
+    with pytest.raises(ValueError, match="mixes sizes.*0001.png"):
+        compared(made, a, partial=True)
+    (tmp_path / "made/0001.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="0001.png cannot be read"):
+        compared(made, a, partial=True)
+    with pytest.raises(ValueError, match="what are the outputs compared with"):
+        compared(made)
+    with pytest.raises(ValueError, match="output=.*absent does not exist"):
+        compared(str(tmp_path / "absent"), a)
+
+
+def test_names_pair_by_patterns():
+    assert paired(["a/1.jpg", "2.png"], ["a/1.png", "2_fake.png"], "here") == {
+        "a/1.jpg": "a/1.png",
+        "2.png": "2_fake.png",
+    }
+    files = ["x_real_A.png", "x_fake_B.png", "x_rec_A.png"]
+    assert paired(["x.jpg"], files, "here", "{id}_fake_B.png") == {"x.jpg": "x_fake_B.png"}
+    assert paired(["x_fake.png"], ["x_fake.png"], "here") == {"x_fake.png": "x_fake.png"}
+    with pytest.raises(ValueError, match="differ only in their suffix"):
+        paired(["x.jpg", "x.png"], ["x.png"], "here")
+    with pytest.raises(ValueError, match="pattern='{id}_out.png'"):
+        paired(["x.jpg"], ["x_out.png"], "here")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_images_and_no_weights(tmp_path: Path, count: int):
+    """n below k + 1, and without the network: what can be measured is."""
+    sources = draw(tmp_path / "a", NAMES[:count], 0)
+    brighter(sources, tmp_path / "made", ".png")
+    folders = [f"{k}={tmp_path / v}" for k, v in
+               (("source", "a"), ("output", "made"), ("target", "a"))]  # fmt: skip
+    run = measured(tmp_path / "out", *folders)
+    assert {"l2", "psnr", "ssim"} <= run.metrics.keys() and "precision" not in run.metrics
+    assert ("fid" in run.metrics) == (count > 1)
+    without = measured(tmp_path / "without", *folders[:2], network="none")
+    assert without.metrics["l2"] == run.metrics["l2"] and "fid" not in without.metrics
+
+
+@pytest.mark.filterwarnings("ignore:FID")
+def test_numbers_of_sets_alone_and_a_cache_by_content(tmp_path: Path):
+    made = draw(tmp_path / "made", NAMES, 0)
+    real = draw(tmp_path / "real", NAMES, 1)
+    run = measured(tmp_path / "one", f"output={tmp_path / 'made'}", f"target={tmp_path / 'real'}")
+    rows = [torch.from_numpy(np.stack(list(p.values()))).permute(0, 3, 1, 2) for p in (made, real)]
+    cfg = composed("evaluate", tmp_path, "output=x")
+    from egsde.programs.build import Parts
+
+    resize = Parts(cfg)("metrics.protocol").resize
+    want = frechet(*(Tiny()(resize(r)) for r in rows))
+    assert run.metrics["fid"] == pytest.approx(want, rel=1e-4) and "l2" not in run.metrics
+    (tmp_path / "real").rename(tmp_path / "elsewhere")
+    kept = sorted((tmp_path / "cache").iterdir())
+    measured(tmp_path / "two", f"output={tmp_path / 'made'}", f"target={tmp_path / 'elsewhere'}")
+    assert sorted((tmp_path / "cache").iterdir()) == kept and kept
+    pile = compared(str(tmp_path / "made"), target=str(tmp_path / "elsewhere")).target
+    assert content_key(pile, pile.names, "") != content_key(pile, pile.names[1:], "")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_preset_is_torch_fidelitys_own(tmp_path: Path):
+    """FID, KID over its subsets, precision, recall and ISC of two folders, to 1e-4."""
+    from torch_fidelity import calculate_metrics
+
+    file = weights.locate(download=False)
+    if file is None:
+        pytest.skip("no Inception weights on this machine")
+    classes = torch.randn(1008, 2048, generator=torch.Generator().manual_seed(0)) / 10
+    state = {**weights.read(file), "fc.weight": classes, "fc.bias": torch.zeros(1008)}
+    torch.save(state, tmp_path / "inception.pth")
+    for folder, seed in (("made", 0), ("real", 1)):
+        draw(tmp_path / folder, NAMES + [f"x{k}.png" for k in range(3)], seed, size=24)
+        for path in (tmp_path / folder).iterdir():
+            Image.open(path).resize((40, 40)).rotate(30 * seed).save(path)
+    want = calculate_metrics(
+        input1=str(tmp_path / "made"), input2=str(tmp_path / "real"), cuda=False, batch_size=5,
+        fid=True, kid=True, isc=True, prc=True, kid_subset_size=15, verbose=False, cache=False,
+        feature_extractor="inception-v3-compat", feature_layer_prc="2048",
+        feature_extractor_weights_path=str(tmp_path / "inception.pth"),
+    )  # fmt: skip
+    run = measured(
+        tmp_path / "out", f"output={tmp_path / 'made'}", f"target={tmp_path / 'real'}",
+        "metrics=torch_fidelity", f"metrics.extractor.path={tmp_path / 'inception.pth'}",
+    )  # fmt: skip
+    theirs = {
+        "fid": "frechet_inception_distance",
+        "kid": "kernel_inception_distance_mean",
+        "isc": "inception_score_mean",
+        "precision": "precision",
+        "recall": "recall",
+    }
+    for name, key in theirs.items():
+        assert run.metrics[name] == pytest.approx(want[key], rel=1e-4), name
+
+
+def test_lpips_without_weights_is_left_out(monkeypatch, tmp_path: Path):
+    from egsde.evaluation.metrics import Suite
+    from egsde.evaluation.metrics.lpips import lpips
+
+    monkeypatch.setenv("EGSDE_OFFLINE", "1")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.warns(UserWarning, match="LPIPS is left out"):
+        assert Suite(pairwise={"lpips": lpips()}).pairwise == {}
+    with pytest.raises(ValueError, match="net=res is unknown"):
+        lpips("res")
+
+
+def test_the_metrics_json_is_plain(tmp_path: Path):
+    sources = draw(tmp_path / "a", NAMES[:3], 0)
+    brighter(sources, tmp_path / "made", ".png")
+    measured(tmp_path / "out", f"output={tmp_path / 'made'}", f"source={tmp_path / 'a'}")
+    found = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert set(found) == {
+        "n", "nfe", "seconds_per_image", "protocol", "metrics", "intervals"
+    }  # fmt: skip
+    assert json.loads((tmp_path / "out/run.json").read_text())["program"] == "evaluate.py"

@@ -24,6 +24,7 @@ from egsde.evaluation.metrics import (
     kid,
     pairwise,
 )
+from egsde.evaluation.metrics.reference import Reference
 from egsde.programs.callbacks.pictures import to_uint8
 from egsde.scores.files import load_extractor
 from egsde.sde import DDPM
@@ -65,6 +66,7 @@ def suite(cache: Path, network: torch.nn.Module | None = None, **options: object
 
 
 Y, X, TRUTH, TARGET = images(7, 0), images(7, 1), images(7, 2), images(9, 3)
+WAYS = ("", "_source", "_floor", "_truth", "_truth_source")
 IDS = [f"cat/{i}" for i in range(7)]
 
 
@@ -106,7 +108,7 @@ def evaluate(cache: Path, order: list[int], world: int, batch: int, shard_refere
     results = Ranks(world)
     for rank, one in enumerate(ranks):
         if shard_reference:
-            one._key = None
+            one.reference = Reference()
             one.set_reference([], [], "k", gather=reference.hear())
         one.compute(results.say(rank))
     heard = [one.compute(results.hear()) for one in ranks]
@@ -119,9 +121,14 @@ def test_same_numbers_for_any_order_batch_and_process_count(tmp_path: Path) -> N
     want = evaluate(tmp_path / "one", list(range(7)), 1, 7, False)
     assert set(want["metrics"]) == {
         *("fid", "fid_floor", "fid_source", "kid", "kid_floor", "kid_source", "kid_se"),
-        *("l2", "psnr", "ssim", "l2_truth", "psnr_truth", "ssim_truth"),
-        *("l2_truth_source", "psnr_truth_source", "ssim_truth_source"),
+        *("precision", "precision_floor", "precision_source"),
+        *("recall", "recall_floor", "recall_source", "nearer"),
+        *(f"{k}{of}" for k in ("l2", "psnr", "ssim") for of in WAYS),
     }
+    assert {"fid", "kid", "precision", "l2", "ssim_truth"} <= want["intervals"].keys()
+    for name, (low, high) in want["intervals"].items():
+        assert low - 1e-9 <= want["metrics"][name] <= high + 1e-9
+    assert want["metrics"]["l2_source"] == 0 and want["metrics"]["psnr_source"] == 100
     assert want["protocol"]["n_images"] == 7 and want["protocol"]["n_reference"] == 9
     for world, batch, split in ((2, 2, False), (2, 3, True), (3, 1, True), (9, 2, True)):
         got = evaluate(tmp_path / f"{world}{split}", [6, 2, 0, 4, 5, 1, 3], world, batch, split)
@@ -150,17 +157,19 @@ def test_floor_has_the_counts_of_the_fid_or_is_of_halves(tmp_path: Path) -> None
     one.set_reference([TARGET], [], "halves")
     result = one.compute()
     assert result["protocol"]["n_floor"] == [5, 4]
-    assert result["metrics"]["fid_floor"] == frechet(one._target[::2], one._target[1::2])
+    assert result["metrics"]["fid_floor"] == frechet(
+        one.reference.target[::2], one.reference.target[1::2]
+    )
     one.set_reference([TARGET], [], "others", floor=[real])
     result = one.compute()
     assert result["protocol"]["n_floor"] == [7, 9]
     assert result["protocol"]["floor"] == "other real images"
-    assert result["metrics"]["fid_floor"] == frechet(one._real[:7], one._target)
-    assert result["metrics"]["kid_floor"] == kid(one._real[:7], one._target)[0]
+    assert result["metrics"]["fid_floor"] == frechet(one.reference.real[:7], one.reference.target)
+    assert result["metrics"]["kid_floor"] == kid(one.reference.real[:7], one.reference.target)[0]
 
 
 def test_image_counted_twice_is_an_error(tmp_path: Path) -> None:
-    one = suite(tmp_path, fid=False, kid=False)
+    one = suite(tmp_path, fid=False, kid=False, prc=False)
     one.start()
     one.update(IDS[:2], Y[:2], X[:2])
     one.update(IDS[1:2], Y[1:2], X[1:2])
@@ -175,7 +184,7 @@ def test_reference_rows_are_remembered(tmp_path: Path, monkeypatch: pytest.Monke
         one = suite(tmp_path / "cache", network)
         one.start()
         one.set_reference(doubled.split(4), [], "k")
-        assert len(one._target) == 10
+        assert len(one.reference.target) == 10
         assert network.images == 9
     file = next((tmp_path / "cache").glob("k-target-*.npz"))
     shipped = tmp_path / "shipped" / file.name.replace("k-", "other-")
@@ -185,7 +194,9 @@ def test_reference_rows_are_remembered(tmp_path: Path, monkeypatch: pytest.Monke
     two.start()
     two.set_reference(doubled.split(4), [], "k")
     assert network.images == 9 and not (tmp_path / "empty").exists()
-    torch.testing.assert_close(two._target, one._target, rtol=5e-4, atol=1e-6)  # float16
+    torch.testing.assert_close(
+        two.reference.target, one.reference.target, rtol=5e-4, atol=1e-6
+    )  # float16
 
 
 def test_few_images_are_told_once_and_never_refused(tmp_path: Path) -> None:
@@ -201,8 +212,9 @@ def test_few_images_are_told_once_and_never_refused(tmp_path: Path) -> None:
     one.start()
     one.update(IDS[:1], Y[:1], X[:1])
     with pytest.warns(UserWarning, match="1 translations, 9 reference images"):
-        assert set(one.compute()["metrics"]) == {"l2", "psnr", "ssim"}
-    empty = suite(tmp_path, fid=False, kid=False)
+        usual = {f"{k}{of}" for k in ("l2", "psnr", "ssim") for of in ("", "_source")}
+        assert set(one.compute()["metrics"]) == usual
+    empty = suite(tmp_path, fid=False, kid=False, prc=False)
     empty.start()
     assert empty.compute()["metrics"] == {} and empty.compute()["per_image"] == []
 
@@ -225,7 +237,7 @@ def test_shipped_rows_are_those_of_the_embedded_test_images(style: str) -> None:
 def test_the_domain_is_that_of_the_largest_logit() -> None:
     """On the real images of the demo it tells most of both styles; it is averaged as the rest."""
     classify = DomainAccuracy(load_extractor("demo/classifier.safetensors", DDPM()))
-    suite = Suite(fid=False, kid=False, single={"domain": classify})
+    suite = Suite(fid=False, kid=False, prc=False, single={"domain": classify})
     shares = {}
     for style, other in (("noto", "twemoji"), ("twemoji", "noto")):
         data = TwoDomains(Emoji(), style, other, size=32, limit=60)

@@ -18,6 +18,8 @@ from egsde.methods.diffusion import networks_of
 from egsde.programs.cli import CONF
 from egsde.programs.sample import build_translator, sample
 
+KEYS = ("n", "nfe", "seconds_per_image")
+
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
@@ -43,7 +45,7 @@ def seven(networks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_the_folder_holds_what_is_promised(seven: Path) -> None:
     assert len(pixels(seven)) == 7
     summary = json.loads((seven / "metrics.json").read_text())
-    assert set(summary) == {"n", "nfe", "seconds_per_image", "protocol", "metrics"}
+    assert set(summary) == {*KEYS, "protocol", "metrics", "intervals"}
     assert summary["n"] == 7 and summary["nfe"] == {"score": 5, "extractor": 10}
     assert {"l2", "psnr", "ssim", "l2_truth"} <= set(summary["metrics"])
     record = json.loads((seven / "run.json").read_text())

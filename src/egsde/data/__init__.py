@@ -6,6 +6,7 @@ from egsde.data.emoji.pictures import Emoji
 from egsde.data.fluent import Fluent
 from egsde.data.folder import Folders
 from egsde.data.module import TwoDomains
+from egsde.data.outputs import output_names
 from egsde.data.pairs import HalvesOfAFile, PairedFolders
 from egsde.data.toy import Toy
 from egsde.data.written import Written
@@ -23,4 +24,5 @@ __all__ = [
     "TwoDomains",
     "Written",
     "output_name",
+    "output_names",
 ]

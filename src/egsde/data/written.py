@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from egsde.data.domains import output_name
+from egsde.data.outputs import output_names
 
 MANY = 10_000  # images of a split above which a new run makes folders by hash
 LONGEST = 255 - len("..tmp")  # bytes of a name that is written as .NAME.tmp first
@@ -24,10 +25,19 @@ KEY, DEEP = "layout", "images/ab"  # what run.json says of it
 
 @dataclass(frozen=True)
 class Written:
-    """The translations of the run in `out`; deep: in folders by hash."""
+    """The translations of the run in `out`; deep: in folders by hash.
+
+    names: of files by id, of the whole split; `naming` gives them. A file of before, which kept the
+    suffix of its source, keeps its name.
+    """
 
     out: Path
     deep: bool = False
+    names: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def naming(self, ids: Iterable[str]) -> Written:
+        """The same with names of files for the images of a split: `0412.png`."""
+        return replace(self, names=output_names(ids))
 
     @classmethod
     def of(cls, out: str | Path) -> Written:
@@ -53,7 +63,9 @@ class Written:
 
     def path(self, name: str) -> Path:
         """The file of an image by its id."""
-        return self.folder / self.place(output_name(name))
+        before = self.folder / self.place(output_name(name))
+        path = self.folder / self.place(self.names.get(name, output_name(name)))
+        return before if path != before and before.is_file() and not path.is_file() else path
 
     def place(self, name: str) -> str:
         """Where in the folder a file of that name lies."""

@@ -35,6 +35,13 @@ GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
         "objective": str | Sequence[str],
     },
     "evaluate": {
+        "output": str,
+        **dict.fromkeys(("source", "target", "truth", "pattern", "split"), str | None),
+        "partial": bool,
+        "fit": str,
+        "objective": str | Sequence[str],
+    },
+    "likelihood": {
         "seed": int,
         "domain": str,
         "split": str,
@@ -50,10 +57,12 @@ GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
         "factor": int,
     },
 }
+COMMANDS = {"likelihood": "evaluate"}
 ROOTS = {  # what each program builds
     "train": ("data", "module", "translate", "translator", "callbacks", "trainer", "logger"),
     "sample": ("data", "translator", "metrics", "trainer", "logger"),
-    "evaluate": ("data", "likelihood", "trainer", "logger"),
+    "evaluate": ("metrics", "trainer", "logger"),
+    "likelihood": ("data", "likelihood", "trainer", "logger"),
     "export": ("translator",),
 }
 
@@ -65,7 +74,7 @@ def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
     """
     written = dict(o.lstrip("+").split("=", 1) for o in overrides if "=" in o)
     check_values(cfg, GENERAL[program], ROOTS[program], written)
-    if "split" in cfg:
+    if cfg.get("split") is not None:
         one_of("split", cfg.split, SPLITS)
     if "domain" in cfg:
         one_of("domain", cfg.domain, ("source", "target"))
@@ -100,8 +109,8 @@ def _precision(program: str, cfg: DictConfig) -> None:
         return
     if precision not in ("bf16-mixed", "bf16-true", "bf16"):
         raise ValueError(
-            f"trainer.precision={precision} has no meaning in {program}.py, which computes in "
-            "float32 (32-true) or with bfloat16 networks (bf16-mixed)"
+            f"trainer.precision={precision} has no meaning in {COMMANDS.get(program, program)}.py, "
+            "which computes in float32 (32-true) or with bfloat16 networks (bf16-mixed)"
         )
     with open_dict(cfg):
         cfg.trainer.precision = "bf16-mixed"

@@ -42,6 +42,7 @@ PROGRAMS = {  # a program and where its function is; imported once the configura
     "train": "egsde.programs.train",
     "sample": "egsde.programs.sample",
     "evaluate": "egsde.programs.evaluate",
+    "likelihood": "egsde.programs.likelihood",
     "export": "egsde.programs.export",
 }
 TOOLS = {  # what takes runs, not settings; each has a main(arguments)
@@ -49,13 +50,17 @@ TOOLS = {  # what takes runs, not settings; each has a main(arguments)
     "compare": "egsde.programs.compare",
     "pairs": "egsde.programs.pairs",
     "demo": "egsde.programs.demo",
+    "tune": "egsde.programs.tune",
+    "study": "egsde.programs.study",
 }
+TASKS = {"evaluate": {"task=likelihood": "likelihood"}}  # a program's other configurations
 FULL = "HYDRA_FULL_ERROR"
 
 
 def main() -> None:
     """`egsde NAME ...` and `python -m egsde NAME ...`: what `python NAME.py ...` does."""
-    names, tools = ", ".join(PROGRAMS), ", ".join(TOOLS)
+    names = ", ".join(name for name in PROGRAMS if name != "likelihood")
+    tools = ", ".join(TOOLS)
     given = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if given in ("--help", "-h"):
         print(f"egsde NAME [group=option] [key=value], where NAME is one of {names}")
@@ -105,6 +110,7 @@ def _use(name: str, arguments: list[str]) -> None:
 
 
 def _run(name: str, arguments: list[str]) -> None:
+    name = next((other for task, other in TASKS.get(name, {}).items() if task in arguments), name)
     try:
         arguments = given_back(name, read(name, arguments))
     except ValueError as error:

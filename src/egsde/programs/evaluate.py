@@ -1,175 +1,173 @@
-"""One measurement of images under a score: compose, instantiate, bits per dimension, report."""
+"""Measure any folder of translations beside sources, real images and truth: pairs and numbers."""
 
 from __future__ import annotations
 
-import csv
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer, seed_everything
+from lightning.pytorch.utilities import rank_zero_warn
 from omegaconf import DictConfig
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Subset
+from torch import Tensor
+from torch.utils.data import DataLoader
 
-from egsde.data import TwoDomains
-from egsde.data.domains import spread
-from egsde.data.shards import shard
-from egsde.methods.diffusion import networks_of
-from egsde.networks import sha256_of
-from egsde.noise import Noise
-from egsde.programs.agreement import check_networks
+from egsde.data.compared import Compared, compared, content_key
+from egsde.evaluation import runs
+from egsde.evaluation.metrics import Suite
 from egsde.programs.build import Parts
-from egsde.programs.callbacks.progress import images_bar, step_by_step
+from egsde.programs.callbacks.progress import images_bar
+from egsde.programs.judged import add_judge
 from egsde.programs.lock import held
 from egsde.programs.objectives import check_objective, returned
-from egsde.programs.records import claim, write_json
+from egsde.programs.opened import opened
+from egsde.programs.records import claim, refuse_inside, write_json
+from egsde.programs.report import report, told
 from egsde.programs.run import closing, prepare, versions
-from egsde.training.ranks import all_gather
+from egsde.programs.written import write_summary, write_table
+from egsde.training.ranks import all_gather, from_first, to_first
+
+FOLDERS = ("output", "source", "target", "truth")
 
 
-class Likelihood(Protocol):
-    """Columns (B,) of what is measured, bits_per_dim first; `steps` evaluations are expected."""
+class Measurement(LightningModule):
+    """Folders and what is measured of them as a module, so that a Trainer has the processes.
 
-    @property
-    def steps(self) -> int: ...
-
-    def __call__(self, x: Tensor, noise: Noise) -> dict[str, Tensor]: ...
-
-
-class Evaluation(LightningModule):
-    """A likelihood as a module, so that a Trainer places it on every device.
-
-    Every rank measures images rank, rank + world, ...; `rows` are the images of all ranks, in the
-    order of the data set.
+    Every rank measures the images rank, rank + world, ... `found` is what `Suite.compute` gives,
+    its rows on the first alone.
     """
 
-    def __init__(
-        self,
-        likelihood: Likelihood,
-        data: TwoDomains,
-        *,
-        domain: str,
-        split: str,
-        limit: int | None,
-        seed: int,
-    ) -> None:
+    def __init__(self, folders: Compared, suite: Suite) -> None:
         super().__init__()
-        self.likelihood, self.data, self.seed = likelihood, data, seed
-        self.networks = nn.ModuleDict(networks_of(likelihood))
-        images = data.domain(domain, split)
-        self.images = Subset(images, spread(len(images), limit))
-        self.rows: list[dict[str, Any]] = []
+        self.folders, self.suite = folders, suite
+        self.found: dict[str, Any] = {}
 
     def test_dataloader(self) -> DataLoader:
-        return DataLoader(
-            self.images,
-            batch_size=self.data.eval_batch_size,
-            sampler=shard(len(self.images), self.trainer.global_rank, self.trainer.world_size),  # type: ignore[arg-type]
-            **self.data.loader_options(),
-        )
+        return DataLoader([0])  # type: ignore[arg-type]
 
-    def on_test_start(self) -> None:
-        trainer, self.opened, self.began = self.trainer, ExitStack(), time.perf_counter()
-        share = len(range(trainer.global_rank, len(self.images), trainer.world_size))
-        bar = images_bar(share, shown=trainer.is_global_zero, doing="measuring")
-        self.advance = self.opened.enter_context(bar)
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """All is done when the epoch ends."""
 
-    def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        x, ids = batch["image"], batch["id"]
-        score = self.networks["score"]
-        with step_by_step(score, self.likelihood.steps, len(ids), self.advance):
-            found = self.likelihood(x, Noise(self.seed, ids))
-        self.rows += list(rows_of(ids, found))
+    def on_test_epoch_end(self) -> None:
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        folders, suite = self.folders, self.suite
+        suite.start(self.device)
+        ids = folders.ids[rank::world]
+        for name in shown(ids, "measuring", rank):
+            y, x0, truth = folders.item(name)
+            suite.update([name], y, x0, truth)
+        self._set_reference(rank, world)
+        found = suite.compute(to_first)
+        numbers = {key: found[key] for key in ("metrics", "intervals", "protocol")}
+        self.found = {**from_first(numbers), "per_image": found["per_image"]}
 
-    def on_test_end(self) -> None:
-        self.opened.close()
-        ranks = all_gather(self.rows)
-        turns = range(max(map(len, ranks)))
-        self.rows = [rows[i] for i in turns for rows in ranks if i < len(rows)]
-        self.seconds = time.perf_counter() - self.began
+    def _set_reference(self, rank: int, world: int) -> None:
+        folders, suite = self.folders, self.suite
+        if folders.target is None:
+            return
+        as_they_are = suite.protocol.as_they_are
+        names = folders.target.names
+        key = content_key(folders.target, names, f"{folders.size} {folders.fit} {as_they_are}")
+        real = self._images(names[rank::world], lambda n: folders.real(n, as_they_are), "target")
+        sources: Iterator[Tensor] = iter(())
+        if folders.source is not None:
+            sources = self._images(folders.ids[rank::world], self._source, "source")
+        suite.set_reference(real, sources, key, gather=all_gather, collect=to_first)
+        if folders.truth is None and (suite.pairwise or suite.single):
+            for name, other in list(zip(folders.ids, names, strict=False))[rank::world]:
+                x0 = None if folders.source is None else self._source(name)
+                suite.add_floor(folders.real(other, as_they_are), x0)
+
+    def _source(self, name: str) -> Tensor:
+        x0 = self.folders.item(name)[1]
+        assert x0 is not None
+        return x0
+
+    def _images(self, names: Sequence[str], of: Callable[[str], Tensor], what: str) -> Iterator:
+        for name in shown(names, f"features of the {what}", self.trainer.global_rank):
+            yield of(name)
 
 
-def rows_of(ids: list[str], found: dict[str, Tensor]) -> Iterator[dict[str, Any]]:
-    """One dict(id, ...) of numbers for each image."""
-    columns = {name: column.tolist() for name, column in found.items()}
-    for b, image in enumerate(ids):
-        yield {"id": image, **{name: column[b] for name, column in columns.items()}}
-
-
-def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Means over images, and the standard error of bits_per_dim."""
-    names = [name for name in rows[0] if name != "id"]
-    values = torch.tensor([[row[name] for name in names] for row in rows], dtype=torch.float64)
-    means = dict(zip(names, values.mean(0).tolist(), strict=True))
-    bits = values[:, names.index("bits_per_dim")]
-    error = float(bits.std() / len(bits) ** 0.5) if len(bits) > 1 else float("nan")
-    return {**means, "standard_error": error}
+def shown(names: Sequence[str], doing: str, rank: int) -> Iterator[str]:
+    """The names, with a bar on the first process."""
+    with images_bar(len(names), shown=rank == 0, doing=doing) as advance:
+        for name in names:
+            yield name
+            advance(1)
 
 
 def evaluate(cfg: DictConfig) -> Any:
-    """Bits per dimension of `cfg.split` of one domain; returns `cfg.objective`, for sweeps."""
+    """Measure `cfg.output`; returns `cfg.objective`, for sweeps.
+
+    ValueError where files are missing, belong to nothing, or cannot be read.
+    """
     out, config = prepare(cfg, "evaluate")
     with held(out):
         claim(out, "evaluate.py")
-        means = _measured(cfg, out, config)
-    return returned(cfg.objective, means.get)
+        metrics = _measured(cfg, out, config)
+    return returned(cfg.objective, metrics.get)
 
 
 def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, float]:
-    seed_everything(cfg.seed, workers=True, verbose=False)
+    seed_everything(0, workers=True, verbose=False)
+    refuse_inside(out, [cfg[key] for key in FOLDERS if cfg[key] is not None], None)
     parts = Parts(cfg)
-    if names := getattr(parts("likelihood"), "names", None):
-        check_objective(cfg.objective, [*names, "standard_error"])
-    module = Evaluation(
-        parts("likelihood"),
-        parts("data"),
-        domain=cfg.domain,
-        split=cfg.split,
-        limit=cfg.limit,
-        seed=cfg.seed,
-    )
-    measured = module.data.source if cfg.domain == "source" else ""
-    check_networks(module.networks.values(), module.data, check=cfg.check, also=measured)
+    suite = parts("metrics")
+    if suite is None:
+        raise ValueError("metrics=none measures nothing; leave it, or choose another")
+    add_judge(suite, parts, cfg)
+    if cfg.target is None:  # nothing to compare sets with, so no network is looked for
+        suite.sets = replace(suite.sets, fid=False, kid=False, prc=False, isc=False)
+    check_objective(cfg.objective, ["fid", *suite.names])
+    options = {key: cfg[key] for key in ("pattern", "split", "fit", "partial")}
+    folders = compared(cfg.output, *(cfg[key] for key in FOLDERS[1:]), **options)
+    _tell(folders)
+    module = Measurement(folders, suite)
     loggers = list(parts("logger").values())
     with closing(loggers):
         trainer: Trainer = parts(
-            "trainer",
-            logger=loggers,
-            default_root_dir=out,
-            enable_progress_bar=False,
+            "trainer", logger=loggers, default_root_dir=out, enable_progress_bar=False,
             enable_checkpointing=False,
-        )
+        )  # fmt: skip
         if trainer.is_global_zero:
-            weights = {name: sha256_of(net) for name, net in module.networks.items()}
-            record = {
-                "program": "evaluate.py",
-                "config": config,
-                "versions": versions(),
-                "weights": weights,
-            }
+            record = {"program": "evaluate.py", "config": config, "versions": versions()}
             write_json(out / "run.json", record)
+        began = time.perf_counter()
         trainer.test(module, verbose=False)
-        means = summary(module.rows)
+        found = module.found
         if trainer.is_global_zero:
             for logger in loggers:
                 logger.log_hyperparams(config)
-                logger.log_metrics(means, step=0)
-            write(out, module.rows, means, module.seconds)
-    return means
+                logger.log_metrics(found["metrics"], step=0)
+            before = _of_the_run(cfg.output)
+            numbers = {k: found[k] for k in ("protocol", "metrics", "intervals")}
+            numbers["nfe"] = before.get("nfe", {})
+            numbers["seconds_per_image"] = before.get("seconds_per_image")
+            write_summary(out, found["per_image"], n=len(folders.ids), **numbers)
+            write_table(out / "files.csv", folders.rows())
+            seconds = time.perf_counter() - began
+            print(f"{len(folders.ids)} images in {seconds:.0f} s; the numbers are in {out}")
+            if cfg.report:
+                print(told(report(opened(out), cfg.report)))
+    return found["metrics"]
 
 
-def write(out: Path, rows: list[dict[str, Any]], means: dict[str, float], seconds: float) -> None:
-    """images.csv, likelihood.json and the console."""
-    with (out / "images.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    found = {"n": len(rows), "seconds_per_image": seconds / len(rows), "metrics": means}
-    write_json(out / "likelihood.json", found)
-    for name, value in means.items():
-        print(f"{name:14s} {value:.4f}")
-    print(f"{len(rows)} images; each one's numbers are in {out / 'images.csv'}")
+def _tell(folders: Compared) -> None:
+    """What was done to pictures of different sizes, and what is not measured."""
+    if folders.differ:
+        rank_zero_warn(
+            f"{folders.differ} of {len(folders.ids)} outputs are of another size than their "
+            f"source: sources and truths are brought to the outputs' size (fit={folders.fit})"
+        )
+    if folders.source is not None and (rest := len(folders.source.names) - len(folders.ids)):
+        rank_zero_warn(f"{rest} sources have no output and are left out")
+
+
+def _of_the_run(output: str) -> dict[str, Any]:
+    """Evaluations and seconds of the run of sample.py whose images these are, where they are."""
+    try:
+        return runs.load(output).summary
+    except ValueError:
+        return {}

@@ -9,7 +9,7 @@ from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 
-from egsde.data import TwoDomains, Written, output_name
+from egsde.data import TwoDomains, Written, output_name, output_names
 from egsde.evaluation.metrics.inception_weights import cache_folder
 from egsde.programs.records import read_record
 from egsde.programs.shards import parsed, refuse_missing
@@ -47,7 +47,8 @@ def refuse_unfinished(out: Path, data: TwoDomains, split: str) -> None:
     images: Any = data.translations(split)
     ids = [images.dataset.ids[i] for i in images.indices]
     there = Written.of(out).listed()
-    missing = [name for name in ids if output_name(name) not in there]
+    names = output_names(images.dataset.ids)
+    missing = [name for name in ids if not {names[name], output_name(name)} & there.keys()]
     record = out / "run.json"
     first = parsed(read_record(record)["config"].get("shard")) if record.exists() else None
     refuse_missing(missing, len(ids), None if first is None else first.count)
@@ -55,7 +56,8 @@ def refuse_unfinished(out: Path, data: TwoDomains, split: str) -> None:
 
 def name_foreign(written: Written, ids: Iterable[str]) -> None:
     """Warn of files in the image folder that are of none of the split's images."""
-    expected = {output_name(name) for name in ids}
+    ids = list(ids)
+    expected = {*map(output_name, ids), *output_names(ids).values()}
     if found := [name for name in written.listed() if name not in expected]:
         shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
         rank_zero_warn(

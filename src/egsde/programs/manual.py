@@ -14,7 +14,8 @@ from egsde.programs.settings import CONF, groups_of, options, purposes
 ABOUT = {
     "train": "train a score model (model=score), a domain classifier (model=classifier), ...",
     "sample": "translate images and measure the result",
-    "evaluate": "bits per dimension of images under a score",
+    "evaluate": "measure a folder of translations, of any system",
+    "likelihood": "bits per dimension of images under a score; evaluate.py task=likelihood",
     "export": "write a network or a translator as one file for other programs",
 }
 GENERAL = """\

@@ -20,7 +20,8 @@ MEMORY = (
     "out of memory: use a smaller {key}, score.autocast=true, or an idle device"  # of any device
 )
 BATCH = {"train": "data.batch_size", "sample": "data.eval_batch_size",
-         "evaluate": "data.eval_batch_size", "export": "data.size"}  # fmt: skip
+         "likelihood": "data.eval_batch_size", "evaluate": "set of images",
+         "export": "data.size"}  # fmt: skip
 OURS = ("ValueError", "OSError", "MisconfigurationException")
 
 

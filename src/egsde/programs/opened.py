@@ -13,9 +13,12 @@ import numpy as np
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from egsde.data import Written, output_name
+from egsde.data import Written, output_name, output_names
+from egsde.data.compared import fitted
 from egsde.data.domains import stem
+from egsde.data.images import decode
 from egsde.data.shown import shown
+from egsde.evaluation import runs
 from egsde.evaluation.pages import Shown, load_trajectory, trajectory_path
 from egsde.evaluation.reports.grid import as_picture
 from egsde.programs.build import Parts
@@ -58,23 +61,22 @@ def opened(folder: Path, data: Any = None, split: str | None = None) -> Opened:
         raise ValueError(f"no folder at {folder.absolute()}; name the out= folder of a run")
     owner = owner_of(folder)
     record = read_record(folder / "run.json") if (folder / "run.json").is_file() else {}
-    if not (folder / "images").is_dir():
+    listed = runs.files(folder)
+    if not (folder / "images").is_dir() and not listed:
         there = f"it is one of {owner}" if owner else "it holds no run.json"
         raise ValueError(
             f"{folder} is no run of sample.py or evaluate.py that has left images ({there}); name "
             "the folder that such a run wrote as out="
         )
     notes: list[str] = []
-    if data is None and record:
+    if data is None and record and not listed:
         try:
             data, split = _data_of(record)
         except (ValueError, OSError, RecursionError) as error:
             notes.append(f"The sources are not shown, since they cannot be opened: {error}")
     numbers = _numbers(folder / "metrics.json")
-    return Opened(
-        folder, record, numbers, _values(folder / "images.csv"), _pictures(folder, data, split),
-        tuple(notes),
-    )  # fmt: skip
+    pictures = _listed(listed) if listed else _pictures(folder, data, split)
+    return Opened(folder, record, numbers, _values(folder / "images.csv"), pictures, tuple(notes))
 
 
 def _data_of(record: Mapping[str, Any]) -> tuple[Any, str]:
@@ -96,6 +98,7 @@ def _pictures(folder: Path, data: Any, split: str | None) -> dict[str, Pictures]
         dataset = images.dataset
         places = {dataset.ids[i]: i for i in images.indices}
         written = {output_name(name): name for name in places}
+        written |= {path: name for name, path in output_names(places).items()}
     else:
         dataset, places, written = None, {}, {}
     for output, path in Written.of(folder).listed().items():
@@ -103,6 +106,22 @@ def _pictures(folder: Path, data: Any, split: str | None) -> dict[str, Pictures]
             name = written.get(output, output)
             found[name] = _reader(path, dataset, places.get(name))
     return found
+
+
+def _listed(files: Mapping[str, Mapping[str, Path]]) -> dict[str, Pictures]:
+    """Of a run of evaluate.py: the pictures that it was given, brought to the output's size."""
+
+    def reader(paths: Mapping[str, Path]) -> Pictures:
+        def read() -> dict[str, np.ndarray]:
+            y = pixels(paths["output"])
+            size = y.shape[1], y.shape[0]
+            kinds = {k: decode(paths[k].read_bytes()) for k in ("source", "truth") if k in paths}
+            beside = {k: np.array(fitted(v, size, "crop")) for k, v in kinds.items()}
+            return {"translation": y, **beside}
+
+        return read
+
+    return {name: reader(paths) for name, paths in files.items()}
 
 
 def _reader(path: Path, dataset: Any, place: int | None) -> Pictures:

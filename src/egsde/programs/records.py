@@ -20,7 +20,7 @@ FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", 
         "trajectory", "report", "uncertainty",
         "data.limit", "data.batch_size", "data.eval_batch_size", "data.num_workers")  # fmt: skip
 WRITTEN = ("images", "previews", "checkpoints", "run.json", "metrics.json", "images.csv",
-           "trajectories", "report.html", "curve.png",
+           "trajectories", "report.html", "curve.png", "files.csv",
            "grid.png", "seconds.csv", "config.yaml", "weights.safetensors",
            "metrics.csv", "likelihood.json", "hparams.yaml")  # fmt: skip
 FOLDERS = ("images", "previews", "trajectories", "checkpoints")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -59,6 +58,7 @@ from egsde.programs.secrets import values_in
 from egsde.programs.settings import options
 from egsde.programs.shards import Shard, parsed
 from egsde.programs.values import referred
+from egsde.programs.written import write_summary
 
 NETWORKS = {"score", "source_score", "extractor"}
 READ = {*NETWORKS, "t_start", "factor", "sampler", "energy"}
@@ -124,7 +124,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
         refuse_unfinished(out, data, cfg.split)
     every = data.translatable(cfg.split).ids
     record = continued(out, record, given(), len(every) > MANY)
-    written = Written.recorded(out, record)
+    written = Written.recorded(out, record).naming(every)
     if shard is not None:
         data.mine = shard.has
     if data.single:
@@ -214,20 +214,15 @@ def _own_settings(cfg: DictConfig) -> str | None:
 
 
 def _write(out: Path, report: Report) -> None:
-    summary = {
-        "n": report.n,
-        "nfe": report.nfe,
-        "seconds_per_image": report.seconds_per_image,
-        "protocol": report.protocol,
-        "metrics": report.metrics,
-    }
-    write_json(out / "metrics.json", summary)
-    if report.per_image:
-        with (out / "images.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(report.per_image[0]))
-            writer.writeheader()
-            writer.writerows(report.per_image)
-    for name, value in report.metrics.items():
-        print(f"{name:12s} {value:.4f}")
+    write_summary(
+        out,
+        report.per_image,
+        n=report.n,
+        nfe=report.nfe,
+        seconds_per_image=report.seconds_per_image,
+        protocol=report.protocol,
+        metrics=report.metrics,
+        intervals=report.intervals,
+    )
     images = "1 image" if report.n == 1 else f"{report.n} images"
     print(f"{images} in {out / 'images'}; look at {out / 'grid.png'}")

@@ -70,7 +70,7 @@ def opened(
             trained = blueprints.part(config["sde"], "sde", allow)
         if kind not in {"classifier", *TIMELESS}:
             prediction = blueprints.part(config["prediction"], "prediction", allow)
-        same = sde is None or same_process(trained, sde, prediction)
+        same = sde is None or trained is None or same_process(trained, sde, prediction)
         network = blueprints.network(config["network"], shapes, allow)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

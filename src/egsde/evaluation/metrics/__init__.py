@@ -4,7 +4,9 @@ from egsde.evaluation.metrics.distances import frechet, kid
 from egsde.evaluation.metrics.domain import DomainAccuracy
 from egsde.evaluation.metrics.features import Features
 from egsde.evaluation.metrics.inception import Inception, find_inception
-from egsde.evaluation.metrics.pairwise import l2, ms_ssim, mse, psnr, ssim
+from egsde.evaluation.metrics.neighbours import precision_and_recall
+from egsde.evaluation.metrics.pairwise import l2, ms_ssim, mse, psnr, ssim, tint
+from egsde.evaluation.metrics.per_image import PerImage, per_image
 from egsde.evaluation.metrics.protocol import (
     CleanFid,
     DoublyNormalised,
@@ -12,7 +14,9 @@ from egsde.evaluation.metrics.protocol import (
     PytorchFid,
     TorchFidelity,
 )
+from egsde.evaluation.metrics.sets import OfSets, SetNumbers, inception_score
 from egsde.evaluation.metrics.suite import Suite
+from egsde.evaluation.metrics.texture import noise
 
 __all__ = [
     "CleanFid",
@@ -21,15 +25,23 @@ __all__ = [
     "EvaluationProtocol",
     "Features",
     "Inception",
+    "OfSets",
+    "PerImage",
     "PytorchFid",
+    "SetNumbers",
     "Suite",
     "TorchFidelity",
     "find_inception",
     "frechet",
+    "inception_score",
     "kid",
     "l2",
     "ms_ssim",
     "mse",
+    "noise",
+    "per_image",
+    "precision_and_recall",
     "psnr",
     "ssim",
+    "tint",
 ]

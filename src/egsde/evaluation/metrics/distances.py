@@ -58,18 +58,19 @@ def kernel(a: Tensor, b: Tensor) -> Tensor:
     return (a @ b.mT / a.shape[1] + 1) ** 3
 
 
-def kid(a: Tensor, b: Tensor) -> tuple[float, float]:
+def kid(a: Tensor, b: Tensor, subset: int | None = None) -> tuple[float, float]:
     """Unbiased squared MMD (may be negative), and its standard error.
 
     Over all pairs the error is that of the U-statistic's first-order term, 4 (var h_a / n +
     var h_b / m) with h_a = mean k(a, .) - mean k(a, b): good when the sets differ, too small when
-    they do not. Over subsets (torch-fidelity's, its random seed) it is their spread / sqrt(100).
+    they do not. Over subsets (torch-fidelity's, its random seed) it is their spread / sqrt(100);
+    subset: take subsets of so many rows, however few there are, as torch-fidelity does.
     Raises ValueError for sets of fewer than two rows.
     """
     if min(len(a), len(b)) < 2:
         raise ValueError(f"KID needs at least two images on each side, got {len(a)} and {len(b)}")
-    if max(len(a), len(b)) > EXACT:
-        return _over_subsets(a, b)
+    if max(len(a), len(b)) > EXACT or subset is not None:
+        return _over_subsets(a, b, subset or SUBSET)
     a, b = a.double(), b.double()
     aa, bb, ab, ba = (_row_means(*pair) for pair in ((a, a), (b, b), (a, b), (b, a)))
     h_a, h_b = aa - ab, bb - ba
@@ -77,20 +78,20 @@ def kid(a: Tensor, b: Tensor) -> tuple[float, float]:
     return float(aa.mean() + bb.mean() - ab.mean() - ba.mean()), error
 
 
-def kid_definition(n: int, m: int) -> str:
+def kid_definition(n: int, m: int, subset: int | None = None) -> str:
     """How `kid` takes sets of these sizes, for the protocol."""
     which = "all pairs"
-    if max(n, m) > EXACT:
-        which = f"{SUBSETS} subsets of {min(SUBSET, n, m)} (torch-fidelity's definition)"
+    if max(n, m) > EXACT or subset is not None:
+        which = f"{SUBSETS} subsets of {min(subset or SUBSET, n, m)} (torch-fidelity's definition)"
     return f"unbiased MMD^2 over {which}, kernel (u.v / d + 1)^3, not scaled"
 
 
-def _over_subsets(a: Tensor, b: Tensor) -> tuple[float, float]:
-    size, chance = min(SUBSET, len(a), len(b)), np.random.RandomState(2020)
+def _over_subsets(a: Tensor, b: Tensor, subset: int) -> tuple[float, float]:
+    size, chance = min(subset, len(a), len(b)), np.random.RandomState(2020)
     values = []
     for _ in range(SUBSETS):
-        pair = [rows[chance.choice(len(rows), size, replace=False)] for rows in (a, b)]
-        values.append(kid(*pair)[0])
+        some, others = (x[chance.choice(len(x), size, replace=False)] for x in (a, b))
+        values.append(kid(some, others)[0])
     return float(np.mean(values)), float(np.std(values)) / math.sqrt(SUBSETS)
 
 

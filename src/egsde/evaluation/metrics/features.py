@@ -75,11 +75,17 @@ class Features:
         return torch.cat(rows)
 
     def of_set(
-        self, batches: Iterable[Tensor], key: str, cache: Path | None = None, gather: Gather = alone
+        self,
+        batches: Iterable[Tensor],
+        key: str,
+        cache: Path | None = None,
+        gather: Gather = alone,
+        as_given: bool = False,
     ) -> Tensor:
         """Rows (n, d) of the image set `key`, in the order of the images' hashes, float32.
 
-        That order is a fixed shuffle that no process count or loader changes. What neither the
+        That order is a fixed shuffle that no process count or loader changes; as_given: the order
+        of the images, dealt out to the processes in turn. What neither the
         package nor the cache folder holds is computed, and put into the cache folder. `gather`:
         each process passes its own part of the set and gets what `gather` gives, whole or empty.
         A damaged cache is computed again, and one that cannot be written is told once.
@@ -100,7 +106,10 @@ class Features:
                 new = {}
         known |= self._rows(new)
         parts = gather(([(h, known[h]) for h in hashes], len(known) > stored))
-        found = sorted((pair for part, _ in parts for pair in part), key=lambda pair: pair[0])
+        turns = range(max((len(part) for part, _ in parts), default=0))
+        found = [part[i] for i in turns for part, _ in parts if i < len(part)]
+        if not as_given:
+            found.sort(key=lambda pair: pair[0])
         if any(computed for _, computed in parts):
             keep(own | dict(found), file)
         rows = [row for _, row in found]

@@ -26,6 +26,7 @@ class Inception(nn.Module):
 
     def __init__(self, state: Mapping[str, Tensor], origin: str = "given") -> None:
         super().__init__()
+        self.weight = state.get("fc.weight")  # (1008, 2048) of the classes; not every file has it
         state = {**state, "fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
         buffer = io.BytesIO()
         torch.save(state, buffer)
@@ -45,6 +46,11 @@ class Inception(nn.Module):
             "weights_sha256": self.fingerprint,
             "weights_from": self.origin,
         }
+
+    def logits(self, rows: Tensor) -> Tensor:
+        """Feature rows (n, 2048) -> logits without bias (n, 1008), which ISC is taken of."""
+        assert self.weight is not None
+        return rows @ self.weight.to(rows).mT
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)

@@ -82,13 +82,14 @@ class EvaluationProtocol:
 
     `reference_split`: the real target images FID compares with. `pairwise_size`: L2, PSNR and
     SSIM are taken after Pillow's bicubic to that size (official: 256); None takes the images as
-    they are.
+    they are. `as_they_are`: real images of a folder are not brought to the translations' size.
     """
 
     name: str = "clean"
     resize: Callable[[Tensor], Tensor] = field(default_factory=CleanFid)
     reference_split: str = "test"
     pairwise_size: int | None = None
+    as_they_are: bool = False
 
     def describe(self) -> dict[str, object]:
         """The plain dictionary that is stored with each number."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,25 +20,30 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities.prints import rank_zero_warn
 
-from egsde.evaluation.metrics import distances
+from egsde.evaluation.intervals import Interval, described, means_of
 from egsde.evaluation.metrics import pairwise as pairs
 from egsde.evaluation.metrics.features import COLOURS, Features, Gather, alone, as_bytes
 from egsde.evaluation.metrics.inception import Inception, find_inception
-from egsde.evaluation.metrics.one_by_one import Distance, one_by_one
+from egsde.evaluation.metrics.per_image import Distance, per_image
 from egsde.evaluation.metrics.protocol import EvaluationProtocol
+from egsde.evaluation.metrics.reference import Reference
+from egsde.evaluation.metrics.sets import SetNumbers
 
-Pairwise = Mapping[str, Distance | Metric]
-Single = Mapping[str, Callable[[Tensor], Tensor]]
+Pairwise = Mapping[str, Distance | Metric | None]
+Single = Mapping[str, Callable[[Tensor], Tensor] | Metric | None]
+Values = dict[str, Tensor]
 
 
 class Suite:
-    """FID and KID to real target images, pairwise distances to the source and to any truth.
+    """Numbers of translations beside real target images, to the source and to any truth.
 
     `pairwise`: name -> function (y, x) -> (B,) of images in [0, 1], or a torchmetrics.Metric,
     whose value is taken of one pair at a time. `single`: name -> function y -> (B,) of the
-    translations alone, uint8; `name_truth` is that of the truth. `extractor`: returns the feature
-    network or None, asked once, at `start`; None leaves FID and KID out. A plain object: nothing
-    of it belongs into a checkpoint.
+    translations alone, uint8. `sets`: what is taken of feature rows, FID and so on. Each number has
+    NAME_source, of the untouched sources in place of translations, NAME_floor, of real target
+    images in that place (the truth where there is one), and those of the truth NAME_truth.
+    `extractor`: returns the feature network or None, asked once, at `start`; None leaves the
+    numbers of sets out. A plain object: nothing of it belongs into a checkpoint.
     """
 
     def __init__(
@@ -47,31 +54,35 @@ class Suite:
         single: Single | None = None,
         fid: bool = True,
         kid: bool = True,
+        prc: bool = True,
+        isc: bool = False,
+        kid_subset: int | None = None,
+        intervals: bool = True,
         extractor: Callable[[], Inception | None] = find_inception,
         cache: str | Path | None = None,
     ) -> None:
         self.protocol = protocol or EvaluationProtocol()
         usual = {"l2": pairs.l2, "psnr": pairs.psnr, "ssim": pairs.ssim}
         given = usual if pairwise is None else pairwise
-        self.pairwise = {name: one_by_one(distance) for name, distance in given.items()}
-        self.single = dict(single or {})
-        self.fid, self.kid = fid, kid
-        self.extractor = extractor
+        self.pairwise = {k: per_image(v) for k, v in given.items() if v is not None}
+        self.single = {k: per_image(v) for k, v in (single or {}).items() if v is not None}
+        self.sets = SetNumbers(fid, kid, prc, isc, subset=kid_subset, intervals=intervals)
+        self.intervals, self.extractor = intervals, extractor
         self.cache = Path(cache).expanduser() if cache else None
         self.features: Features | None = None
         self._asked = self._warned = False
-        self._key: str | None = None
-        self._target = self._source = self._real = torch.empty(0, 0)
+        self.reference = Reference()
         self._images: list[dict] = []
         self._rows: list[np.ndarray] = []
+        self._floors: list[dict[str, float]] = []
 
     @property
     def names(self) -> list[str]:
         """What `compute` may find."""
-        distances = [("fid", self.fid), ("kid", self.kid)]
-        sets = [f"{d}{of}" for d, on in distances if on for of in ("", "_floor", "_source")]
-        each = [f"{name}{of}" for name in (*self.pairwise, *self.single) for of in ("", "_truth")]
-        return [*sets, *(["kid_se"] if self.kid else []), *each]
+        ways = ("", "_source", "_floor", "_truth")
+        each = [f"{name}{of}" for name in (*self.pairwise, *self.single) for of in ways]
+        truth = [f"{name}_truth_source" for name in self.pairwise]
+        return [*self.sets.names, *each, *truth, *(["nearer"] if "l2" in self.pairwise else [])]
 
     def check(self, size: int | Sequence[int], channels: int = 3) -> None:
         """ValueError where a distance cannot be had of images of this size: before the work.
@@ -81,8 +92,8 @@ class Suite:
         shape = (1, channels, *([size, size] if isinstance(size, int) else size))
         images = torch.arange(math.prod(shape)).remainder(256).to(torch.uint8).view(shape)
         self._pairwise(images, images, "")
-        if channels not in COLOURS and (self.fid or self.kid):
-            self.fid = self.kid = False
+        if channels not in COLOURS and self.sets.any:
+            self.sets = replace(self.sets, fid=False, kid=False, prc=False, isc=False)
             rank_zero_warn(
                 f"FID and KID left out: images have {channels} channels, and the network that they "
                 "are taken with sees one, repeated, or three"
@@ -90,9 +101,9 @@ class Suite:
 
     def start(self, device: torch.device | str = "cpu") -> None:
         """Forget the images counted so far; the reference stays. Finds the network once."""
-        self._images, self._rows = [], []
+        self._images, self._rows, self._floors = [], [], []
         device = torch.device(device)
-        if (self.fid or self.kid) and not self._asked:
+        if self.sets.any and not self._asked:
             self._asked = True
             network = self.extractor()
             if network is not None:
@@ -100,7 +111,7 @@ class Suite:
 
     def has_reference(self, key: str) -> bool:
         """Whether `set_reference` may be left out: the set is there, or nothing asks for one."""
-        return self._key == key or not (self.fid or self.kid)
+        return self.reference.key == key or not self.sets.any
 
     def set_reference(
         self,
@@ -122,26 +133,33 @@ class Suite:
         """
         if self.has_reference(key):
             return
-        self._key = key
+        self.reference = Reference(key)
         if not all(gather(self.features is not None)):
             self.features = None
         if self.features is None:
             return
-        rows = partial(self.features.of_set, cache=self.cache, gather=collect or gather)
-        self._target, self._source = rows(target, f"{key}-target"), rows(source, f"{key}-source")
-        self._real = rows(floor, f"{key}-floor")
+        given = self.sets.subset is not None  # torch-fidelity draws by the order of the files
+        options = {"cache": self.cache, "gather": collect or gather, "as_given": given}
+        rows: Any = partial(self.features.of_set, **options)  # type: ignore[arg-type]
+        named = (("target", target), ("source", source), ("floor", floor))
+        self.reference = Reference(key, *(rows(images, f"{key}-{n}") for n, images in named))
 
     def update(
-        self, ids: Sequence[str], y: Tensor, x0: Tensor, truth: Tensor | None = None
+        self, ids: Sequence[str], y: Tensor, x0: Tensor | None = None, truth: Tensor | None = None
     ) -> list[dict]:
         """Add translations y of sources x0, as in the file: uint8 (B, C, H, W), or float in [-1, 1]
         where it holds more; values per image."""
-        values = self._pairwise(y, x0, "") | {k: f(as_bytes(y)) for k, f in self.single.items()}
-        values |= {f"{k}_source": f(as_bytes(x0)) for k, f in self.single.items()}
+        values = self._single(y, "")
+        if x0 is not None:
+            values = self._pairwise(y, x0, "") | values | self._stand_in(x0, x0, "_source")
         if truth is not None:
             values |= self._pairwise(y, truth, "_truth")
+            values |= self._single(truth, "_truth")
+        if truth is not None and x0 is not None:
             values |= self._pairwise(x0, truth, "_truth_source")
-            values |= {f"{k}_truth": f(as_bytes(truth)) for k, f in self.single.items()}
+            values |= self._stand_in(truth, x0, "_floor")
+        if "l2_truth_source" in values:
+            values["nearer"] = (values["l2_truth"] < values["l2_truth_source"]).double()
         images = [
             {"id": str(name), **{k: float(v[b]) for k, v in values.items()}}
             for b, name in enumerate(ids)
@@ -151,15 +169,24 @@ class Suite:
             self._rows += list(self.features(as_bytes(y)).numpy())
         return images
 
+    def add_floor(self, real: Tensor, x0: Tensor | None = None) -> None:
+        """NAME_floor: real target images in place of translations of x0, for lack of a truth."""
+        if x0 is None or x0.shape != real.shape:
+            values = self._single(real, "_floor")
+        else:
+            values = self._stand_in(real, x0, "_floor")
+        self._floors += [{k: float(v[b]) for k, v in values.items()} for b in range(len(real))]
+
     def compute(self, gather: Gather = alone) -> dict:
-        """`metrics` (name -> mean), `per_image` rows in the order of ids, and their `protocol`.
+        """`metrics` (name -> mean), their `intervals` where they are taken, `per_image` rows in
+        the order of ids, and their `protocol`.
 
         Every process must call it; `gather` is called once and gives the parts of all processes,
         or none where nothing is to be measured. Numbers that cannot be had are absent. Raises
         ValueError when an image was counted twice.
         """
-        parts = gather((self._images, self._rows))
-        images = [image for part, _ in parts for image in part]
+        parts = gather((self._images, self._rows, self._floors))
+        images = [image for part, *_ in parts for image in part]
         order = sorted(range(len(images)), key=lambda i: images[i]["id"])
         images = [images[i] for i in order]
         for one, other in zip(images, images[1:], strict=False):
@@ -167,26 +194,39 @@ class Suite:
                 raise ValueError(
                     f"image {one['id']!r} was counted twice; shards must not be padded or overlap"
                 )
-        metrics = {}
-        for name in dict.fromkeys(k for image in images for k in image if k != "id"):
-            metrics[name] = math.fsum(v := [i[name] for i in images if name in i]) / len(v)
+        metrics, within = means_of(images, self.intervals)
+        floors = sorted((f for *_, part in parts for f in part), key=lambda f: [*f.values()])
+        means, around = means_of(floors, self.intervals)
+        metrics, within = means | metrics, around | within
         protocol = {**self.protocol.describe(), "n_images": len(images)}
-        rows = [row for _, part in parts for row in part]
+        rows = [row for _, part, _ in parts for row in part]
         if self.features is not None and len(rows) == len(images) > 0:
             y = torch.from_numpy(np.stack([rows[i] for i in order]))
-            metrics = {**self._distances(y), **metrics}
-            protocol |= self._describe_features(len(y))
+            found, drawn = self._of_sets(y)
+            metrics, within = {**found, **metrics}, {**drawn, **within}
+            protocol |= self.features.network.describe()
+            protocol |= self.reference.describe(len(y), self.sets)
+        if self.intervals and images:
+            protocol["intervals"] = described(len(images), len(self.reference.target))
         bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-        if bad:
-            rank_zero_warn(f"left out because they are not finite: {', '.join(bad)}")
+        if told := [name for name in bad if not name.endswith("_source")]:
+            rank_zero_warn(f"left out because they are not finite: {', '.join(told)}")
         metrics = {name: value for name, value in metrics.items() if name not in bad}
-        return {"metrics": metrics, "per_image": images, "protocol": protocol}
+        within = {name: within[name] for name in metrics if name in within}
+        return {"metrics": metrics, "intervals": within, "per_image": images, "protocol": protocol}
 
-    def _pairwise(self, y: Tensor, x: Tensor, suffix: str) -> dict[str, Tensor]:
+    def _stand_in(self, y: Tensor, x0: Tensor, suffix: str) -> Values:
+        """Every number of images that stand in place of the translations of x0."""
+        return self._pairwise(y, x0, suffix) | self._single(y, suffix)
+
+    def _single(self, y: Tensor, suffix: str) -> Values:
+        return {f"{k}{suffix}": f.each(as_bytes(y)) for k, f in self.single.items()}
+
+    def _pairwise(self, y: Tensor, x: Tensor, suffix: str) -> Values:
         y, x = self.protocol.for_pairs(y), self.protocol.for_pairs(x)
         values = {}
         for name, distance in self.pairwise.items():
-            found = distance(y, x)
+            found = distance.each(y, x)
             if found.shape != (len(y),):
                 raise ValueError(
                     f"metrics.pairwise.{name} returned shape {tuple(found.shape)} for {len(y)} "
@@ -195,49 +235,17 @@ class Suite:
             values[name + suffix] = found
         return values
 
-    def _distances(self, y: Tensor) -> dict[str, float]:
-        target, source = self._target, self._source
-        if min(len(y), len(target)) < 2:
+    def _of_sets(self, y: Tensor) -> tuple[dict[str, float], dict[str, Interval]]:
+        if min(len(y), len(self.reference.target)) < 2:
             rank_zero_warn(
-                f"FID and KID left out: {len(y)} translations, {len(target)} reference images; "
-                "set_reference must come before compute, with at least two images each"
+                f"FID and KID left out: {len(y)} translations, {len(self.reference.target)} "
+                "reference images; set_reference must come before compute, with at least two "
+                "images each"
             )
-            return {}
-        sets = {"": (y, target), "_floor": self._floor(len(y)), "_source": (source, target)}
-        sets = {name: pair for name, pair in sets.items() if min(map(len, pair)) >= 2}
-        metrics: dict[str, float] = {}
-        if self.fid:
-            metrics |= {f"fid{name}": distances.frechet(*pair) for name, pair in sets.items()}
-            if (fewest := min(len(y), len(target))) < y.shape[1]:
-                self._warn_biased(fewest, y.shape[1])
-        if self.kid:
-            values = {name: distances.kid(*pair) for name, pair in sets.items()}
-            metrics |= {f"kid{name}": value for name, (value, _) in values.items()}
-            metrics["kid_se"] = values[""][1]
-        return metrics
-
-    def _floor(self, n: int) -> tuple[Tensor, Tensor]:
-        if len(self._real) > 0:
-            return self._real[:n], self._target
-        return self._target[::2], self._target[1::2]
-
-    def _warn_biased(self, n: int, d: int) -> None:
-        if not self._warned:
-            rank_zero_warn(
-                f"FID of {n} images with {d} features is biased upwards: compare it with fid_floor "
-                "and fid_source of the same run, and read KID, which is not"
-            )
-        self._warned = True
-
-    def _describe_features(self, n: int) -> dict[str, object]:
+            return {}, {}
         assert self.features is not None
-        other = len(self._real) > 0
-        return {
-            **self.features.network.describe(),
-            "reference": self._key,
-            "n_reference": len(self._target),
-            "n_source": len(self._source),
-            "floor": "other real images" if other else "halves of the reference",
-            "n_floor": [len(rows) for rows in self._floor(n)],
-            "kid": distances.kid_definition(n, len(self._target)),
-        }
+        network = self.features.network
+        if not self._warned:
+            self.reference.warn(len(y), y.shape[1], self.sets, network)
+        self._warned = True
+        return self.reference.numbers(y, self.sets, network)

@@ -7,7 +7,6 @@ meet once, when the numbers are gathered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,9 +29,9 @@ from egsde.programs.callbacks.pictures import (
     log_table,
     shown_like,
     stacked,
-    to_uint8,
 )
 from egsde.programs.callbacks.progress import Advance, images_bar, step_by_step
+from egsde.programs.callbacks.reference import set_reference
 from egsde.programs.callbacks.rows import ids_of, rows_of
 from egsde.programs.callbacks.shelf import Seconds, Shelf
 from egsde.programs.multiples import padded
@@ -52,6 +51,7 @@ class Report:
     nfe: dict[str, float] = field(default_factory=dict)  # evaluations per image, of all runs
     per_image: list[dict[str, Any]] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
     pictures: list[dict[str, Any]] = field(default_factory=list)
 
@@ -96,7 +96,9 @@ class Translate(Callback):
         self.interrupts.end()
 
     def on_test_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        suffix, written = self.shard.suffix if self.shard else "", Written.of(self.out)
+        suffix = self.shard.suffix if self.shard else ""
+        ids = module.data.translatable(self.split).ids
+        written = Written.of(self.out).naming(ids)
         shelf = Shelf(written, self.recipe, suffix, module.data.writer(self.split))
         self.report = self.run(trainer, module.translator, module.data, module.device, shelf)
         if self.shard is not None:
@@ -210,34 +212,11 @@ class Translate(Callback):
         if known := sum(p[1] for p in parts):
             report.nfe = {n: sum(calls[n] for *_, calls in parts) / known for n in made.calls}
         if self.metrics is not None:
-            self._set_reference(trainer, data, shown)
+            check = self.interrupts.check
+            set_reference(self.metrics, trainer, data, self.split, check, shown=shown)
             with images_bar(total, shown, doing="measuring"):
                 found = self.metrics.compute(to_first)
-            numbers = {key: found[key] for key in ("metrics", "protocol")}
-            report.metrics, report.protocol = from_first(numbers).values()
+            numbers = {key: found[key] for key in ("metrics", "intervals", "protocol")}
+            report.metrics, report.intervals, report.protocol = from_first(numbers).values()
             report.per_image = found["per_image"]
         return report
-
-    def _set_reference(self, trainer: Trainer, data: TwoDomains, shown: bool) -> None:
-        """Real images of both domains, the source those that are translated; once a run."""
-        assert self.metrics is not None
-        split = self.metrics.protocol.reference_split
-        size = data.size if isinstance(data.size, int) else "x".join(map(str, data.size))
-        key = f"{type(data.store).__name__.lower()}-{size}-{'-'.join(data.names)}-{split}"
-        place = trainer.global_rank, trainer.world_size, shown
-        if not self.metrics.has_reference(key):
-            target = self._shared_out(data.domain("target", split), "image", *place)
-            source = self._shared_out(data.translations(self.split), "x0", *place)
-            self.metrics.set_reference(target, source, key=key, gather=all_gather, collect=to_first)
-
-    def _shared_out(
-        self, dataset: Any, name: str, rank: int, world: int, shown: bool
-    ) -> Iterator[Tensor]:
-        """One rank's images of a dataset as uint8 batches of one."""
-        doing = f"features of the {name == 'x0' and 'source' or 'target'}"
-        mine = range(rank, len(dataset), world)
-        with images_bar(len(mine), shown, doing=doing) as advance:
-            for i in mine:
-                self.interrupts.check()
-                yield to_uint8(dataset[i][name])[None]
-                advance(1)

@@ -107,11 +107,10 @@ class Validation(Callback):
 
 
 def intervals(report: Report) -> dict[str, float]:
-    """{"kid_low": ..., "kid_high": ...}: 95 % of what is measured with an error or an interval."""
+    """{"kid_low": ..., "kid_high": ...}: 95 % of KID, by its interval or by its standard error."""
     found, error = report.metrics, report.metrics.get("kid_se")
-    given = dict(getattr(report, "intervals", None) or {})
-    if error is not None and "kid" not in given:
-        given["kid"] = (found["kid"] - 1.96 * error, found["kid"] + 1.96 * error)
-    sides = {f"{name}_{side}": value for name, pair in given.items()
-             for side, value in zip(("low", "high"), pair, strict=True)}  # fmt: skip
+    given = report.intervals.get("kid")
+    if given is None and error is not None:
+        given = (found["kid"] - 1.96 * error, found["kid"] + 1.96 * error)
+    sides = dict(zip(("kid_low", "kid_high"), given or (), strict=False))
     return {name: float(value) for name, value in sides.items() if math.isfinite(value)}

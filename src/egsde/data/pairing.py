@@ -1,0 +1,104 @@
+"""Which file of one folder belongs to which image of another: by names, never by order.
+
+The name is the source's without suffix: `0412.jpg` pairs with `0412.png`, `0412.jpg.png` and
+`0412_fake.png`; other names by a pattern, `{id}_fake_B.png`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from egsde.data.domains import stem
+
+ENDINGS = ("_fake",)  # what other systems add to a source's name
+
+
+def paired(
+    sources: Sequence[str], files: Sequence[str], what: str, pattern: str | None = None,
+    endings: Sequence[str] = ENDINGS,
+) -> dict[str, str]:  # fmt: skip
+    """The file of each source; sources without one are left out.
+
+    files: relative paths. what: the folder, for messages. pattern: of the names of files, with
+    {id} for the source's name without suffix; files of other names are then not looked at.
+    ValueError names files that belong to no source, and several that belong to one.
+    """
+    wanted: dict[str, str] = {}
+    for name in sources:
+        for key in _keys(name):
+            if (other := wanted.setdefault(key, name)) != name and key == stem(name):
+                raise ValueError(
+                    f"the sources {other} and {name} differ only in their suffix, so which of "
+                    f"{what} belongs to which cannot be told; remove or rename one"
+                )
+    matched: dict[str, list[str]] = {}
+    alone = []
+    for file in files:
+        named = _by_pattern(file, pattern) if pattern else _plain(file, wanted, endings)
+        if named is None:
+            continue
+        owner = wanted.get(named)
+        if owner is None:
+            alone.append(file)
+        else:
+            matched.setdefault(owner, []).append(file)
+    if several := {name: found for name, found in matched.items() if len(found) > 1}:
+        name, found = next(iter(several.items()))
+        raise ValueError(
+            f"{what} has several files for {len(several)} images ({', '.join(sorted(found))} for "
+            f"{name}); say which by a pattern of their names, such as {_guess(found[0], name)}"
+        )
+    if alone:
+        hint = _guess(alone[0], sources[0] if sources else "")
+        raise ValueError(
+            f"{what} has {len(alone)} files that belong to no source ({shown(alone)}); remove "
+            f"them, or say how translations are named, such as {hint}"
+        )
+    return {name: found[0] for name, found in matched.items()}
+
+
+def refuse_missing(sources: Sequence[str], found: Iterable[str], what: str, hint: str) -> None:
+    """ValueError that names the sources without a file."""
+    there = set(found)
+    missing = [name for name in sources if name not in there]
+    if missing:
+        raise ValueError(
+            f"{what} has nothing for {len(missing)} of {len(sources)} sources ({shown(missing)}); "
+            f"{hint}"
+        )
+
+
+def shown(names: Sequence[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def _keys(name: str) -> tuple[str, ...]:
+    """What a translation of an image may be called, without its own suffix."""
+    return stem(name), name
+
+
+def _plain(file: str, wanted: dict[str, str], endings: Sequence[str]) -> str:
+    keys = stem(file), stem(stem(file))  # 0412.jpg.png: of a source that was 0412.jpg, too
+    every = [*keys, *(key.removesuffix(e) for key in keys for e in endings if key.endswith(e))]
+    return next((key for key in every if key in wanted), keys[0])
+
+
+def _by_pattern(file: str, pattern: str) -> str | None:
+    """The id in a file's name; None where the name does not fit."""
+    if pattern.count("{id}") != 1:
+        raise ValueError(f"pattern={pattern} needs {{id}} once, such as '{{id}}_fake.png'")
+    folder, _, name = file.rpartition("/") if "/" not in pattern else ("", "", file)
+    before, after = map(re.escape, pattern.split("{id}"))
+    match = re.fullmatch(f"{before}(.+){after}", name)
+    if match is None:
+        return None
+    return f"{folder}/{match[1]}" if folder else match[1]
+
+
+def _guess(file: str, source: str) -> str:
+    """A pattern that would fit, where the source's name stands in the file's."""
+    key, name = stem(source).rpartition("/")[2], file.rpartition("/")[2]
+    return f"pattern='{name.replace(key, '{id}', 1)}'" if key and key in name else (
+        "pattern='{id}_fake.png'"
+    )  # fmt: skip

@@ -1,0 +1,16 @@
+"""The judge of translations: a classifier that gives `domain` where its weights are given."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from egsde.evaluation.metrics import DomainAccuracy, Suite, per_image
+from egsde.programs.build import Parts
+
+
+def add_judge(suite: Suite, parts: Parts, cfg: DictConfig) -> None:
+    """`domain` among the suite's numbers of single images, where it is not and a judge is known."""
+    judge = cfg.get("judge")
+    if judge is None or judge.get("weights") is None or "domain" in suite.single:
+        return
+    suite.single["domain"] = per_image(DomainAccuracy(parts("judge")))

@@ -1,0 +1,181 @@
+"""egsde study source=DIR target=DIR minutes=M [methods=[sdedit,egsde]] [size=64] [out=DIR] [...]
+
+Two folders in, one ranked page out: trains the networks that the methods need within the minutes,
+or takes given ones, translates the validation split with each, and ranks them by KID beside L2,
+domain and seconds. Leaves study.csv and the comparison's page. With the same out= it goes on.
+
+minutes   of everything together; three quarters are for training
+methods   translators: sdedit, egsde, egsde_fast, ilvr, ccdf, sddm, cycle_diffusion, ddib,
+          cycle_egsde; by default sdedit, egsde, egsde_fast, ilvr
+size      pixels on a side
+limit     validation images that are translated, 64
+steps     of a sampler over the whole process, 100
+out       the folder; without it outputs/study-<time>
+score, extractor, source_score      weights of your own, in place of a training
+Other settings go to train.py and sample.py alike: data.root=..., trainer=gpu, allow=[...].
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from egsde.evaluation import runs
+from egsde.programs.compare import compare
+from egsde.programs.folders import claiming, new_folder
+from egsde.programs.words import Usage, whole_number
+from egsde.programs.written import write_table
+
+CLASSIFIER, SOURCE = "extractor", "source_score"
+NEEDS = {  # beside a score of the target
+    "sdedit": (), "ilvr": (), "ccdf": (), "egsde": (CLASSIFIER,), "egsde_fast": (CLASSIFIER,),
+    "sddm": (CLASSIFIER,), "cycle_diffusion": (SOURCE,), "ddib": (SOURCE,),
+    "cycle_egsde": (CLASSIFIER, SOURCE),
+}  # fmt: skip
+OWN_STEPS = ("egsde_fast", "sddm")  # their samplers are not the general one
+USUAL = "sdedit,egsde,egsde_fast,ilvr"
+KNOWN: dict[str, tuple[Any, Any]] = {
+    "source": (str, None), "target": (str, None), "minutes": (float, None), "methods": (str, USUAL),
+    "size": (whole_number(1), 64), "limit": (whole_number(2), 64), "steps": (whole_number(1), 100),
+    "out": (str, None), "score": (str, None), CLASSIFIER: (str, None), SOURCE: (str, None),
+}  # fmt: skip
+TRAINING = 0.75  # of the minutes
+COLUMNS = ("kid", "fid", "l2", "psnr", "domain", "domain_source")
+
+
+def main(arguments: Sequence[str]) -> None:
+    own: dict[str, Any] = {key: default for key, (_, default) in KNOWN.items()}
+    others = []
+    for argument in arguments:
+        key, equal, text = argument.partition("=")
+        if not equal:
+            raise Usage(f"{argument} is no setting; write KEY=VALUE, as for train.py")
+        if key not in KNOWN:
+            others.append(argument)
+            continue
+        try:
+            own[key] = KNOWN[key][0](text)
+        except ValueError as error:
+            raise Usage(f"{argument}: {error}") from error
+    if lacking := [key for key in ("source", "target", "minutes") if own[key] is None]:
+        raise Usage(f"egsde study needs {'=, '.join(lacking)}=")
+    own["methods"] = [name.strip() for name in own["methods"].strip("[]").split(",")]
+    if unknown := [name for name in own["methods"] if name not in NEEDS]:
+        raise Usage(f"methods={','.join(unknown)} is unknown; there is {', '.join(NEEDS)}")
+    with claiming(True):
+        out = Path(str(own["out"] or new_folder("outputs/study"))).expanduser()
+    Study(out, own, others).run()
+
+
+class Study:
+    """own: the settings of the head of this file; others: what train.py and sample.py take."""
+
+    def __init__(self, out: Path, own: dict[str, Any], others: Sequence[str]) -> None:
+        self.out, self.own, self.others = out, own, list(others)
+        self.end = time.monotonic() + 60 * own["minutes"]
+        needed = [n for name in own["methods"] for n in NEEDS[name]]
+        self.networks = ["score", *dict.fromkeys(needed)]
+
+    def run(self) -> list[runs.Run]:
+        """The methods' runs, the best first; ValueError where training or all methods failed."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        weights = self._trained()
+        done: dict[str, runs.Run] = {}
+        for name in self.own["methods"]:
+            folder = self.out / name
+            if time.monotonic() > self.end and done:
+                print(f"{name}: left out, the minutes are over")
+                continue
+            if _called(self._sample(name, weights, folder, "val")):
+                done[name] = runs.load(folder)
+        if not done:
+            raise ValueError(f"no method could be run; what each said stands above, in {self.out}")
+        ranked = sorted(done, key=lambda name: _rank(done[name]))
+        self._leave([(name, done[name]) for name in ranked])
+        if len(ranked) > 1:
+            pages = compare([done[n].folder for n in ranked], self.out / "compare", names=ranked)
+            print(f"a page to look at: {pages[0]}")
+        print(f"{ranked[0]} is first; its networks, and the translation of the test images:")
+        for name in ("score", *NEEDS[ranked[0]]):
+            if self.own[name] is None:
+                print(f"    {shlex.join(self._train(name, None)[2:])}")
+        last = self._sample(ranked[0], weights, self.out / "test", "test")
+        print(f"    {shlex.join(last[2:])}")
+        return [done[name] for name in ranked]
+
+    def _data(self, turned: bool = False) -> list[str]:
+        source, target = self.own["source"], self.own["target"]
+        pair = (target, source) if turned else (source, target)
+        size = f"data.size={self.own['size']}"
+        chosen = any(word.startswith(("data=", "dataset=")) for word in self.others)
+        return [*([] if chosen else ["data=folder"]), f"data.source={pair[0]}",
+                f"data.target={pair[1]}", size, *self.others]  # fmt: skip
+
+    def _trained(self) -> dict[str, str]:
+        """The networks' files; each training has the same share of the minutes."""
+        found = {name: self.own[name] for name in self.networks if self.own[name] is not None}
+        to_train = [name for name in self.networks if name not in found]
+        for i, name in enumerate(to_train):
+            file = self.out / "networks" / name / "weights.safetensors"
+            left = self.end - time.monotonic() - 60 * (1 - TRAINING) * self.own["minutes"]
+            seconds = max(10, left / (len(to_train) - i))
+            if not file.is_file() and not _called(self._train(name, seconds)):
+                raise ValueError(f"{name} could not be trained; what train.py said stands above")
+            found[name] = str(file)
+        return found
+
+    def _train(self, name: str, seconds: float | None) -> list[str]:
+        model = ["model=classifier"] if name == CLASSIFIER else []
+        length = []
+        if seconds is not None:
+            minutes, rest = divmod(int(seconds), 60)
+            hours, minutes = divmod(minutes, 60)
+            time_of = f'+trainer.max_time="00:{hours:02d}:{minutes:02d}:{rest:02d}"'
+            length = ["trainer.max_steps=100000", time_of]
+        out = f"out={self.out / 'networks' / name}"
+        return [sys.executable, "-m", "egsde", "train", *model, *self._data(name == SOURCE),
+                *length, out]  # fmt: skip
+
+    def _sample(self, name: str, weights: dict[str, str], folder: Path, split: str) -> list[str]:
+        nets = [f"{n}.weights={weights[n]}" for n in ("score", *NEEDS[name])]
+        judge = [f"judge.weights={weights[CLASSIFIER]}"] if CLASSIFIER in weights else []
+        judge += ["metrics=domain"] if judge else []
+        steps = [] if name in OWN_STEPS else [f"sampler.grid.steps={self.own['steps']}"]
+        measured = [f"split={split}", f"metrics.protocol.reference_split={split}"]
+        measured += [f"limit={self.own['limit']}", "report=0"] if split == "val" else []
+        return [sys.executable, "-m", "egsde", "sample", f"translator={name}", *self._data(), *nets,
+                *judge, *steps, *measured, f"out={folder}"]  # fmt: skip
+
+    def _leave(self, ranked: Sequence[tuple[str, runs.Run]]) -> None:
+        rows = []
+        for place, (name, run) in enumerate(ranked, 1):
+            row: dict[str, Any] = {"rank": place, "method": name}
+            for key in COLUMNS:
+                if key in run.metrics:
+                    row[key] = run.metrics[key]
+                    row |= dict(zip((f"{key}_low", f"{key}_high"),
+                                    run.intervals.get(key, ()), strict=False))  # fmt: skip
+            rows.append({**row, "evaluations": run.nfe, "seconds": run.seconds})
+        first = ranked[0][1].metrics
+        nothing = {k: first[f"{k}_source"] for k in COLUMNS if f"{k}_source" in first}
+        rows.append({"method": "do nothing", **nothing, "evaluations": 0, "seconds": 0})
+        write_table(self.out / "study.csv", rows)
+        for row in rows:
+            cells = [f"{k} {v:.4g}" for k, v in row.items() if isinstance(v, float)]
+            print(f"{row.get('rank', '')!s:2s} {row['method']:16s} {'  '.join(cells)}")
+
+
+def _rank(run: runs.Run) -> float:
+    """KID; without it the share that the judge does not take for the target, else L2."""
+    found = run.metrics
+    return found.get("kid", 1 - found["domain"] if "domain" in found else found.get("l2", 0.0))
+
+
+def _called(command: list[str]) -> bool:
+    print(f"$ {shlex.join(command[2:])}", flush=True)
+    return subprocess.run(command, check=False).returncode == 0

@@ -1,0 +1,149 @@
+"""Runs of sample.py on the validation split with some settings changed: what `egsde tune` compares.
+
+    cost = KID / KID of the untouched sources + balance * L2 / L2 of real images in their place
+
+so doing nothing costs 1 and real images taken at random cost `balance`. Where there is no KID, the
+share that the judge does not take for the target stands in its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import math
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from egsde.programs.line import read
+from egsde.programs.sample import sample
+from egsde.programs.settings import CONF
+from egsde.programs.values import referred
+
+Settings = dict[str, float]
+FIRST = {
+    "t_start": 0.15,
+    "factor": 2.0,
+}  # steps of the coarse round: added to t_start, else factors
+WEIGHT = 4.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting and its numbers; `cost` is infinite where it could not be run."""
+
+    settings: Settings
+    folder: Path
+    metrics: Mapping[str, float]
+    nfe: float
+    seconds: float
+
+    def cost(self, balance: float) -> float:
+        """ValueError where neither KID nor a judge is there."""
+        found = self.metrics
+        if "l2" not in found:
+            return math.inf
+        if found.get("kid_source"):
+            look = found["kid"] / abs(found["kid_source"])
+        elif "domain" in found:
+            look = 1 - found["domain"]
+        else:
+            raise ValueError(
+                "neither KID (no Inception weights, or fewer than two images) nor a judge "
+                "(judge.weights=...) is there, so nothing says how real a translation looks"
+            )
+        return look + balance * found["l2"] / max(found.get("l2_floor", found["l2"]), 1e-9)
+
+
+class Trials:
+    """Settings tried so far, in folders of their own: what was done is read, not done again."""
+
+    def __init__(self, overrides: Sequence[str], out: Path, limit: int) -> None:
+        self.out, self.limit = out, limit
+        self.overrides = read("sample", list(overrides))
+        self.done: dict[str, Trial] = {}
+
+    def composed(self, settings: Settings) -> DictConfig:
+        """The configuration of sample.py with these settings."""
+        own = [*self.overrides, *(f"{key}={value!r}" for key, value in settings.items())]
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose("sample", own)
+
+    def defaults(self) -> Settings:
+        """What can be tuned of this translator, at its untuned values."""
+        cfg = self.composed({})
+        read_by = referred(cfg, "translator")
+        keys: list[str] = [key for key in ("t_start", "factor") if key in read_by]
+        if "energy" in read_by and "weights" in cfg.energy:
+            keys += [f"energy.weights.{name}" for name in cfg.energy.weights]
+        keys += [key for key in ("sampler.grid.steps", "translator.steps")
+                 if key.split(".")[0] in (*read_by, "translator")
+                 and OmegaConf.select(cfg, key) is not None]  # fmt: skip
+        return {key: OmegaConf.select(cfg, key) for key in keys}
+
+    def run(self, settings: Settings) -> Trial:
+        key = hashlib.blake2b(repr(sorted(settings.items())).encode(), digest_size=6).hexdigest()
+        if key not in self.done:
+            self.done[key] = self._run(settings, self.out / "trials" / key)
+        return self.done[key]
+
+    def _run(self, settings: Settings, folder: Path) -> Trial:
+        file, began = folder / "metrics.json", time.perf_counter()
+        if not file.is_file():
+            cfg = self.composed(settings)
+            with open_dict(cfg):
+                cfg.out, cfg.split, cfg.report, cfg.trajectory = str(folder), "val", 0, 0
+                cfg.limit, cfg.data.limit, cfg.objective = self.limit, self.limit, "l2"
+                cfg.metrics.protocol.reference_split = "val"
+                cfg.metrics.fid = cfg.metrics.prc = cfg.metrics.intervals = False
+            folder.mkdir(parents=True, exist_ok=True)
+            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                sample(cfg)
+        found: dict[str, Any] = json.loads(file.read_text())
+        (folder / "settings.json").write_text(json.dumps(settings))
+        nfe = float(sum(found["nfe"].values()))
+        return Trial(settings, folder, found["metrics"], nfe, time.perf_counter() - began)
+
+
+def moved(settings: Settings, key: str, up: bool, fine: int) -> Settings | None:
+    """One of the settings moved; fine: 0 coarse, 1 half as far, ... None: out of range."""
+    value = settings[key]
+    if key == "t_start":
+        step = FIRST["t_start"] / 2**fine
+        new: float = round(value + (step if up else -step), 4)
+        if not 0.05 <= new <= 0.95:
+            return None
+    else:
+        by = FIRST.get(key, WEIGHT) ** (1 / 2**fine)
+        new = value * by if up else value / by
+        if key == "factor":
+            new = max(1, round(new))
+        else:
+            new = float(f"{new:.3g}")
+    return None if new == value else {**settings, key: new}
+
+
+def frontier(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that no other beats in both KID (else domain) and L2, by L2."""
+
+    def look(trial: Trial) -> float:
+        return trial.metrics.get("kid", 1 - trial.metrics.get("domain", 0.0))
+
+    known = sorted(
+        (t for t in trials if "l2" in t.metrics), key=lambda t: (t.metrics["l2"], look(t))
+    )
+    best, kept = math.inf, []
+    for trial in known:
+        if look(trial) < best:
+            best = look(trial)
+            kept.append(trial)
+    return kept

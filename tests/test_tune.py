@@ -1,0 +1,150 @@
+"""`egsde tune` on a known bowl of costs, `egsde study` on known numbers, and a walk through all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from egsde.programs import study, trials, tune
+from shared import shared_path
+
+DATA = ["data=folder", "data.source=a", "data.target=b", "data.size=16", "score.weights=x.safe",
+        "extractor.weights=y.safe"]  # fmt: skip
+
+
+def bowl(cfg) -> None:
+    """What sample.py would leave: best at t_start 0.35, realism 100, faithfulness 2, factor 2."""
+    energy = cfg.energy.weights
+    ratios = torch.tensor([energy.realism / 100, energy.faithfulness / 2, cfg.factor / 2]).log()
+    away = float(ratios.square().sum()) + 20 * (cfg.t_start - 0.35) ** 2
+    away += 0.001 * (cfg.sampler.grid.steps < 250)
+    metrics = {"kid": 0.01 + 0.01 * away, "kid_source": 0.1, "l2": 5 + away, "l2_floor": 20.0}
+    out = Path(cfg.out)
+    assert cfg.split == "val" and cfg.metrics.protocol.reference_split == "val" and cfg.limit == 8
+    (out / "metrics.json").write_text(
+        json.dumps({"metrics": metrics, "nfe": {"score": cfg.sampler.grid.steps}})
+    )
+
+
+def test_tuning_finds_the_bottom_of_a_bowl_and_goes_on(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setattr(trials, "sample", bowl)
+    best = tune.tune(DATA, tmp_path, minutes=1, limit=8)
+    assert best.settings["t_start"] == pytest.approx(0.35, abs=0.05)
+    assert best.settings["energy.weights.realism"] == pytest.approx(100, rel=0.5)
+    assert best.settings["factor"] == 2 and best.settings["sampler.grid.steps"] < 1000
+    rows = list(csv.DictReader((tmp_path / "trials.csv").open()))
+    untuned = next(row for row in rows if row["what"] == "untuned")
+    assert float(untuned["cost"]) > 2 * best.cost(0.5)
+    assert sum(row["what"] == "tuned" for row in rows) == 1
+    kept = list(csv.DictReader((tmp_path / "frontier.csv").open()))
+    costs = [(float(row["l2"]), float(row["kid"])) for row in kept]
+    assert costs == sorted(costs) and [k for _, k in costs] == sorted(
+        (k for _, k in costs), reverse=True
+    )
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        cfg = compose("tuned")
+    assert cfg.t_start == best.settings["t_start"] and cfg.split == "test"
+    monkeypatch.setattr(trials, "sample", lambda cfg: pytest.fail("done already"))
+    assert tune.tune(DATA, tmp_path, minutes=1, limit=8).settings == best.settings
+    assert "--config-name tuned" in capsys.readouterr().out
+
+
+def test_what_cannot_be_judged_is_told(tmp_path: Path):
+    blind = trials.Trial({}, tmp_path, {"l2": 1.0}, 1, 0)
+    with pytest.raises(ValueError, match="neither KID"):
+        blind.cost(0.5)
+    judged = trials.Trial({}, tmp_path, {"l2": 2.0, "l2_floor": 4.0, "domain": 0.75}, 1, 0)
+    assert judged.cost(0.5) == pytest.approx(0.25 + 0.25)
+    with pytest.raises(ValueError, match="limit=1"):
+        tune.main(["limit=1"])
+
+
+def test_a_step_halves_from_round_to_round():
+    start = {"t_start": 0.5, "energy.weights.realism": 500, "factor": 8}
+    assert trials.moved(start, "t_start", False, 0)["t_start"] == 0.35
+    assert trials.moved(start, "t_start", False, 1)["t_start"] == 0.425
+    assert trials.moved(start, "energy.weights.realism", True, 1)["energy.weights.realism"] == 1000
+    assert trials.moved(start, "factor", False, 0)["factor"] == 4
+    assert trials.moved({"t_start": 0.1}, "t_start", False, 0) is None
+    assert trials.moved({"factor": 1}, "factor", False, 0) is None
+
+
+def test_a_study_ranks_by_kid_and_prints_the_winners_commands(tmp_path: Path, monkeypatch, capsys):
+    asked: list[list[str]] = []
+
+    def called(command: list[str]) -> bool:
+        asked.append(command)
+        out = Path(next(word for word in command if word.startswith("out="))[4:])
+        (out / "images").mkdir(parents=True)
+        if "train" in command:
+            (out / "weights.safetensors").touch()
+            return True
+        kid = {"egsde": 0.01, "sdedit": 0.03}.get(out.name)
+        metrics = {"kid": kid, "l2": 3.0, "kid_source": 0.1, "domain": 0.5}
+        numbers = {"metrics": metrics, "intervals": {"kid": [0.005, 0.04]}, "nfe": {"score": 50}}
+        (out / "metrics.json").write_text(json.dumps(numbers))
+        return kid is not None
+
+    monkeypatch.setattr(study, "_called", called)
+    monkeypatch.setattr(study, "compare", lambda folders, out, names: [out / "compare.html"])
+    given = ["source=a", "target=b", "minutes=1", "methods=[sdedit,egsde,ilvr]", f"out={tmp_path}"]
+    study.main(given)
+    rows = list(csv.DictReader((tmp_path / "study.csv").open()))
+    assert [row["method"] for row in rows] == ["egsde", "sdedit", "do nothing"]  # ilvr failed
+    assert rows[0]["kid_low"] == "0.005" and rows[2]["kid"] == "0.1"
+    trained = [command for command in asked if "train" in command]
+    assert len(trained) == 2 and "model=classifier" in trained[1]
+    assert all("+trainer.max_time" in " ".join(command) for command in trained)
+    told = capsys.readouterr().out
+    assert "egsde is first" in told and "split=test" in told
+    with pytest.raises(ValueError, match="minutes="):
+        study.main(["source=a", "target=b"])
+    with pytest.raises(ValueError, match="methods=magic is unknown"):
+        study.main([*given, "methods=[magic]"])
+
+
+@pytest.mark.slow
+def test_the_walk_of_a_newcomer(tmp_path: Path):
+    """Two folders of 40 pictures and nothing else: train, tune, sample, evaluate, compare."""
+    from PIL import Image
+
+    for kind, place in (("a", "cat"), ("b", "dog")):
+        files = sorted(shared_path("data/catdog_faces_128").rglob(f"*{place}*/*"))
+        files = [f for f in files if f.suffix in (".png", ".jpg")][:40]
+        (tmp_path / kind).mkdir()
+        for k, file in enumerate(files):
+            Image.open(file).convert("RGB").save(tmp_path / kind / f"{k:04d}.png")
+        assert len(files) == 40
+
+    def run(*words: str) -> str:
+        env = {**os.environ, "EGSDE_OFFLINE": "1"}
+        done = subprocess.run([sys.executable, "-m", "egsde", *words], cwd=tmp_path, env=env,
+                              capture_output=True, text=True)  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    data = ["data=folder", "data.source=a", "data.target=b", "data.size=16"]
+    nets = ["score.weights=runs/score/weights.safetensors",
+            "extractor.weights=runs/classifier/weights.safetensors"]  # fmt: skip
+    for name, model in (("score", []), ("classifier", ["model=classifier"])):
+        run("train", *model, *data, "trainer=smoke", f"out=runs/{name}")
+    run("tune", "minutes=0.3", "limit=4", "out=runs/tune", "sampler=ddim",
+        "sampler.grid.steps=4", "metrics=domain", *data, *nets)  # fmt: skip
+    run("sample", "--config-path", "runs/tune", "--config-name", "tuned", "out=runs/tuned")
+    for name in ("ours", "again"):
+        run("evaluate", "source=a", "target=b", "split=test", "output=runs/tuned", nets[1],
+            f"out=runs/{name}")  # fmt: skip
+    run("compare", "runs/ours", "runs/again", "out=runs/compared")
+    assert (tmp_path / "runs/compared/compare.html").is_file()
+    ours, tuned = (json.loads((tmp_path / f"runs/{n}/metrics.json").read_text())["metrics"]
+                   for n in ("ours", "tuned"))  # fmt: skip
+    for name in ("l2", "psnr", "ssim", "domain"):
+        assert ours[name] == pytest.approx(tuned[name], rel=1e-6)
