@@ -63,7 +63,7 @@ ROWS = [
         ("sde=vp | +sde.beta_max=high", "sde.beta_max=high, but a number is wanted"),
         ("sde=edm | sde.sigma_min=null", "sde.sigma_min=null, but a number is wanted"),
         ("metrics.fid=perhaps", "metrics.fid=perhaps, but true or false"),
-        ("metrics.pairwise.l2=3", "metrics.pairwise.l2=3, but a part is wanted"),
+        ("metrics.pairwise.l2=3", "metrics.pairwise.l2=3, but a part or null is wanted"),
         ("metrics.protocol.pairwise_size=big", "metrics.protocol.pairwise_size=big, but"),
         # a part that is needed
         ("extractor=null", "energy=none needs none"),

@@ -88,7 +88,7 @@ def test_an_autoencoder_is_trained_kept_and_run(tmp_path, codes):
     small = ["network.ch=32", "network.ch_mult=[1,1]", "network.z_channels=2"]
     network = "autoencoder" if codes is None else "autoencoder_vq"
     more = [] if codes is None else [f"network.codes={codes}"]
-    drop = ("network", "callbacks")
+    drop = ("network", "callbacks", "translate", "sampler")
     trained(tmp_path / "ae", "model=autoencoder", f"network={network}", *small, *more, drop=drop)
     file = str(tmp_path / "ae/weights.safetensors")
     codec = load_codec(file)
@@ -100,7 +100,7 @@ def test_an_autoencoder_is_trained_kept_and_run(tmp_path, codes):
     kind = "kl" if codes is None else "vq"
     score = ["model=score", f"codec={kind}", f"codec.weights={file}", "translate=null"]
     fits = ["network.image_size=8", "++network.in_channels=2", "++network.out_channels=2"]
-    dropped = ("callbacks",)
+    dropped = ("callbacks", "translate", "sampler")
     with pytest.raises(ValueError, match="network.in_channels=2 .*network.out_channels=2"):
         trained(tmp_path / "wrong", *score, drop=dropped)
     trained(tmp_path / "score", *score, *fits, drop=dropped)

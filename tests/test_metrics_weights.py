@@ -98,5 +98,6 @@ def test_without_weights_one_warning_and_no_number(nowhere: list[str], tmp_path:
     one.set_reference([IMAGES], [IMAGES], "k")
     one.update(["a", "b"], IMAGES, IMAGES)
     result = one.compute()
-    assert set(result["metrics"]) == {"l2", "psnr", "ssim"}
+    measured = {"l2", "psnr", "ssim"}
+    assert set(result["metrics"]) == measured | {f"{name}_source" for name in measured}
     assert "weights_sha256" not in result["protocol"]

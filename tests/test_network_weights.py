@@ -102,8 +102,8 @@ def test_prefix_file_formats_and_hash(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "wrong.pt")
     with pytest.raises(ValueError, match="wrong.pt holds no state dict .* but .'epoch'"):
         read_weights(tmp_path / "wrong.pt")
-    with pytest.raises(ValueError, match="net.bin; use .pt, .pth or .safetensors"):
-        read_weights(tmp_path / "net.bin")
+    with pytest.raises(ValueError, match="net.h5; use .pt, .pth, .bin or .safetensors"):
+        read_weights(tmp_path / "net.h5")
     with torch.no_grad():
         net.conv_in.bias[0] += 1e-6
     assert sha256_of(net) != sha256_of(loaded)

@@ -39,7 +39,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     if path.suffix not in (".pt", ".pth", ".ckpt", ".bin", ".safetensors"):
-        raise ValueError(f"cannot read weights from {path.name}; use .pt, .pth or .safetensors")
+        raise ValueError(
+            f"cannot read weights from {path.name}; use .pt, .pth, .bin or .safetensors"
+        )
     content = loaded(path)
     state = _state_in(content)
     if state is None:

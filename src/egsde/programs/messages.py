@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -46,6 +48,7 @@ def _composing(error: BaseException) -> str:
     """Hydra's own words, with their cause and without where it has looked."""
     text = str(error).split("\nConfig search path:")[0].rstrip()
     text = text.removeprefix("ValueError raised while resolving interpolation: ")
+    text = re.sub(r"\n\t_\w+", "", text)  # options that are parts of others
     for name, (extra, other) in ENGINES.items():
         if f"'{name}'" in text:
             key = "=".join(name.rsplit("/", 1))
