@@ -97,7 +97,8 @@ ROWS = [
     Row("`objective=fdi`", lambda f: one_of("objective", "fdi", Suite().names),
         "did you mean objective=fid?", "sample"),
     Row("`objective=accuracy metrics=pairwise`", lambda f: one_of(
-        "objective", "accuracy", Suite(fid=False, kid=False, prc=False).names), "there is l2", "sample"),
+        "objective", "accuracy", Suite(fid=False, kid=False, prc=False).names), "there is l2",
+        "sample"),
     Row("`objective=l2 metrics=none`", lambda f: one_of("objective", "l2", []), "there is none",
         "sample"),
     Row("no room on the device while training",

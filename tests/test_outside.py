@@ -157,7 +157,7 @@ def test_a_data_set_trains_and_its_weights_load_without_leave(outside, tmp_path)
 
 @pytest.mark.parametrize(
     ("part", "package"),
-    [(("network=small",), "parts_process"), (("sde=straight", *NETWORK), "parts_process")],
+    [(("network=small",), "parts_process"), (("sde=steady", *NETWORK), "parts_process")],
     ids=["network", "sde"],
 )
 def test_a_network_and_a_process_train_and_load_by_leave(outside, tmp_path, capsys, part, package):
@@ -183,9 +183,9 @@ def test_leave_is_not_taken_from_a_file(outside, networks, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["sde=straight", "+sde.speed=2"], "it takes T, t_min"),
-        (["sde=straight", "sde._target_=parts_process.Strait"], "cannot be imported"),
-        (["sde=straight", "sde._target_=no_such.Sde"], "cannot be imported"),
+        (["sde=steady", "+sde.speed=2"], "it takes T, t_min"),
+        (["sde=steady", "sde._target_=parts_process.Strait"], "cannot be imported"),
+        (["sde=steady", "sde._target_=no_such.Sde"], "cannot be imported"),
     ],
 )
 def test_what_does_not_fit_is_said(outside, networks, tmp_path, capsys, options, said):
