@@ -9,6 +9,8 @@ from typing import Any
 
 from egsde.programs.records import write_json
 
+BESIDE = ("_source", "_floor")  # the untouched sources' number, and real against real
+
 
 def write_summary(
     out: Path,
@@ -22,10 +24,24 @@ def write_summary(
     found = {**others, "metrics": dict(metrics), "intervals": dict(intervals)}
     write_json(out / "metrics.json", found)
     write_table(out / "images.csv", rows)
+    print("\n".join(table(metrics, intervals)))
+
+
+def table(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Lines for the console: each number with its interval, beside that of the untouched sources
+    and of real images against real ones."""
+    beside = {f"{name}{of}" for name in metrics for of in BESIDE}
+    lines = [f"{'':18s}{'value':>10s}  {'95 % of it':22s}{'untouched':>10s}{'real':>10s}"]
     for name, value in metrics.items():
-        within = intervals.get(name)
-        told = "" if within is None else f"  [{within[0]:.4f}, {within[1]:.4f}]"
-        print(f"{name:12s} {value:.4f}{told}")
+        if name in beside:
+            continue
+        low_high = intervals.get(name)
+        within = "" if low_high is None else f"[{low_high[0]:.4f}, {low_high[1]:.4f}]"
+        others = "".join(
+            f"{metrics[name + of]:10.4f}" if name + of in metrics else f"{'':10s}" for of in BESIDE
+        )
+        lines.append(f"{name:18s}{value:10.4f}  {within:22s}{others}".rstrip())
+    return lines
 
 
 def write_table(path: Path, rows: list[dict[str, Any]]) -> None:

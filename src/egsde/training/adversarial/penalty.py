@@ -18,8 +18,8 @@ class ZeroCentred:
     """weight: of the squared gradient of the sum of an image's logits. every: only on each so
     manyeth step. ValueError for every < 1 or a weight below 0."""
 
-    weight: float = 0.01
-    every: int = 1
+    weight: float
+    every: int = 15
 
     def __post_init__(self) -> None:
         if self.every < 1 or self.weight < 0:
