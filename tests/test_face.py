@@ -126,9 +126,9 @@ def main(monkeypatch, *arguments: str) -> int:
 
 @pytest.mark.parametrize("name", cli.PROGRAMS)
 def test_one_command_runs_every_program(name, monkeypatch, capsys):
-    assert main(monkeypatch, name, "seed=7", "--cfg", "job") == 0
-    assert "seed: 7" in capsys.readouterr().out
-    assert sys.argv == ["egsde", name, "seed=7", "--cfg", "job"]  # other processes start by it
+    assert main(monkeypatch, name, "out=made", "--cfg", "job") == 0
+    assert "out: made" in capsys.readouterr().out
+    assert sys.argv == ["egsde", name, "out=made", "--cfg", "job"]  # other processes start by it
 
 
 def test_a_wrong_program_is_answered(monkeypatch, capsys):
