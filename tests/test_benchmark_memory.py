@@ -23,6 +23,7 @@ def test_a_point_is_expected_on_the_line_through_two():
     assert memory.expected(points, 40, "mib") == pytest.approx(400)
 
 
+@pytest.mark.slow
 def test_one_command_leaves_numbers_and_a_picture(tmp_path, capsys):
     memory.main(["--steps", "2", "4", "60", "--sizes", "16", "--limit-mib", "0.01",
                  "--modes", "none", "full", "checkpointed", "adjoint",

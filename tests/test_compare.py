@@ -180,6 +180,7 @@ def test_mistakes_are_answered_plainly(arguments, expected, tmp_path, monkeypatc
     assert expected in told and "Traceback" not in told and not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_ends_in_a_comparison(tmp_path, capsys):
     networks = [o for o in write_networks(tmp_path) if "logger" not in o]
     given = ["-m", *networks, "limit=2", "logger=none", "trajectory=0",

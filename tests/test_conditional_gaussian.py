@@ -137,6 +137,7 @@ class Pairs(IterableDataset):
             yield {"x": x[..., None, None], "y": y[..., None, None]}
 
 
+@pytest.mark.slow
 def test_a_trained_score_gives_the_conditional_law(tmp_path):
     sde = VP()
     torch.manual_seed(0)

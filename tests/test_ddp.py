@@ -66,4 +66,4 @@ def test_two_processes_train_into_one_folder(tmp_path):
 def test_an_error_of_two_processes_is_as_readable(tmp_path):
     ended = launched(tmp_path, "train.py", *TRAIN, "trainer=ddp_cpu", "data=afhq", "out=run")
     assert ended.returncode == 1
-    assert "error: no images of 'dog'" in ended.stderr and "Traceback" not in ended.stderr
+    assert "error: no images of 'cat'" in ended.stderr and "Traceback" not in ended.stderr

@@ -80,6 +80,7 @@ def test_the_gain_of_linear_gaussians_is_exact(weight):
     assert fake.net.log_v.exp().item() == pytest.approx(exact**2 * S1**2, rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_short_run_leaves_a_student(tmp_path):
     options = write_networks(tmp_path)
     common = ["data=fluent", "data.size=16", "trainer.accelerator=cpu"]

@@ -91,6 +91,7 @@ def test_a_score_is_the_same_in_every_format(form, sde, tmp_path):
         assert torch.allclose(x0[i : i + 1], clean, rtol=1e-3, atol=1e-3)  # alpha(1) is 0.006
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_whole_translator_is_one_graph(form, tmp_path):
     """With an energy of a low pass, whose matrices fix the size."""

@@ -53,6 +53,7 @@ def test_the_exact_score_is_the_gradient_of_the_density():
     assert torch.allclose(torch.autograd.grad(log.sum(), x)[0], score)
 
 
+@pytest.mark.slow
 def test_a_score_is_worst_where_data_are_rare(tmp_path):
     density.main(["--out", str(tmp_path), "--steps", "300"])
     rows = [r for r in table(tmp_path / "density.csv") if r["t"] == str(density.LEVELS[0])]
@@ -86,7 +87,7 @@ def test_quoted_rows_say_where_they_are_from(tmp_path):
 @pytest.mark.slow
 def test_both_domains_go_there_and_back(tmp_path):
     for k, name in enumerate(("a", "b")):
-        fill(tmp_path / "data" / name, 24, start=100 * k)
+        fill(tmp_path / "data" / name, 60, start=100 * k)
     both_ways.main(["--out", str(tmp_path / "out"), "--steps", "2", "--limit", "2", "data=folder",
                     f"data.source={tmp_path / 'data/a'}", f"data.target={tmp_path / 'data/b'}",
                     "data.size=16", "data.num_workers=0", "network.num_channels=32",

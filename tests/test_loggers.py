@@ -27,6 +27,7 @@ def runs_below(folder: Path) -> list[Path]:
     return sorted(folder.rglob("run-*.wandb"))
 
 
+@pytest.mark.slow
 def test_wandb_has_one_finished_run_a_job(tmp_path):
     """Three jobs in one process: three ids, each with its numbers, grid and table of images."""
     chosen = write_networks(tmp_path)
@@ -67,6 +68,7 @@ def test_wandb_shows_training(tmp_path):
     assert sum("previews" in row for row in run.history) == 1
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_same_run(tmp_path):
     for steps in (2, 4):
         trained(tmp_path, *OFFLINE, f"trainer.max_steps={steps}", "translate=null")

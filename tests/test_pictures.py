@@ -262,6 +262,7 @@ def fields(folder: Path, level: float, start: int) -> None:
         (folder / split / f"{k:02d}.png").write_bytes(PNG.write(picture, {}))
 
 
+@pytest.mark.slow
 def test_sixteen_bits_of_one_channel_from_training_to_files(tmp_path, monkeypatch):
     """Dark fields become bright ones: the translations have the target's level, in 16 bits, at the
     sources' own size, which no halving divides."""

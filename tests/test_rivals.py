@@ -35,6 +35,7 @@ SMALL = {
     "i2sb": UNET,
     "ddbm": UNET,
 }  # fmt: skip
+QUICK = {"cyclegan", "flow_matching"}
 PAIRED = {"pix2pix", "i2sb", "ddbm"}
 NFE = {
     "ddgan": {"score": 2},
@@ -62,7 +63,9 @@ def data(model: str, root: Path) -> list[str]:
             "data.size=8", "data.num_workers=0"]  # fmt: skip
 
 
-@pytest.mark.parametrize("model", SMALL)
+@pytest.mark.parametrize(
+    "model", [m if m in QUICK else pytest.param(m, marks=pytest.mark.slow) for m in SMALL]
+)
 def test_it_trains_goes_on_and_translates(model, folders, tmp_path):
     cfg = composed("train", tmp_path, f"model={model}", *data(model, folders), *SMALL[model],
                    "data.batch_size=2", "data.limit=2", "trainer=smoke",

@@ -225,6 +225,7 @@ def taught_run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_train_and_sample_from_the_command_line(taught_run, tmp_path, capsys):
     logged = rows(taught_run / "student")
     assert any("val/evaluations_1" in row and "val/evaluations_2" in row for row in logged)

@@ -76,6 +76,7 @@ def test_a_job_that_fails_does_not_end_the_sweep(networks, tmp_path, capsys):
     assert [(tmp_path / str(i) / "metrics.json").exists() for i in range(3)] == [True, False, True]
 
 
+@pytest.mark.slow
 def test_optuna_minimises_the_objective(networks, tmp_path):
     pytest.importorskip("optuna")
     arguments = ["hparams_search=optuna", "objective=l2", "hydra.sweeper.n_trials=2"]

@@ -89,6 +89,7 @@ def test_a_mean_of_draws_and_a_net_alone(networks, tmp_path):
     assert not found and torch.equal(y, -source())
 
 
+@pytest.mark.slow
 def test_sample_leaves_ways_and_a_page_and_the_same_images(networks, tmp_path, monkeypatch, capsys):
     given = [*networks, "limit=3", "data.eval_batch_size=1"]
     assert command("sample", *given, "trajectory=0", "report=0", f"out={tmp_path / 'off'}") == 0

@@ -34,9 +34,10 @@ def bowl(cfg) -> None:
     )
 
 
+@pytest.mark.slow
 def test_tuning_finds_the_bottom_of_a_bowl_and_goes_on(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.setattr(trials, "sample", bowl)
-    best = tune.tune(DATA, tmp_path, minutes=1, limit=8)
+    best = tune.tune(DATA, tmp_path, minutes=60, limit=8)
     assert best.settings["t_start"] == pytest.approx(0.35, abs=0.05)
     assert best.settings["energy.weights.realism"] == pytest.approx(100, rel=0.5)
     assert best.settings["factor"] == 2 and best.settings["sampler.grid.steps"] < 1000
@@ -53,7 +54,7 @@ def test_tuning_finds_the_bottom_of_a_bowl_and_goes_on(tmp_path: Path, monkeypat
         cfg = compose("tuned")
     assert cfg.t_start == best.settings["t_start"] and cfg.split == "test"
     monkeypatch.setattr(trials, "sample", lambda cfg: pytest.fail("done already"))
-    assert tune.tune(DATA, tmp_path, minutes=1, limit=8).settings == best.settings
+    assert tune.tune(DATA, tmp_path, minutes=60, limit=8).settings == best.settings
     assert "--config-name tuned" in capsys.readouterr().out
 
 

@@ -158,6 +158,7 @@ def test_a_fresh_pairing_network_is_the_identity():
         Pairing(width=12)
 
 
+@pytest.mark.slow
 def test_a_run_from_training_to_translations(tmp_path):
     trained(tmp_path / "train", "model=unit_ddpm", "pairing.width=8", "pairing.depth=1")
     weights = tmp_path / "train" / "weights.safetensors"

@@ -97,6 +97,7 @@ def test_the_reference_is_looked_at_once(run):
     assert int((run / "seen").read_text()) == 9 + 82 + 3
 
 
+@pytest.mark.slow
 def test_the_curve_is_drawn_and_the_best_are_told(given, tmp_path, capsys):
     trained(tmp_path, *SHORT, *given, "trainer.max_steps=6", drop=DROP)
     told = capsys.readouterr().out
@@ -117,6 +118,7 @@ def test_the_test_images_are_not_seen(given, tmp_path, monkeypatch):
     assert asked == {"train", "val"}
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_keeps_the_best_and_the_curve(given, tmp_path):
     for steps in (4, 6):
         trained(tmp_path, *SHORT, *given, f"trainer.max_steps={steps}", drop=DROP)
@@ -140,6 +142,7 @@ def test_what_cannot_be_is_refused_before_a_step(option, words, given, tmp_path)
     assert not (tmp_path / "metrics.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_may_minimise_a_number_of_translations(given, tmp_path):
     value = trained(tmp_path, *SHORT, *given, "objective=val/fid", "best=val/psnr",
                     "trainer.max_steps=4", drop=DROP)  # fmt: skip
@@ -161,6 +164,7 @@ def test_without_inception_the_rest_is_measured_with_one_warning(given, tmp_path
     assert saved["callbacks"]["Best"]["name"] == "val/loss"
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_a_training_that_gets_no_better(given, tmp_path):
     trained(tmp_path, "trainer.val_check_interval=1", "trainer.accelerator=cpu", *given,
             "callbacks=early", "callbacks.stopping.patience=2", "module.optimizer.lr=0",
@@ -205,6 +209,7 @@ def test_validation_translates_by_any_method(translator, given, tmp_path):
     assert np.isfinite(rows(tmp_path / "run")[-1]["val/kid"])
 
 
+@pytest.mark.slow
 def test_the_configuration_of_a_run_makes_the_same_run(run, given, tmp_path):
     cfg = OmegaConf.load(run / "config.yaml")
     cfg.out = str(tmp_path)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 
-def after(steps: int, batches: int, trainer: Any) -> dict[str, Any]:
-    """The state of a trainer's loops after so many steps."""
+def after(steps: int, batches: int, trainer: Any, loops_before: Any = None) -> dict[str, Any]:
+    """The state of a trainer's loops after so many steps; of those before, how many of its loaders
+    keep a state is taken."""
     names = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
     loops = {name: getattr(trainer, name).state_dict() for name in names}
     epoch = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
@@ -25,10 +26,18 @@ def after(steps: int, batches: int, trainer: Any) -> dict[str, Any]:
         "epoch_loop.automatic_optimization.optim_progress": {
             "optimizer": {"step": both(made), "zero_grad": both(made | {"started": steps})}
         },
-        "state_dict": {"combined_loader": [{}]},
+        "state_dict": {"combined_loader": [{}] * _stateful(loops_before)},
         "epoch_loop.state_dict": {"_batches_that_stepped": steps - 1},
     }
     return loops
+
+
+def _stateful(loops: Any) -> int:
+    """How many loaders of a checkpoint keep a state: one of ours, none of a plain DataLoader."""
+    try:
+        return min(len(loops["fit_loop"]["state_dict"]["combined_loader"]), 1)
+    except (KeyError, TypeError):
+        return 0
 
 
 def both(counts: dict[str, int]) -> dict[str, Any]:

@@ -142,7 +142,7 @@ class TimedModule(LightningModule):
         trainer: Any = self.trainer
         steps = checkpoint["global_step"]
         batches = steps * trainer.accumulate_grad_batches
-        checkpoint["loops"] = after(steps, batches, trainer)
+        checkpoint["loops"] = after(steps, batches, trainer, checkpoint.get("loops"))
         self.validated = checkpoint.get("validated", {})
         self.length_before = checkpoint.get("schedule_length")
         every = trainer.log_every_n_steps
