@@ -159,7 +159,8 @@ def test_a_sweep_of_jobs_with_two_processes_each(tmp_path):
     ended = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == ["sweep"]
-    folders = sorted(p for p in (tmp_path / "sweep").iterdir() if p.is_dir())
+    jobs = (p for p in (tmp_path / "sweep").iterdir() if p.name.isdigit())
+    folders = sorted(p for p in jobs if p.is_dir())
     assert [p.name for p in folders] == ["0", "1"]
     assert all((p / "weights.safetensors").exists() for p in folders)
 
