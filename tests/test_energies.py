@@ -253,3 +253,10 @@ def test_quadratic_energy_reaches_the_posterior_only_with_the_propagated_energy(
     y = sampler.run(Reverse(sde, guided), start, sampler.times(sde, 1.0), noise)
     recorded = oracle["em4000_exact" if exact else "em4000_naive"]
     assert np.allclose(noise.moments(y), recorded, rtol=0, atol=5e-3)  # O(1 / steps)
+
+
+@pytest.mark.parametrize("energy", [LowPassL2, LowPassCosine])
+@pytest.mark.parametrize("factor", [0, -1])
+def test_a_low_pass_without_a_factor_is_refused_when_it_is_made(energy, factor):
+    with pytest.raises(ValueError, match=f"factor of at least 1, got {factor}"):
+        energy(factor)

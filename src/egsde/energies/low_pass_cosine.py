@@ -24,6 +24,9 @@ class LowPassCosine(Energy):
     factor: int = 32  # at 256 pixels
     kernel: Kernel = linear
 
+    def __post_init__(self) -> None:
+        LowPass(self.factor, self.kernel)  # ValueError for a factor below 1
+
     def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         low_pass = LowPass(self.factor, self.kernel)
         ours = normalize(low_pass(y), dim=1, eps=1e-10)

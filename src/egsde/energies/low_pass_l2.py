@@ -29,6 +29,9 @@ class LowPassL2(Energy):
     factor: int = 32  # at 256 pixels
     kernel: Kernel = linear
 
+    def __post_init__(self) -> None:
+        LowPass(self.factor, self.kernel)  # ValueError for a factor below 1
+
     def __call__(self, y: Tensor, t: Tensor, source: Source) -> Tensor:
         low = LowPass(self.factor, self.kernel)(y - source.mean(t))
         return low.square().flatten(1).sum(1)
