@@ -42,7 +42,7 @@ def same_run(
     _keep(kept, id)
     place = Path(out).absolute()
     group = group or sweep_of() or os.environ.get(GROUP)
-    return WandbLogger(
+    logger = WandbLogger(
         id=id,
         save_dir=out,
         name=name or (f"{group}/{place.name}" if group else place.name),
@@ -51,6 +51,8 @@ def same_run(
         tags=list(chosen() if tags is None else tags),
         **options,
     )
+    logger._wandb_init.pop("anonymous", None)  # Lightning's None, of which W&B warns
+    return logger
 
 
 def sweep_of() -> str | None:
