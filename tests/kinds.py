@@ -52,7 +52,7 @@ KINDS = [  # kind, one way, another, the test that causes them
     ("settings that nothing reads", "data.low with RePaint", "data.mask with ILVR",
      "test_inputs.py::test_what_nothing_reads"),
     ("values of a wrong type", "infinity for a count", "a list for a switch",
-     "test_wrong_values.py::test_every_setting"),
+     "test_wrong_values.py::test_every_setting_that_is_usual"),
     ("switches that take a part away", "no checkpoint, by time, two batches a step",
      "barebones",
      "test_switches.py::test_a_training_runs_with_every_switch"),

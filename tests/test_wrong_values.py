@@ -6,9 +6,8 @@ import pytest
 
 from demo_networks import write_networks
 from runs import TRAIN, composed
-from wrong_values import LEFT, VALUES, answer, leaves
+from wrong_values import VALUES, answer
 
-# What is tried every time; the rest when slow tests are.
 USUAL = {
     "sample": ("sampler.grid.steps", "data.batch_size", "seed", "energy.weights.realism"),
     "train": ("trainer.max_steps", "module.ema_decay", "data.flip"),
@@ -27,14 +26,3 @@ def test_every_setting_that_is_usual(name, value, tmp_path):
     for key in USUAL[name]:
         told = answer(name, cfg, key, VALUES[value], build=False)
         assert told is not None and key.split(".")[-1] in told, (key, told)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", USUAL)
-def test_every_setting(name, tmp_path):
-    cfg = program(name, tmp_path)
-    keys = [key for key in leaves(cfg) if key.split(".")[0] not in LEFT]
-    assert len(keys) > 50
-    for key in keys:
-        for value in VALUES.values():
-            answer(name, cfg, key, value)

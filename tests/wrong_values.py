@@ -1,4 +1,4 @@
-"""Every setting of a program with every kind of wrong value: what is answered, and what passes.
+"""A setting of a program with any kind of wrong value: what is answered, and what passes.
 
 A value that is refused must be refused in words; one that passes must make the part it belongs to,
 or fail in words there.
@@ -7,7 +7,6 @@ or fail in words there.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -23,18 +22,6 @@ VALUES: dict[str, Any] = {
     ".inf": float("inf"), ".nan": float("nan"), "word": "word", "''": "", "[]": [],
     "[1,a]": [1, "a"], "{a: 1}": {"a": 1}, "2024_01": "2024_01", "${nowhere}": "${nowhere}",
 }  # fmt: skip
-LEFT = ("hydra", "out", "allow", "resume", "init_weights")  # of their own tests
-
-
-def leaves(node: Any, prefix: str = "") -> Iterator[str]:
-    """Keys of all plain values; what is written as an interpolation, too."""
-    for name in map(str, node):
-        key = f"{prefix}{name}"
-        inner = node._get_node(name)
-        if isinstance(inner, DictConfig) and not (inner._is_interpolation() or inner._is_none()):
-            yield from leaves(inner, f"{key}.")
-        elif not name.startswith("_"):
-            yield key
 
 
 def answer(program: str, cfg: DictConfig, key: str, value: Any, build: bool = True) -> str | None:
