@@ -28,7 +28,7 @@ from typing import Any
 from egsde.evaluation import runs
 from egsde.programs.compare import compare
 from egsde.programs.folders import claiming, new_folder
-from egsde.programs.words import Usage, whole_number
+from egsde.programs.words import Usage, parsed, whole_number
 from egsde.programs.written import write_table
 
 CLASSIFIER, SOURCE = "extractor", "source_score"
@@ -49,19 +49,7 @@ COLUMNS = ("kid", "fid", "l2", "psnr", "domain", "domain_source")
 
 
 def main(arguments: Sequence[str]) -> None:
-    own: dict[str, Any] = {key: default for key, (_, default) in KNOWN.items()}
-    others = []
-    for argument in arguments:
-        key, equal, text = argument.partition("=")
-        if not equal:
-            raise Usage(f"{argument} is no setting; write KEY=VALUE, as for train.py")
-        if key not in KNOWN:
-            others.append(argument)
-            continue
-        try:
-            own[key] = KNOWN[key][0](text)
-        except ValueError as error:
-            raise Usage(f"{argument}: {error}") from error
+    own, others = parsed(arguments, KNOWN, "train.py")
     if lacking := [key for key in ("source", "target", "minutes") if own[key] is None]:
         raise Usage(f"egsde study needs {'=, '.join(lacking)}=")
     own["methods"] = [name.strip() for name in own["methods"].strip("[]").split(",")]

@@ -22,31 +22,21 @@ from egsde.programs.folders import claiming, new_folder, to_give_back
 from egsde.programs.run import save_yaml
 from egsde.programs.secrets import recorded
 from egsde.programs.trials import Settings, Trial, Trials, frontier, moved
-from egsde.programs.words import Usage, whole_number
+from egsde.programs.words import parsed, whole_number
 from egsde.programs.written import write_table
 
 ROUNDS = 3  # coarse, half, quarter
 CHEAPER = 1.02  # fewer steps are taken where the cost grows by no more than this
 STEPS = ("sampler.grid.steps", "translator.steps")
-KNOWN = {"minutes": (float, 10.0), "limit": (whole_number(2), 64), "balance": (float, 0.5),
-         "out": (str, None)}  # fmt: skip
+KNOWN: dict[str, Any] = {
+    "minutes": (float, 10.0), "limit": (whole_number(2), 64), "balance": (float, 0.5),
+    "out": (str, None),
+}  # fmt: skip
 SHOWN = ("kid", "l2", "psnr", "domain")
 
 
 def main(arguments: Sequence[str]) -> None:
-    own: dict[str, Any] = {key: default for key, (_, default) in KNOWN.items()}
-    overrides = []
-    for argument in arguments:
-        key, equal, text = argument.partition("=")
-        if not equal:
-            raise Usage(f"{argument} is no setting; write KEY=VALUE, as for sample.py")
-        if key not in KNOWN:
-            overrides.append(argument)
-            continue
-        try:
-            own[key] = KNOWN[key][0](text)  # type: ignore[operator]
-        except ValueError as error:
-            raise Usage(f"{argument}: {error}") from error
+    own, overrides = parsed(arguments, KNOWN, "sample.py")
     with claiming(True):
         out = Path(str(own["out"] or new_folder("outputs/tune"))).expanduser()
     tune(overrides, out, float(own["minutes"]), int(own["limit"]), float(own["balance"]))

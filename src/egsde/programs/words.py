@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +56,23 @@ def whole_number(least: int = 0) -> Callable[[str], int]:
         return value
 
     return made
+
+
+def parsed(
+    arguments: Sequence[str], known: Mapping[str, tuple[Callable[[str], Any], Any]], program: str
+) -> tuple[dict[str, Any], list[str]]:
+    """A tool's own KEY=VALUE settings, read or by default, and what is left for `program`."""
+    own: dict[str, Any] = {key: default for key, (_, default) in known.items()}
+    others = []
+    for argument in arguments:
+        key, equal, text = argument.partition("=")
+        if not equal:
+            raise Usage(f"{argument} is no setting; write KEY=VALUE, as for {program}")
+        if key not in known:
+            others.append(argument)
+            continue
+        try:
+            own[key] = known[key][0](text)
+        except ValueError as error:
+            raise Usage(f"{argument}: {error}") from error
+    return own, others
