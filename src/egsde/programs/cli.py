@@ -120,7 +120,6 @@ def _run(name: str, arguments: list[str]) -> None:
         arguments = _help(name, arguments)
         if not arguments:
             return
-    os.environ["MPLBACKEND"] = "agg"  # a notebook's is inherited by what it starts, and fails here
     if (folder := _config_dir(arguments)) is not None and str(folder) not in sys.path:
         sys.path.append(str(folder))  # its YAML may name the Python files beside it
     started, composed = sys.argv, False
@@ -148,7 +147,9 @@ def _run(name: str, arguments: list[str]) -> None:
 
     sys.argv = [started[0], *arguments]
     try:
-        with claiming(runs), _set(FULL, "1"):  # Hydra then leaves to us what is told
+        # A notebook's MPLBACKEND is inherited by what it starts, and fails here; FULL: Hydra
+        # leaves to us what is told.
+        with claiming(runs), _set("MPLBACKEND", "agg"), _set(FULL, "1"):
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
     except Exception as error:
         if full == "1":
