@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 os.environ.setdefault("WANDB_MODE", "offline")
@@ -13,6 +14,11 @@ import torch  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402
 
 torch.set_num_threads(1)
+
+
+def pytest_collection_finish():
+    """What the modules hold stays: each run ends with a search for garbage, half a second in it."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

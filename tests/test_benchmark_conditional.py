@@ -29,6 +29,7 @@ def test_the_plateau_is_where_more_steps_gain_nothing():
     assert conditional.plateau(points, within=0.001) == 20
 
 
+@pytest.mark.slow
 def test_one_command_leaves_numbers_and_pictures(tmp_path, capsys):
     trained(tmp_path / "run", "model=conditional", "trainer.max_steps=1",
             "trainer.val_check_interval=1")  # fmt: skip

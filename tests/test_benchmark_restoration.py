@@ -33,6 +33,7 @@ def test_every_task_is_a_degradation_with_weights_of_its_own(tmp_path):
         restoration.main(["--out", str(tmp_path), "--tasks", "shrink", "--limit", "2"])
 
 
+@pytest.mark.slow
 def test_one_command_leaves_numbers_and_pictures(tmp_path, capsys):
     quick = ("trainer.max_steps=1", "trainer.val_check_interval=1", "translate=null")
     trained(tmp_path / "run", "model=palette", *quick, drop=("callbacks",))

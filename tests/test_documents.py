@@ -54,7 +54,14 @@ def told() -> list[tuple[str, tuple[str, ...]]]:
     return [(name, tuple(w for w in words if "=" in w)) for name, words in known]
 
 
-@pytest.mark.parametrize(("program", "overrides"), told(), ids=lambda v: str(v)[:60])
+FIRST = [(name, tuple(w for w in words if "=" in w)) for name, words in commands(README)]
+
+
+@pytest.mark.parametrize(
+    ("program", "overrides"),
+    [c if c in FIRST else pytest.param(*c, marks=pytest.mark.slow) for c in told()],
+    ids=lambda v: str(v)[:60],
+)
 def test_commands_compose(program, overrides):
     for name, plugin in ENGINES.items():
         if any(o.startswith(("hparams_search", "hydra/")) and name in o for o in overrides):

@@ -114,9 +114,20 @@ def test_bayes_losses_are_the_recorded_ones() -> None:
     )
 
 
-@pytest.mark.parametrize("sde", [VP(), DDPM()], ids=["vp", "ddpm"])
 @pytest.mark.parametrize(
-    "prediction", [EpsPrediction(), X0Prediction(), VPrediction()], ids=["eps", "x0", "v"]
+    ("sde", "prediction"),
+    [
+        pytest.param(sde, prediction, marks=marks)
+        for sde, prediction, marks in [
+            (VP(), VPrediction(), ()),
+            (DDPM(), EpsPrediction(), ()),
+            (VP(), EpsPrediction(), pytest.mark.slow),
+            (VP(), X0Prediction(), pytest.mark.slow),
+            (DDPM(), X0Prediction(), pytest.mark.slow),
+            (DDPM(), VPrediction(), pytest.mark.slow),
+        ]
+    ],
+    ids=lambda part: type(part).__name__,
 )
 def test_a_trained_score_reaches_the_bayes_loss(sde: SDE, prediction: Prediction) -> None:
     torch.manual_seed(0)

@@ -60,7 +60,7 @@ def test_looking_creates_nothing(here, shown, capsys):
         *(pytest.param(how, marks=pytest.mark.slow) for how in ("relative", "printed", "literal")),
     ],
 )
-@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("named", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_configuration_given_back_makes_a_new_run(here, how, named, capsys):
     assert command("train", *TINY, "out=first") == 0
     folder, name = here / "first", "config"

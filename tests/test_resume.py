@@ -78,7 +78,7 @@ SLOW = pytest.mark.slow
     ("kind", "steps"),
     [
         ("Terminate", 3),
-        ("Interrupt", 4),
+        pytest.param("Interrupt", 4, marks=SLOW),
         *(pytest.param("Terminate", k, marks=SLOW) for k in (1, 2, 4, 5, 6)),
         pytest.param("InValidation", 3, marks=SLOW),
     ],

@@ -255,6 +255,7 @@ def test_the_student_is_one_graph(taught_run, tmp_path):
     assert (tmp_path / "out" / "translator.onnx").is_file()
 
 
+@pytest.mark.slow
 def test_the_student_of_other_images_or_networks_is_refused(taught_run, tmp_path, capsys):
     common = ["model=student", f"teacher={taught_run / 'teacher'}", "trainer.accelerator=cpu",
               f"extractor.weights={taught_run / 'classifier.safetensors'}", "data=fluent",

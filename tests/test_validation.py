@@ -199,7 +199,13 @@ def test_embedded_classifiers_guide_what_they_were_trained_for(other, tmp_path):
     assert ("terms" in cfg.energy) == ("domain" in cfg.metrics.single) == (not other)
 
 
-@pytest.mark.parametrize("translator", ["sdedit", "egsde_fast", "ilvr", "cycle_diffusion"])
+@pytest.mark.parametrize(
+    "translator",
+    [
+        "cycle_diffusion",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("sdedit", "egsde_fast", "ilvr")),
+    ],
+)
 def test_validation_translates_by_any_method(translator, given, tmp_path):
     score = write_networks(tmp_path)[0].split("=")[1]
     source = [f"source_score.weights={score}"] * (translator == "cycle_diffusion")
