@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from egsde.programs import cli
-from egsde.programs.settings import CONF, purposes
+from egsde.programs.settings import CONF, head, purposes
 from runs import TRAIN, command
 
 ROOT = Path(__file__).parents[1]
@@ -62,9 +62,11 @@ def test_help_names_the_groups_of_its_program_alone(capsys):
     assert "likelihood" in evaluate and not {"translator", "sampler", "model"} & evaluate
 
 
-def test_every_group_has_a_purpose():
+def test_every_group_has_a_purpose_and_every_option_a_line():
     groups = {str(f.parent.relative_to(CONF)) for f in CONF.rglob("*.yaml") if f.parent != CONF}
     assert {g for g in groups if not g.startswith("programs/")} <= set(purposes())
+    options = [f for f in CONF.rglob("*.yaml") if f.parent != CONF and f.stem[0] != "_"]
+    assert not [str(f.relative_to(CONF)) for f in options if not head(f)]
 
 
 @pytest.mark.parametrize(

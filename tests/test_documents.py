@@ -127,3 +127,19 @@ def test_benchmarks_have_the_flags_that_are_told(program, arguments):
     known = set(re.findall(r'add_argument\(\s*"(--[\w-]+)"', source))
     required = set(re.findall(r'add_argument\(\s*"(--[\w-]+)"[^\n]*required=True', source))
     assert required <= given <= known
+
+
+def test_the_site_has_a_place_for_every_page():
+    """Each page is in the menu once; code that a page shows is named as a formatter leaves it."""
+    menu = re.findall(r"^  - [^{\n]+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(menu) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+    shown = []
+    for path in (ROOT / "docs").glob("*.md"):
+        text = path.read_text()
+        found = re.findall(r"^--8<--\n(.+)\n--8<--$", text, re.MULTILINE)
+        assert len(re.findall("--8", text)) == 2 * len(found), path
+        shown += found
+    assert {f"tests/outside/parts_{part}.py" for part in ("energies", "process", "around")} <= set(
+        shown
+    )
+    assert all((ROOT / name).is_file() for name in shown)
