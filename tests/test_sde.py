@@ -14,6 +14,7 @@ from egsde.sde import (
     VE,
     VP,
     CosineVP,
+    GeometricVP,
     SubVP,
     cosine_betas,
     geometric_sigmas,
@@ -22,7 +23,7 @@ from egsde.sde import (
 from problems import f64
 from shared import shared_path
 
-CONTINUOUS = [VP(), VP(0.5, 7.0), SubVP(), VE(), VE(0.01, 348.0), CosineVP(), EDM()]
+CONTINUOUS = [VP(), VP(0.5, 7.0), SubVP(), VE(), VE(0.01, 348.0), CosineVP(), GeometricVP(), EDM()]
 CHAINS = [DDPM(), DDPM(cosine_betas(400)), NCSN(), NCSN(geometric_sigmas(10, 0.01, 1.0))]
 SHARES = torch.tensor([0.001, 0.013, 0.2, 0.5, 0.873, 1.0], dtype=torch.float64)
 

@@ -3,6 +3,7 @@
 from egsde.codecs.base import Codec, Identity, Latent
 from egsde.codecs.dct import BlockDCT
 from egsde.codecs.learned import Learned, load_codec, load_diffusers_codec
+from egsde.codecs.lsgm import load_lsgm, load_lsgm_codec
 
 __all__ = [
     "BlockDCT",
@@ -12,4 +13,6 @@ __all__ = [
     "Learned",
     "load_codec",
     "load_diffusers_codec",
+    "load_lsgm",
+    "load_lsgm_codec",
 ]

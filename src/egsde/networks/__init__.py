@@ -4,6 +4,7 @@ from egsde.networks.adm_encoder import ADMEncoder
 from egsde.networks.adm_unet import ADMUNet
 from egsde.networks.autoencoder import Autoencoder
 from egsde.networks.ddpm_unet import DDPMUNet
+from egsde.networks.lsgm import LSGM
 from egsde.networks.mlp import MLP
 from egsde.networks.official import (
     check_fit,
@@ -26,6 +27,7 @@ __all__ = [
     "ADMUNet",
     "Autoencoder",
     "DDPMUNet",
+    "LSGM",
     "MLP",
     "Pairing",
     "PatchGAN",

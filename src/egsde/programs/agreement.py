@@ -60,7 +60,7 @@ def disagreements(record: Mapping[str, Any], data: TwoDomains, also: str) -> Ite
         extra = [short(name) for name in saved.get("extra") or ()]
         mine = [short(name) for name in data.extra]
         yield "domains", [was[0], *extra, was[1]], [now[0], *(mine or extra), now[1]]
-    elif record["kind"] == "score" or restored:
+    elif record["kind"] in ("score", "lsgm") or restored:
         here = now[0] if record["side"] == "source" else now[1]
         yield "domain", was[1], was[1] if also and was[1] == short(also) else here
     else:

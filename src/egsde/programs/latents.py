@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import open_dict
+from torch import nn
 
 from egsde.codecs import Latent
 from egsde.data.fits import sides
@@ -17,8 +20,12 @@ PIXELS = "identity"
 
 def translator_of(parts: Parts) -> Translator:
     """`translator` in the space of `codec`; ValueError where a network was trained in another."""
-    translator, codec = parts("translator"), parts("codec")
+    codec = parts("codec")
     mark = PIXELS if codec is None else codec.mark
+    if mark != PIXELS and parts.cfg.translator.get("clip"):
+        with open_dict(parts.cfg):
+            parts.cfg.translator.clip = False  # latents are not bound to [-1, 1]
+    translator = parts("translator")
     for network in networks_of(translator).values():
         for part in network.modules():
             record = getattr(part, "record", None) or {}
@@ -33,11 +40,26 @@ def translator_of(parts: Parts) -> Translator:
     return translator if mark == PIXELS else Latent(translator, codec)
 
 
+def refuse_latents(networks: Iterable[nn.Module]) -> None:
+    """ValueError for a network of latents where images are measured as they are."""
+    for part in (part for network in networks for part in network.modules()):
+        record = getattr(part, "record", None) or {}
+        if "space" in record:
+            raise ValueError(
+                f"{record['file']} was trained on latents, and the likelihood is that of pixels; "
+                "an LSGM's bound on it is val/loss of its training"
+            )
+
+
 def train_in(parts: Parts, module: Any, data: Any) -> None:
     """Give the module its codec, if any; ValueError where the network does not fit."""
     codec = parts("codec")
     if codec is None or codec.mark == PIXELS:
         return
+    if getattr(module, "own_latents", False):
+        raise ValueError(
+            f"{type(module).__name__} makes its own latents of pixels; leave codec= out"
+        )
     with torch.no_grad():
         shape = codec.encode(torch.zeros(1, data.channels, *sides(data.size))).shape
     wanted, got = shape[1], getattr(module.network, "in_channels", shape[1])

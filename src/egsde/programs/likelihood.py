@@ -24,6 +24,7 @@ from egsde.noise import Noise
 from egsde.programs.agreement import check_networks
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.progress import images_bar, step_by_step
+from egsde.programs.latents import refuse_latents
 from egsde.programs.lock import held
 from egsde.programs.objectives import check_objective, returned
 from egsde.programs.records import claim, write_json
@@ -133,6 +134,7 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
         seed=cfg.seed,
     )
     measured = module.data.source if cfg.domain == "source" else ""
+    refuse_latents(module.networks.values())
     check_networks(module.networks.values(), module.data, check=cfg.check, also=measured)
     loggers = list(parts("logger").values())
     with closing(loggers):

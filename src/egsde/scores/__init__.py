@@ -6,6 +6,7 @@ from egsde.scores.flow_map import FlowMap
 from egsde.scores.generator import Generator
 from egsde.scores.labels import Extrapolated, LabelledScore
 from egsde.scores.latent import LatentScore
+from egsde.scores.mixed import MixedScore
 from egsde.scores.model import Extractor, ScoreModel, ScoreViews
 from egsde.scores.process import Score, ScoreFunction, process_of
 
@@ -20,6 +21,7 @@ __all__ = [
     "Generator",
     "LatentScore",
     "LearnedV",
+    "MixedScore",
     "Score",
     "ScoreFunction",
     "ScoreModel",

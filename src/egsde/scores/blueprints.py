@@ -18,6 +18,7 @@ from egsde.scores.names import NAMES, short_of_old
 
 FORMAT = 2  # 1, unwritten: `_target_` with a Python path where now stands "class"
 PARTS = ("network", "sde", "prediction")
+INSIDE = {"network": "network"}  # the table of what stands inside, if not "inner"
 SILENT = {"_convert_", "_recursive_"}  # Hydra's, and without meaning for plain values
 LARGEST = 10**6  # of a number that one of our classes is given
 DEEPEST = 8
@@ -47,10 +48,16 @@ def described(config: Mapping[str, Any], allow: Allow = ()) -> dict[str, Any]:
 def _node(node: Any, place: str) -> Any:
     """`_target_`, which the user's own configuration names, under its short name."""
     if isinstance(node, Mapping):
-        inner = {k: _node(v, "inner") for k, v in node.items() if k not in {"_target_", *SILENT}}
+        below = _inside(place)
+        inner = {k: _node(v, below) for k, v in node.items() if k not in {"_target_", *SILENT}}
         target = node.get("_target_")
         return inner if target is None else {"class": _short(target, place), **inner}
-    return [_node(value, "inner") for value in node] if isinstance(node, (list, tuple)) else node
+    listed = isinstance(node, (list, tuple))
+    return [_node(value, _inside(place)) for value in node] if listed else node
+
+
+def _inside(place: str) -> str:
+    return INSIDE.get(place, "inner")
 
 
 def _short(target: str, place: str) -> str:
@@ -102,10 +109,10 @@ def configuration(node: Any, place: str, allow: Allow = ()) -> Any:
 
 def _targets(node: Any, place: str) -> Any:
     if isinstance(node, list):
-        return [_targets(value, "inner") for value in node]
+        return [_targets(value, _inside(place)) for value in node]
     if not isinstance(node, dict):
         return node
-    inner = {k: _targets(v, "inner") for k, v in node.items() if k != "class"}
+    inner = {k: _targets(v, _inside(place)) for k, v in node.items() if k != "class"}
     name = node.get("class")
     return inner if name is None else {"_target_": NAMES[place].get(name, name), **inner}
 
@@ -132,10 +139,11 @@ def network(node: Any, shapes: Mapping[str, tuple[int, ...]], allow: Allow = ())
 
 def _made(node: Any, place: str) -> Any:
     if isinstance(node, list):
-        return [_made(value, "inner") for value in node]
+        return [_made(value, _inside(place)) for value in node]
     if not isinstance(node, dict):
         return node
-    arguments = {key: _made(value, "inner") for key, value in node.items() if key != "class"}
+    below = _inside(place)
+    arguments = {key: _made(value, below) for key, value in node.items() if key != "class"}
     if "class" not in node:
         return arguments
     name = node["class"]
@@ -163,10 +171,10 @@ def _check(
         for key, value in node.items():
             if not (isinstance(key, str) and key.isidentifier()) or key.startswith("_"):
                 raise ValueError(f"its {place} has the key {key!r:.80}, which is no setting")
-            _check(value, "inner", allow, depth + 1, ours)
+            _check(value, _inside(place), allow, depth + 1, ours)
     elif isinstance(node, list):
         for value in node:
-            _check(value, "inner", allow, depth + 1, ours)
+            _check(value, _inside(place), allow, depth + 1, ours)
     elif isinstance(node, str):
         if "${" in node:
             raise ValueError(f"its {place} holds {node!r:.80}; interpolations are not resolved")

@@ -5,6 +5,8 @@ OPTIONS = {  # of sample.py
     "conditional": "score=conditional",
     "cycle": "score=cycle",
     "labelled": "score=labelled",
+    "autoencoder": "codec=kl codec.weights=FILE",
+    "lsgm": "score=lsgm",
     "classifier": "extractor=trained",
     "student": "score=student",
     "generator": "translator=cyclegan translator.weights=FILE",

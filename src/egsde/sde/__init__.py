@@ -3,7 +3,7 @@
 from egsde.sde.base import SDE, VarianceExploding, VariancePreserving
 from egsde.sde.bridges import Brownian, Straight
 from egsde.sde.chains import DDPM, NCSN, Chain
-from egsde.sde.continuous import EDM, VE, VP, CosineVP, SubVP
+from egsde.sde.continuous import EDM, VE, VP, CosineVP, GeometricVP, SubVP
 from egsde.sde.reverse import Reverse
 from egsde.sde.tables import (
     const_betas,
@@ -28,6 +28,7 @@ __all__ = [
     "VP",
     "Chain",
     "CosineVP",
+    "GeometricVP",
     "Straight",
     "SubVP",
     "VarianceExploding",

@@ -52,6 +52,11 @@ def labels(extra: Any, drop: float) -> int:
     return 2 + len(extra or ()) + bool(drop)
 
 
+def halved(size: Any, levels: Any) -> int:
+    """The side of the latents of an autoencoder of so many levels: one halving less."""
+    return min(_sides(size)) // 2 ** (len(levels) - 1)
+
+
 def _sides(size: Any) -> list[int]:
     """Height and width of data.size, a number or [height, width]."""
     sides = list(size) if isinstance(size, (list, tuple, ListConfig)) else [size, size]
@@ -69,6 +74,7 @@ OmegaConf.register_new_resolver("mode", lambda name: mode_of(str(name)), replace
 # A configuration keeps what it was told, so the jobs of a sweep in other processes get its folder.
 OmegaConf.register_new_resolver("new_folder", new_folder, replace=True, use_cache=True)
 OmegaConf.register_new_resolver("halvings", halvings, replace=True)
+OmegaConf.register_new_resolver("halved", halved, replace=True)
 OmegaConf.register_new_resolver("steps", steps, replace=True)
 OmegaConf.register_new_resolver("shorter", shorter, replace=True)
 OmegaConf.register_new_resolver("times", lambda a, b: a * b, replace=True)

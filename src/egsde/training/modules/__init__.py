@@ -10,6 +10,7 @@ from egsde.training.modules.ddgan import DDGANModule
 from egsde.training.modules.distribution_matching import DistributionMatchingModule
 from egsde.training.modules.dsbm import Across, DSBMModule
 from egsde.training.modules.labelled import LabelledModule
+from egsde.training.modules.lsgm import LSGMModule
 from egsde.training.modules.score import ScoreModule
 from egsde.training.modules.student import StudentModule
 from egsde.training.modules.unit_ddpm import UnitDDPMModule
@@ -39,6 +40,7 @@ __all__ = [
     "Pair",
     "Paired",
     "Partners",
+    "LSGMModule",
     "KeptPartners",
     "ScoreModule",
     "StudentModule",

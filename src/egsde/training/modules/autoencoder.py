@@ -22,6 +22,8 @@ class AutoencoderModule(TimedModule):
     this weight. After each validation `scale` of the averaged network is 1 / std(z) on its images.
     """
 
+    own_latents = True
+
     def __init__(
         self,
         network: Autoencoder,

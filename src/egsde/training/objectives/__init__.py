@@ -1,6 +1,12 @@
 """What a score model minimises, and at which times: (score, x_0, t, eps) -> a loss per image."""
 
-from egsde.training.objectives.denoising import DenoisingScoreMatching, likelihood, sigma_squared
+from egsde.training.objectives.cross_entropy import CrossEntropy
+from egsde.training.objectives.denoising import (
+    DenoisingScoreMatching,
+    likelihood,
+    reweighted,
+    sigma_squared,
+)
 from egsde.training.objectives.hybrid import Hybrid
 from egsde.training.objectives.masked import Masked
 from egsde.training.objectives.score_matching import (
@@ -20,6 +26,7 @@ from egsde.training.objectives.times import (
 from egsde.training.objectives.variational import VariationalLoss, variational_terms
 
 __all__ = [
+    "CrossEntropy",
     "DenoisingScoreMatching",
     "ExplicitScoreMatching",
     "Hybrid",
@@ -36,6 +43,7 @@ __all__ = [
     "gaussian",
     "likelihood",
     "rademacher",
+    "reweighted",
     "sigma_squared",
     "variational_terms",
 ]

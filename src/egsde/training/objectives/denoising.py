@@ -27,6 +27,11 @@ def likelihood(sde: SDE, t: Tensor) -> Tensor:
     return sde.diffusion(t).square()
 
 
+def reweighted(sde: SDE, t: Tensor) -> Tensor:
+    """g^2 sigma^2: g^2 in the error of the noise (Vahdat 2021, w_re)."""
+    return likelihood(sde, t) * sigma_squared(sde, t)
+
+
 @dataclass(frozen=True)
 class DenoisingScoreMatching:
     """mean: over an image's elements; else half the sum (score_sde losses.py, `reduce_mean`).
