@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from egsde.data.containers.names import is_slice
 from egsde.data.file_images import FileImages
 from egsde.data.fits import WHOLE, Size, resized
 from egsde.data.images import UnreadableImage
@@ -108,7 +109,7 @@ class Alike:
         frame = self.images.frame(source.pixels.shape[:2])
         top, left, height, width = frame.box
         box = source.pixels[top : top + height, left : left + width]
-        if self.restore:
+        if self.whole(name):
             top_in, left_in, high, wide = frame.inner
             inner = unit[top_in : top_in + high, left_in : left_in + wide]
             changed = (
@@ -118,26 +119,33 @@ class Alike:
             )
             pixels = source.pixels.copy()
             pixels[top : top + height, left : left + width] = changed
+            pixels = source.held(pixels)
             return Made(source.with_pixels(pixels), seen(frame.of(scale.unit(pixels))))
         exact = frame.exact and frame.inner == (0, 0, *frame.shape)
         pixels = scale.changed(unit, box) if exact else scale.stored(unit, source.pixels)
         return Made(source.with_pixels(pixels), seen(scale.unit(pixels)))
 
     def read(self, name: str, path: Path) -> tuple[Tensor, dict[str, str]] | None:
-        return read_file(path, self)
+        return read_file(path, self, self.whole(name))
 
-    def seen_in(self, found: Raster) -> Tensor:
+    def whole(self, name: str) -> bool:
+        """Whether a file of the source's size is written, as a container's slices always are."""
+        return self.restore or is_slice(name)
+
+    def seen_in(self, found: Raster, whole: bool) -> Tensor:
         unit = self.images.scale.unit(found.pixels)
-        return seen(self.images.frame(unit.shape[:2]).of(unit) if self.restore else unit)
+        return seen(self.images.frame(unit.shape[:2]).of(unit) if whole else unit)
 
 
-def read_file(path: Path, alike: Alike | None) -> tuple[Tensor, dict[str, str]] | None:
+def read_file(
+    path: Path, alike: Alike | None, whole: bool = False
+) -> tuple[Tensor, dict[str, str]] | None:
     """Of a file that this module wrote; None for any other."""
     try:
         data = path.read_bytes()
         found = raster(path.name, data, 3 if alike is None else alike.images.channels)
         text = kind_of(path.name).text(data)
-        return (seen(found.pixels) if alike is None else alike.seen_in(found)), text
+        return (seen(found.pixels) if alike is None else alike.seen_in(found, whole)), text
     except (OSError, UnreadableImage, ValueError):
         return None
 

@@ -50,7 +50,7 @@ class Tiff:
                 if "imagecodecs" not in str(error):
                     raise
                 array = _by_pillow(self.simple, data, channels, str(error))
-        pixels = _last(checked(array), page.axes)
+        pixels = last(checked(array), page.axes)
         if kept["photometric"] == WHITE_IS_ZERO and pixels.dtype.kind == "u":
             pixels = np.iinfo(pixels.dtype).max - pixels
         notes = {HIGHEST: int(pixels.max())} if pixels.dtype == np.uint16 else {}
@@ -58,42 +58,46 @@ class Tiff:
         return Raster(upright(pixels, kept["orientation"]), self, kept, alpha, notes)
 
     def write(self, raster: Raster, text: Mapping[str, str]) -> bytes:
-        kept, pixels = raster.kept, raster.pixels
-        channels = pixels.shape[2]
-        options: dict[str, Any] = {
-            "compression": kept["compression"],
-            "iccprofile": kept["icc"],
-            "description": kept["description"],
-            "resolution": kept["resolution"],
-            "resolutionunit": kept["unit"],
-            "extratags": kept["tags"],
-        }
-        same = channels == kept["samples"]
-        if kept["photometric"] == WHITE_IS_ZERO and same and pixels.dtype.kind == "u":
-            pixels, options["photometric"] = np.iinfo(pixels.dtype).max - pixels, "miniswhite"
-        else:
-            options["photometric"] = "rgb" if channels in (3, 4) and kept["rgb"] else "minisblack"
-            if channels == 3 and not same:
-                options["photometric"] = "rgb"
-        if channels > 1:
-            options["planarconfig"] = kept["planar"] if same else "contig"
-            if options["planarconfig"] == "separate":
-                pixels = np.moveaxis(pixels, 2, 0)
-            extra = channels - (3 if options["photometric"] == "rgb" else 1)
-            if extra:
-                known = kept["extrasamples"] if same else ()
-                options["extrasamples"] = tuple(known) or (0,) * extra
-        else:
-            pixels = pixels[..., 0]
         buffer = io.BytesIO()
-        tifffile.imwrite(
-            buffer, np.ascontiguousarray(pixels), metadata=None, software=False,
-            **{key: value for key, value in options.items() if value is not None},
-        )  # fmt: skip
+        pixels, options = laid(raster)
+        tifffile.imwrite(buffer, pixels, metadata=None, software=False, **options)
         return buffer.getvalue()
 
     def text(self, data: bytes) -> dict[str, str]:
         return {}
+
+
+def laid(raster: Raster) -> tuple[np.ndarray, dict[str, Any]]:
+    """The array of a page, and tifffile's options for it."""
+    kept, pixels = raster.kept, raster.pixels
+    channels = pixels.shape[2]
+    options: dict[str, Any] = {
+        "compression": kept["compression"],
+        "iccprofile": kept["icc"],
+        "description": kept["description"],
+        "resolution": kept["resolution"],
+        "resolutionunit": kept["unit"],
+        "extratags": kept["tags"],
+    }
+    same = channels == kept["samples"]
+    if kept["photometric"] == WHITE_IS_ZERO and same and pixels.dtype.kind == "u":
+        pixels, options["photometric"] = np.iinfo(pixels.dtype).max - pixels, "miniswhite"
+    else:
+        options["photometric"] = "rgb" if channels in (3, 4) and kept["rgb"] else "minisblack"
+        if channels == 3 and not same:
+            options["photometric"] = "rgb"
+    if channels > 1:
+        options["planarconfig"] = kept["planar"] if same else "contig"
+        if options["planarconfig"] == "separate":
+            pixels = np.moveaxis(pixels, 2, 0)
+        extra = channels - (3 if options["photometric"] == "rgb" else 1)
+        if extra:
+            samples = kept["extrasamples"] if same else ()
+            options["extrasamples"] = tuple(samples) or (0,) * extra
+    else:
+        pixels = pixels[..., 0]
+    known = {key: value for key, value in options.items() if value is not None}
+    return np.ascontiguousarray(pixels), known
 
 
 def plain(page: Any, channels: int) -> bool:
@@ -130,7 +134,7 @@ def described(page: Any) -> dict[str, Any]:
     }
 
 
-def _last(array: np.ndarray, axes: str) -> np.ndarray:
+def last(array: np.ndarray, axes: str) -> np.ndarray:
     """(H, W, C) of a page's array, by tifffile's letters of its axes."""
     axes = axes.replace("I", "").replace("Q", "")
     if array.ndim == 2:

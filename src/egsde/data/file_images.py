@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
+from egsde.data.containers.names import is_slice
 from egsde.data.domains import spread
 from egsde.data.files import Files
 from egsde.data.fits import FITS, WHOLE, Frame, Size, framed, sides
@@ -104,7 +106,9 @@ class FileImages:
 
     def source(self, name: str) -> Raster:
         """The file as it is, with as many channels as the images have."""
-        found = raster(self.paths[name], self.files.read(self.paths[name]), self.channels)
+        path, files = self.paths[name], self.files
+        cut: Any = getattr(files, "raster", None) if is_slice(path) else None
+        found = cut(path, self.channels) if cut else raster(path, files.read(path), self.channels)
         return found if self.part is None else found.with_pixels(self.part(found.pixels))
 
     def frame(self, shape: tuple[int, int]) -> Frame:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Hashable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from egsde.data.images import is_image_name
 from egsde.data.opened import check_bytes
@@ -48,6 +48,10 @@ class Files(Protocol):
 
     def size(self, path: str) -> tuple[Hashable, int]:
         """What tells a file from all others, whatever it is called, and its bytes."""
+        ...
+
+    def open(self, path: str) -> IO[bytes]:
+        """A file to read parts of."""
         ...
 
     def read(self, path: str) -> bytes: ...
@@ -95,6 +99,9 @@ class Folder:
     def size(self, path: str) -> tuple[Hashable, int]:
         found = (self.root / path).stat()
         return (found.st_dev, found.st_ino), found.st_size
+
+    def open(self, path: str) -> IO[bytes]:
+        return open(self._regular(path), "rb")
 
     def read(self, path: str) -> bytes:
         place = self._regular(path)
@@ -167,6 +174,9 @@ class Archive:
     def size(self, path: str) -> tuple[Hashable, int]:
         member = self.inner + path
         return (os.path.realpath(self.root), member), self.zip.getinfo(member).file_size
+
+    def open(self, path: str) -> IO[bytes]:
+        return self.zip.open(self.inner + path)
 
     def read(self, path: str) -> bytes:
         try:

@@ -8,10 +8,12 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from egsde.data.containers import Slices, opened_files
+from egsde.data.containers.base import cut_of
+from egsde.data.containers.split import of_series, whole_series
 from egsde.data.distinct import Listed, refuse_alike
-from egsde.data.domains import hash_split
 from egsde.data.file_images import FileImages, Part
-from egsde.data.files import Files, open_files
+from egsde.data.files import open_files
 from egsde.data.fits import Size
 from egsde.data.layouts import Found, find
 from egsde.data.rasters import range_of
@@ -46,27 +48,30 @@ class Folders:
         cache_mib: int = 256,
         channels: int = 3,
         range: Sequence[float] | None = None,
+        axis: int | None = None,
+        slices: Sequence[int] | None = None,
     ) -> None:
         self.root, self.layouts, self.aliases = root, list(layouts), dict(aliases or {})
         self.expected, self.page = expected, page
-        self.opened: dict[str, tuple[Files, Found] | None] = {}
+        self.opened: dict[str, tuple[Slices, Found] | None] = {}
         self.said: set[tuple[str, str]] = set()
         self.options: dict[str, Any] = {"fit": fit, "on_error": on_error, "cache_mib": cache_mib}
+        self.cut = cut_of(axis, slices, channels)
         self.options |= {"channels": channels, "scale": range_of(range)}
 
-    def places(self, domain: str) -> tuple[Files, Found] | None:
+    def places(self, domain: str) -> tuple[Slices, Found] | None:
         """Files and what was found of a domain under the first layout that has images."""
         if domain not in self.opened:
             self.opened[domain] = self._places(domain)
         return self.opened[domain]
 
-    def _places(self, domain: str) -> tuple[Files, Found] | None:
+    def _places(self, domain: str) -> tuple[Slices, Found] | None:
         if not str(domain or "").strip() or self.root is not None and not str(self.root).strip():
             key = "data.root" if str(domain or "").strip() else "a domain"
             raise ValueError(
                 f"{key} is an empty path; was it a shell variable that is not set? Name a folder"
             )
-        files = open_files(domain if self.root is None else self.root)
+        files = opened_files(domain if self.root is None else self.root, self.cut)
         if files is None:
             return None
         alias = self.aliases.get(domain, domain)
@@ -77,7 +82,7 @@ class Folders:
             warnings.warn(f"{domain}: {'; '.join(found.unused)}", stacklevel=2)
         return files, found
 
-    def paths(self, domain: str, split: str) -> tuple[Files, dict[str, str]]:
+    def paths(self, domain: str, split: str) -> tuple[Slices, dict[str, str]]:
         """Files and paths by id of one split; raises ValueError that names the expected layout."""
         if split not in (*SPLITS, "all"):
             raise ValueError(f"split {split!r} is unknown; use one of {', '.join(SPLITS)}, all")
@@ -94,7 +99,10 @@ class Folders:
         if pool := splits.get("pool") or (splits["train"] if only_train else None):
             if only_train:
                 self.say(domain, "train is its only split; it is divided 80/10/10 by file name")
-            chosen = {n: p for n, p in pool.items() if hash_split(n) == split}
+            if whole_series(pool):
+                self.say(domain, "it is one series, which is never cut: it serves as every split")
+                return files, pool
+            chosen = {n: p for n, p in pool.items() if of_series(n) == split}
             if not chosen:
                 raise ValueError(
                     f"none of the {len(pool)} undivided images of {domain!r} falls into {split}; "

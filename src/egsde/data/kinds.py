@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 from PIL import ImageOps
@@ -112,31 +113,41 @@ class Npz:
     holds_text = False
 
     def read(self, data: bytes, channels: int) -> Raster:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            total = sum(member.file_size for member in archive.infolist())
-            if total > MOST_BYTES:
-                raise UnreadableImage(f"{total} bytes unpacked, more than {MOST_BYTES}")
-            packed = any(m.compress_type != zipfile.ZIP_STORED for m in archive.infolist())
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        name = next(iter(arrays), "") if len(arrays) == 1 else "image"
-        if name not in arrays:
-            raise UnreadableImage(
-                f"it holds the arrays {', '.join(arrays) or 'none'}; call the picture image"
-            )
-        pixels, axis = shaped(checked(arrays[name]), channels)
-        kept = {"axis": axis, "name": name, "arrays": arrays, "packed": packed}
-        return Raster(pixels, self, kept)
+        array, kept = unpacked(data)
+        pixels, axis = shaped(checked(array), channels)
+        return Raster(pixels, self, {"axis": axis, **kept})
 
     def write(self, raster: Raster, text: Mapping[str, str]) -> bytes:
-        buffer, kept = io.BytesIO(), raster.kept
-        pixels = unshaped(raster.pixels, kept["axis"]).astype(kept["arrays"][kept["name"]].dtype)
-        save = np.savez_compressed if kept["packed"] else np.savez
-        save(buffer, **(kept["arrays"] | {kept["name"]: pixels}))
-        return buffer.getvalue()
+        return packed(unshaped(raster.pixels, raster.kept["axis"]), raster.kept)
 
     def text(self, data: bytes) -> dict[str, str]:
         return {}
+
+
+def unpacked(data: bytes) -> tuple[np.ndarray, dict[str, Any]]:
+    """The array of an archive that is a picture, and what else it holds."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        total = sum(member.file_size for member in archive.infolist())
+        if total > MOST_BYTES:
+            raise UnreadableImage(f"{total} bytes unpacked, more than {MOST_BYTES}")
+        small = any(m.compress_type != zipfile.ZIP_STORED for m in archive.infolist())
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    name = next(iter(arrays), "") if len(arrays) == 1 else "image"
+    if name not in arrays:
+        raise UnreadableImage(
+            f"it holds the arrays {', '.join(arrays) or 'none'}; call the picture image"
+        )
+    return arrays[name], {"name": name, "arrays": arrays, "packed": small}
+
+
+def packed(pixels: np.ndarray, kept: Mapping[str, Any]) -> bytes:
+    """The archive with another array in place of the picture, in its type."""
+    buffer = io.BytesIO()
+    save = np.savez_compressed if kept["packed"] else np.savez
+    dtype = kept["arrays"][kept["name"]].dtype
+    save(buffer, **(kept["arrays"] | {kept["name"]: pixels.astype(dtype)}))
+    return buffer.getvalue()
 
 
 PNG, TIFF = Png(), Tiff(Png())

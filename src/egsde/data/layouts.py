@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from unicodedata import normalize
 
+from egsde.data.containers.names import is_slice, place_of
 from egsde.data.files import Files
 from egsde.data.images import is_image_name
 from egsde.data.splits import CYCLEGAN, looks_like_split, split_of
@@ -60,7 +61,8 @@ def pool(files: Files, parts: list[str]) -> Found | None:
     names = files.under(folder)
     if not names:
         return None
-    inner = sorted({str(p) for name in names for p in PurePosixPath(name).parents} - {"."})
+    files_of = {place_of(name)[0] if is_slice(name) else name for name in names}
+    inner = sorted({str(p) for name in files_of for p in PurePosixPath(name).parents} - {"."})
     last = {path: path.rsplit("/", 1)[-1] for path in inner}
     if cyclegan := [path for path in inner if CYCLEGAN.match(last[path].casefold())]:
         raise ValueError(

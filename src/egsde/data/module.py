@@ -16,6 +16,7 @@ from torch.utils.data import Subset as SubsetOfDataset
 from egsde.data.alike import Alike, Pngs, Writer
 from egsde.data.asked import check, check_beside, check_sizes, one_size, square_side
 from egsde.data.augment import Augment, augmented
+from egsde.data.containers.base import cut_of
 from egsde.data.degradations import Degradation
 from egsde.data.domains import Images, Store, Subset, look, spread
 from egsde.data.fits import WHOLE, Size
@@ -72,7 +73,7 @@ class TwoDomains(LightningDataModule):
         channels: int = 3,
         range: Sequence[float] | None = None,
         restore: bool | None = None,
-        series: bool = False,
+        series: bool | None = None,
         seed: int = 0,
         **described: Any,
     ) -> None:
@@ -91,8 +92,9 @@ class TwoDomains(LightningDataModule):
         self.channels, self.range = channels, None if range is None else list(range)
         self.whole, self.resident = fit in WHOLE, resident
         self.restore = self.whole if restore is None else restore
+        self.cut = cut_of(described.get("axis"), described.get("slices"), channels)
         self.keys = partial(keys, series=series)  # of the noise of images to translate
-        self.single = is_picture(source if degradation is None else target)
+        self.single = is_picture(source if degradation is None else target, store)
         self.train_size, self.augment = one_size(train_size or size), augment
         self.held: Resident | None = None
         self.beside: dict[str, Conditions] = {}
@@ -121,8 +123,8 @@ class TwoDomains(LightningDataModule):
         key = domain, split, size or self.size
         if key not in self.opened:
             self.opened[key] = (
-                one_picture(domain, key[2], self.fit, self.channels, range_of(self.range))
-                if is_picture(domain)
+                one_picture(domain, key[2], self.fit, self.channels, range_of(self.range), self.cut)
+                if is_picture(domain, self.store)
                 else getattr(self.store, "unseen", self.store.images)(*key)
             )
         return self.opened[key]

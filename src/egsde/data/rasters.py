@@ -6,7 +6,7 @@ Shapes: (H, W, C), upright.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -36,7 +36,8 @@ class Kind(Protocol):
 class Raster:
     """pixels (H, W, C) as stored; kind: what writes files like it; kept: what else they hold.
 
-    alpha: the last channel is opacity. notes: what the pictures of a set are judged by.
+    alpha: the last channel is opacity. notes: what the pictures of a set are judged by. held:
+    pixels as the file can hold them.
     """
 
     pixels: np.ndarray
@@ -44,6 +45,7 @@ class Raster:
     kept: Mapping[str, Any] = field(default_factory=dict)
     alpha: bool = False
     notes: Mapping[Any, Any] = field(default_factory=dict)
+    held: Callable[[np.ndarray], np.ndarray] = lambda pixels: pixels
 
     def with_pixels(self, pixels: np.ndarray) -> Raster:
         return replace(self, pixels=pixels)

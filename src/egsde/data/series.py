@@ -1,4 +1,4 @@
-"""Clips and volumes as folders of frames: what shares one noise key, and how much it flickers."""
+"""Clips and volumes, as containers or folders: what shares one noise key, and how it flickers."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from egsde.data.containers.names import is_slice
+
 
 def series_of(name: str) -> str:
     """The series of an image by its id: its folder."""
     return name.rpartition("/")[0] or "."
 
 
-def keys(names: Sequence[str], series: bool) -> list[str]:
-    """What keys the noise of images: each its id, or all of a series the same."""
-    return [series_of(name) if series else name for name in names]
+def keys(names: Sequence[str], series: bool | None) -> list[str]:
+    """What keys the noise of images: each its id, or all of a series the same; None: those of a
+    container alone, not those of a folder."""
+    return [
+        series_of(name) if (is_slice(name) if series is None else series) else name
+        for name in names
+    ]
 
 
 def flicker(y: Tensor, x: Tensor) -> float:

@@ -1,5 +1,7 @@
 """Where the translations of a run lie: `out/images/NAME.png`, many of them in folders by hash.
 
+Slices of containers lie in `out/slices`, and `out/images` has the containers made of them.
+
 Above 10,000 images of a split file systems of clusters suffer from one folder, so an image lies in
 `images/ab/NAME.png`, ab the first byte of its name's hash. Ids stay what they are. What reads a
 run's images asks here, and nothing else knows of the folders.
@@ -15,6 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from egsde.data.containers.names import is_slice
 from egsde.data.domains import output_name
 from egsde.data.outputs import output_names
 
@@ -63,9 +66,13 @@ class Written:
 
     def path(self, name: str) -> Path:
         """The file of an image by its id."""
-        before = self.folder / self.place(output_name(name))
-        path = self.folder / self.place(self.names.get(name, output_name(name)))
+        before = self.home(name) / self.place(output_name(name))
+        path = self.home(name) / self.place(self.names.get(name, output_name(name)))
         return before if path != before and before.is_file() and not path.is_file() else path
+
+    def home(self, name: str) -> Path:
+        """The folder of an image's file."""
+        return self.out / "slices" if is_slice(name) else self.folder
 
     def place(self, name: str) -> str:
         """Where in the folder a file of that name lies."""
@@ -93,9 +100,10 @@ class Written:
         What lies where no image of the run would is listed by its path: no id has that name.
         """
         found = {}
-        for path in files(self.folder):
-            name = path.partition("/")[2] if self.deep else path
-            found[name if self.place(name) == path else path] = self.folder / path
+        for folder in (self.folder, self.out / "slices"):
+            for path in files(folder):
+                name = path.partition("/")[2] if self.deep else path
+                found[name if self.place(name) == path else path] = folder / path
         return dict(sorted(found.items()))
 
 

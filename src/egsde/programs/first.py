@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 
 from egsde.data import TwoDomains, Written, output_name, output_names
+from egsde.data.containers import is_slice, place_of
 from egsde.evaluation.metrics.inception_weights import cache_folder
 from egsde.programs.records import read_record
 from egsde.programs.shards import parsed, refuse_missing
@@ -58,7 +59,12 @@ def name_foreign(written: Written, ids: Iterable[str]) -> None:
     """Warn of files in the image folder that are of none of the split's images."""
     ids = list(ids)
     expected = {*map(output_name, ids), *output_names(ids).values()}
-    if found := [name for name in written.listed() if name not in expected]:
+    bound = {place_of(name)[0] for name in ids if is_slice(name)}
+
+    def whole(path: str) -> bool:
+        return "" in bound or any(path == b or path.startswith(f"{b}/") for b in bound)
+
+    if found := [name for name in written.listed() if name not in expected and not whole(name)]:
         shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
         rank_zero_warn(
             f"{len(found)} files in {written.folder} are no translations of this run ({shown}): "

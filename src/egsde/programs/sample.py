@@ -55,6 +55,7 @@ from egsde.programs.run import (
     versions,
 )
 from egsde.programs.secrets import values_in
+from egsde.programs.series import finish
 from egsde.programs.settings import options
 from egsde.programs.shards import Shard, parsed
 from egsde.programs.values import referred
@@ -173,6 +174,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
             ) from error
         assert callback.report is not None
         if trainer.is_global_zero and shard is None:
+            finish(data, cfg.split, written, callback.report)
             for row in callback.report.per_image:
                 row |= more.columns.get(row["id"], {})
             _write(out, callback.report)

@@ -102,12 +102,12 @@ class Shelf:
 
     def record(self, name: str) -> Path:
         """Where the mark of a file stands that holds no text."""
-        place = self.written.path(name).relative_to(self.written.folder)
+        place = self.written.path(name).relative_to(self.written.home(name))
         return self.written.out / "made" / f"{place.as_posix()}.json"
 
     def path(self, name: str) -> Path:
         """Where an image is written; ValueError where a link or a name leads out of the folder."""
-        path, images = self.written.path(name), self.written.folder
+        path, images = self.written.path(name), self.written.home(name)
         top = Path(os.path.realpath(images.parent)) / images.name
         if Path(os.path.realpath(path.parent)) != top / path.relative_to(images).parent:
             raise ValueError(

@@ -1,0 +1,167 @@
+"""DICOM, by pydicom: the files of one series, or one file of several frames.
+
+Numbers are those that are meant, stored * slope + intercept. What is written has new pixels and new
+UIDs of the images and of the series; patient, study, geometry and all else stay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import IO, Any
+
+import numpy as np
+
+from egsde.data.containers.base import Glance, Volume, needed
+from egsde.data.images import HIGHEST
+from egsde.data.opened import UnreadableImage
+from egsde.data.rasters import cast
+
+SUFFIXES = (".dcm", ".dicom", ".ima")
+MAGIC, AT = b"DICM", 128
+
+
+def named(path: str) -> bool:
+    """Whether a file's name is one of DICOM, or says nothing: IM000001, 1.2.840.1."""
+    name = PurePosixPath(path).name.lower()
+    return name.endswith(SUFFIXES)
+
+
+def nameless(path: str) -> bool:
+    """A name without a suffix, or a UID: its first bytes tell."""
+    name = PurePosixPath(path).name
+    return "." not in name or all(part.isdigit() for part in name.split("."))
+
+
+def head(file: IO[bytes]) -> Any:
+    """All but the pixels."""
+    pydicom = needed("pydicom", "medical", "DICOM")
+    try:
+        return pydicom.dcmread(file, stop_before_pixels=True)
+    except Exception as error:
+        raise UnreadableImage(f"it is no DICOM: {error}") from error
+
+
+def place(header: Any) -> tuple[Any, ...]:
+    """What the slices of a series are sorted by: along the normal, else their number."""
+    try:
+        row, column = np.array(header.ImageOrientationPatient, float).reshape(2, 3)
+        along = float(np.cross(row, column) @ np.array(header.ImagePositionPatient, float))
+        return (0, round(along, 4), int(header.get("InstanceNumber") or 0))
+    except (AttributeError, TypeError, ValueError):
+        return (1, int(header.get("InstanceNumber") or 0), 0)
+
+
+def meant(header: Any) -> tuple[float, float]:
+    """Slope and intercept."""
+    return float(header.get("RescaleSlope", 1) or 1), float(header.get("RescaleIntercept", 0) or 0)
+
+
+def dtype_of(headers: Sequence[Any]) -> np.dtype:
+    """Of the numbers that are meant."""
+    first = headers[0]
+    signed, bits = int(first.get("PixelRepresentation", 0)), int(first.get("BitsAllocated", 16))
+    stored = np.dtype(f"{'i' if signed else 'u'}{max(bits, 8) // 8}")
+    scales = {meant(h) for h in headers}
+    if scales == {(1.0, 0.0)}:
+        return stored
+    whole = all(float(v).is_integer() for scale in scales for v in scale)
+    return np.dtype(np.int32 if whole else np.float64)
+
+
+def glance(headers: Sequence[Any]) -> Glance:
+    """Of the files of one series; UnreadableImage where they are not alike."""
+    shapes = {(int(h.get("Rows", 0)), int(h.get("Columns", 0)), int(h.get("SamplesPerPixel", 1)),
+               int(h.get("BitsAllocated", 0)), int(h.get("PixelRepresentation", 0)))
+              for h in headers}  # fmt: skip
+    if len(shapes) > 1:
+        told = ", ".join(f"{h}x{w} of {s} samples, {b} bits" for h, w, s, b, _ in sorted(shapes))
+        raise UnreadableImage(f"the slices of one series are of mixed shapes ({told}); split them")
+    ((height, width, samples, bits, _),) = shapes
+    if not height or not width or bits not in (8, 16, 32):
+        raise UnreadableImage(f"it holds no pixels ({height}x{width}, {bits} bits)")
+    if str(headers[0].get("PhotometricInterpretation", "")).startswith("PALETTE"):
+        raise UnreadableImage("pixels of a palette; convert it to RGB or MONOCHROME2")
+    frames = sum(int(h.get("NumberOfFrames", 1) or 1) for h in headers)
+    return Glance((frames, height, width, samples), dtype_of(headers))
+
+
+def read(files: Mapping[str, bytes]) -> Volume:
+    """The files of one series by their paths, as they are sorted."""
+    pydicom = needed("pydicom", "medical", "DICOM")
+    sets = {path: pydicom.dcmread(io.BytesIO(data)) for path, data in files.items()}
+    dtype, shape = dtype_of(list(sets.values())), glance(list(sets.values())).shape
+    stored = {path: _pixels(one, shape) for path, one in sets.items()}
+    parts = []
+    for path, one in sets.items():
+        slope, inter = meant(one)
+        values = stored[path] if dtype == stored[path].dtype else stored[path] * slope + inter
+        parts.append(values.astype(dtype))
+    array = np.concatenate(parts)
+
+    def written(made: np.ndarray) -> dict[str, bytes]:
+        found, start = {}, 0
+        series = _uid(str(sets[next(iter(sets))].get("SeriesInstanceUID", "")), made.tobytes())
+        for path, data in files.items():
+            count = len(stored[path])
+            one = pydicom.dcmread(io.BytesIO(data))
+            found[path] = _anew(one, made[start : start + count], stored[path], series)
+            start += count
+        return found
+
+    notes = {HIGHEST: int(array.max())} if dtype == np.uint16 else None
+    return Volume(array, written, notes=notes)
+
+
+def _pixels(one: Any, shape: tuple[int, int, int, int]) -> np.ndarray:
+    """Stored numbers (N, H, W, C)."""
+    try:
+        array = one.pixel_array
+    except Exception as error:
+        raise UnreadableImage(
+            f"its pixels cannot be read: {error}; decompress it, or install what pydicom names"
+        ) from error
+    return np.ascontiguousarray(array.reshape(-1, *shape[1:]))
+
+
+def _anew(one: Any, values: np.ndarray, stored: np.ndarray, series: str) -> bytes:
+    """The file with other numbers, uncompressed."""
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    slope, inter = meant(one)
+    bits, signed = int(one.get("BitsStored", 16)), int(one.get("PixelRepresentation", 0))
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    numbers = np.rint((values.astype(np.float64) - inter) / slope)
+    low, high = min(low, int(stored.min())), max(high, int(stored.max()))
+    pixels = cast(numbers.clip(low, high), stored)
+    syntax = one.file_meta.TransferSyntaxUID
+    if syntax.is_compressed or not syntax.is_little_endian:
+        syntax = ExplicitVRLittleEndian
+    one.file_meta.TransferSyntaxUID = syntax
+    if int(one.get("SamplesPerPixel", 1)) > 1:
+        one.PlanarConfiguration, one.PhotometricInterpretation = 0, "RGB"
+    body = pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
+    vr = "OB" if pixels.dtype.itemsize == 1 and not syntax.is_implicit_VR else "OW"
+    one.add_new(0x7FE00010, vr, body + b"\0" * (len(body) % 2))
+    one.SOPInstanceUID = _uid(str(one.get("SOPInstanceUID", "")), body)
+    one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
+    one.SeriesInstanceUID = series
+    rest = list(one.get("ImageType") or ["", "PRIMARY"])[1:] or ["PRIMARY"]
+    one.ImageType = ["DERIVED", *rest]
+    one.DerivationDescription = "translated by egsde; not for diagnosis"
+    for name in ("SmallestImagePixelValue", "LargestImagePixelValue", "LossyImageCompression"):
+        if name in one and name != "LossyImageCompression":
+            delattr(one, name)
+    buffer = io.BytesIO()
+    one.save_as(buffer, enforce_file_format=True, implicit_vr=syntax.is_implicit_VR,
+                little_endian=True)  # fmt: skip
+    return buffer.getvalue()
+
+
+def _uid(before: str, body: bytes) -> str:
+    """A UID of its own that the same translation has again."""
+    from pydicom.uid import generate_uid
+
+    return str(generate_uid(entropy_srcs=[before, hashlib.sha256(body).hexdigest()]))
