@@ -15,11 +15,11 @@ from egsde.data.rasters import Scale
 def is_picture(domain: str, store: object = None) -> bool:
     """Whether a domain's name is a file to translate; FileNotFoundError for one that is not there.
 
-    Beside a store that opens no folders of its own, a folder is one, too.
+    Beside a store that opens no folders of its own a path to a folder is one, too: ./scans.
     """
     place = Path(domain).expanduser()
-    if place.is_dir():
-        return store is not None and not hasattr(store, "places")
+    if place.is_dir():  # a store's own name of a domain may be that of a folder here
+        return store is not None and not hasattr(store, "places") and "/" in domain
     if not is_image_name(domain) and not is_container(domain):
         return False
     if not place.is_file():
