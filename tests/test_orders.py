@@ -23,6 +23,7 @@ from torch import Tensor
 from egsde.noise import Noise, Replay
 from egsde.sampling.sampler import Sampler
 from egsde.sde import SDE, VE, VP, Reverse
+from egsde.solvers.adaptive_sde import AdaptiveSDE
 from egsde.solvers.ancestral import Ancestral, kernel_std
 from egsde.solvers.base import Solver
 from egsde.solvers.ddim import DDIM
@@ -275,5 +276,8 @@ def test_every_solver_that_declares_an_order_is_in_the_table():
     declared = {kind for kind in ours if kind.weak_order is not None}
     abstract = {kind for kind in declared if kind.__name__ in ("Ordered", "Multistep")}
     measured = {type(solver) for solver in (*ODE.values(), *NOISY.values())} | {RK45}
-    measured.add(PlainUniPC)  # equal to UniPC, by tests/test_plain.py
+    measured |= {
+        PlainUniPC,
+        AdaptiveSDE,
+    }  # by tests/test_plain.py (equal to UniPC), test_adaptive_sde.py
     assert declared - abstract == measured

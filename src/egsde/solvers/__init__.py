@@ -1,5 +1,6 @@
 """Solvers: one step of one method each."""
 
+from egsde.solvers.adaptive_sde import AdaptiveSDE
 from egsde.solvers.ancestral import Ancestral
 from egsde.solvers.annealed_langevin import AnnealedLangevin
 from egsde.solvers.base import Solver
@@ -24,6 +25,7 @@ from egsde.solvers.srk import SRK
 from egsde.solvers.time_travel import TimeTravel
 
 __all__ = [
+    "AdaptiveSDE",
     "Ancestral",
     "AnnealedLangevin",
     "DDIM",
