@@ -72,7 +72,7 @@ ROWS = [
         ("~sde", "reads sde, and there is none"),
         ("~sampler", "sampler has no _target_, but a part is wanted"),
         ("~energy", "was it taken away by ~energy?"),
-        ("sampler=null", "a group takes the name of one of its files, ancestral"),
+        ("sampler=null", "a group takes the name of one of its files, adaptive_sde, ancestral"),
         ("score=null", "a group takes the name of one of its files"),
         ("data=null", "a group takes the name of one of its files, afhq"),
         ("metrics=null", "metrics=none"),
