@@ -23,7 +23,11 @@ DRAWS = {"shared": 1, "fresh": 1, "expectation": 4}
 
 
 class FeatureNet(Protocol):
-    def features(self, x: Tensor, t: Tensor) -> Tensor: ...
+    """What has features (B, F, h, w) of x_t (B, C, H, W)."""
+
+    def features(self, x: Tensor, t: Tensor) -> Tensor:
+        """Of x at t, 0-d."""
+        ...
 
 
 def check_mode(mode: str) -> None:

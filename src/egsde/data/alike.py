@@ -83,6 +83,7 @@ def seen(unit: np.ndarray) -> Tensor:
 
 
 def as_unit(y: Tensor) -> np.ndarray:
+    """(C, H, W) as float32 (H, W, C), cut to [-1, 1]."""
     return y.detach().to("cpu", torch.float32).clamp(-1, 1).permute(1, 2, 0).numpy()
 
 
@@ -133,6 +134,7 @@ class Alike:
         return self.restore or is_slice(name)
 
     def seen_in(self, found: Raster, whole: bool) -> Tensor:
+        """The image (C, H, W) that a reader sees in these pixels; whole: cut as its source is."""
         unit = self.images.scale.unit(found.pixels)
         return seen(self.images.frame(unit.shape[:2]).of(unit) if whole else unit)
 

@@ -82,6 +82,7 @@ class Compared:
 
     @property
     def ids(self) -> list[str]:
+        """Of the images, in order."""
         return list(self.outputs)
 
     def item(self, name: str) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -127,6 +128,7 @@ def _padded(picture: Image.Image, size: Size, method: Image.Resampling) -> Image
 
 
 def tensor(picture: Image.Image) -> Tensor:
+    """uint8 (1, 3, H, W) of a picture."""
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].contiguous()
 
 

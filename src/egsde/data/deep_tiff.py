@@ -58,6 +58,7 @@ class Tiff:
         return Raster(upright(pixels, kept["orientation"]), self, kept, alpha, notes)
 
     def write(self, raster: Raster, text: Mapping[str, str]) -> bytes:
+        """With the source's layout, compression and tags where the number of bands is the same."""
         buffer = io.BytesIO()
         pixels, options = laid(raster)
         tifffile.imwrite(buffer, pixels, metadata=None, software=False, **options)

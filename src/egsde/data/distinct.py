@@ -58,6 +58,7 @@ class Listed:
         return found
 
     def trait(self, path: str, many: bool) -> Hashable:
+        """What copies have in common: of many files the name, else the size."""
         return path.rsplit("/", 1)[-1] if many else self.known.get(path, (None, -1))[1]
 
 

@@ -99,6 +99,7 @@ class FileImages:
         return count * self.each <= self.cache
 
     def doubtful(self, name: str) -> bool:
+        """Whether a file's ends say that it is cut or no image, or cannot be read."""
         try:
             return not seems_whole(*self.files.ends(self.paths[name]))
         except OSError:
@@ -112,6 +113,7 @@ class FileImages:
         return found if self.part is None else found.with_pixels(self.part(found.pixels))
 
     def frame(self, shape: tuple[int, int]) -> Frame:
+        """Where in a picture of this height and width the image lies."""
         return framed(shape, self.size, self.fit)
 
     def decoded(self, name: str) -> np.ndarray:
@@ -138,6 +140,7 @@ class FileImages:
         return self.frame((height, width)).shape
 
     def attempt(self, name: str) -> np.ndarray | str:
+        """The image, or why it cannot be read."""
         try:
             return self.decoded(name)
         except (UnreadableImage, OSError) as error:
@@ -155,9 +158,11 @@ class FileImages:
         return bad
 
     def told(self, bad: Mapping[str, str], count: int) -> str:
+        """How many of them are bad, and which."""
         return f"{len(bad)} of {count} images cannot be read: {', '.join(bad.values())}"
 
     def refuse(self, bad: Mapping[str, str], count: int) -> None:
+        """ValueError with what to do."""
         raise ValueError(
             f"{self.told(bad, count)}; repair or remove them, or use data.on_error=skip"
         )

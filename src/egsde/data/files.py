@@ -54,7 +54,9 @@ class Files(Protocol):
         """A file to read parts of."""
         ...
 
-    def read(self, path: str) -> bytes: ...
+    def read(self, path: str) -> bytes:
+        """Its bytes; OSError where they are damaged, ValueError where they are too many."""
+        ...
 
     def ends(self, path: str) -> tuple[bytes, bytes, int]:
         """First and last ENDS bytes, and the size."""
@@ -145,6 +147,7 @@ class Archive:
 
     @property
     def zip(self) -> zipfile.ZipFile:
+        """This process's handle."""
         if os.getpid() not in self.handles:
             self.handles = {os.getpid(): zipfile.ZipFile(self.root)}
         return self.handles[os.getpid()]

@@ -112,6 +112,7 @@ def fitted(pixels: np.ndarray, size: Size, fit: str = "crop") -> np.ndarray:
 
 
 def part(pixels: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    """The pixels of a box: top, left, height, width."""
     top, left, height, width = box
     return pixels[top : top + height, left : left + width]
 

@@ -59,6 +59,7 @@ class Png:
         return Raster(pixels, self, kept, alpha=image.mode in ("LA", "RGBA"))
 
     def write(self, raster: Raster, text: Mapping[str, str]) -> bytes:
+        """Filter Up and deflate, which Pillow has not for 16 bits; ValueError for other depths."""
         pixels = raster.pixels
         height, width, channels = pixels.shape
         if channels not in COLOUR_TYPE or pixels.dtype.name not in ("uint8", "uint16"):

@@ -167,4 +167,5 @@ def by_id(names: Sequence[str], folder: str) -> Paths:
 
 
 def joined(*parts: str) -> str:
+    """A path of these parts, empty ones left out."""
     return "/".join(part for part in parts if part)

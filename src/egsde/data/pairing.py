@@ -70,6 +70,7 @@ def refuse_missing(sources: Sequence[str], found: Iterable[str], what: str, hint
 
 
 def shown(names: Sequence[str], most: int = 3) -> str:
+    """The first few names, for a message."""
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 

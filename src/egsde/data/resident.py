@@ -34,6 +34,7 @@ class Resident:
         return draw
 
     def collate(self, draws: list[Draw]) -> dict[str, Any]:
+        """Places (B,) of the images in memory, in the stead of pixels."""
         labels, indices, flipped = zip(*draws, strict=True)
         return {
             "id": [self.ids[k][i] for k, i in zip(labels, indices, strict=True)],

@@ -102,9 +102,14 @@ class View(Protocol):
     domains: list[Images]
     sizes: list[int]
 
-    def counts(self, batch_size: int) -> list[int]: ...
+    def counts(self, batch_size: int) -> list[int]:
+        """How many images of each stream make a batch."""
+        ...
+
     def __getitem__(self, draw: Draw) -> dict[str, Any]: ...
-    def collate(self, items: list[dict[str, Any]]) -> dict[str, Any]: ...
+    def collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
+        """A batch of `__getitem__`s: images stacked to (B, C, H, W), ids in a list."""
+        ...
 
 
 def in_order(view: View) -> list[Draw]:

@@ -53,10 +53,12 @@ class Written:
 
     @classmethod
     def recorded(cls, out: Path, record: dict[str, Any]) -> Written:
+        """As a record of run.json has it."""
         return cls(out, record.get(KEY) == DEEP)
 
     @property
     def folder(self) -> Path:
+        """Where the translations lie."""
         return self.out / "images"
 
     @property

@@ -37,24 +37,29 @@ class Run:
 
     @property
     def name(self) -> str:
+        """Its folder's."""
         return self.folder.resolve().name
 
     @property
     def config(self) -> dict[str, Any]:
+        """The settings that it was started with; {} where none are recorded."""
         return self.record.get("config") or {}
 
     @property
     def metrics(self) -> dict[str, float]:
+        """Means and numbers of the set, by name."""
         return self.summary.get("metrics") or {}
 
     @property
     def intervals(self) -> dict[str, Interval]:
+        """(low, high) of 95 % of some of them, by name."""
         return {
             name: (low, high) for name, (low, high) in self.summary.get("intervals", {}).items()
         }
 
     @property
     def protocol(self) -> dict[str, Any]:
+        """How they were measured."""
         return self.summary.get("protocol") or {}
 
     @property
@@ -70,6 +75,7 @@ class Run:
 
     @property
     def ids(self) -> list[str]:
+        """Of the images that have numbers, in order."""
         return list(self.rows)
 
     @cached_property

@@ -28,6 +28,8 @@ class Block(nn.Module):
 
 
 class Enlarge(nn.Conv2d):
+    """Twice the size by nearest neighbours, then a convolution."""
+
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(enlarge(x))
 

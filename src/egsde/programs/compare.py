@@ -27,6 +27,7 @@ from egsde.programs.words import Usage, split, whole_number
 
 
 def main(arguments: Sequence[str]) -> None:
+    """The command line: egsde compare RUN RUN out=DIR."""
     runs, settings = split(
         "compare", arguments, out=(str, None), images=(whole_number(1), None), names=(str, None)
     )

@@ -47,6 +47,7 @@ OWN = re.compile(r"[+~]*(translator|out|limit|split|logger|trainer|metrics|shard
 
 
 def main(arguments: Sequence[str]) -> None:
+    """The command line: egsde demo [RUN]."""
     runs, settings = split("demo", arguments, host=(str, "127.0.0.1"), port=(whole_number(1), 7860))
     if len(runs) > 1:
         raise ValueError(f"a demo is of one run, got {', '.join(runs)}")
@@ -67,6 +68,7 @@ class Networks:
 
     @property
     def methods(self) -> list[str]:
+        """Those that the networks at hand are enough for."""
         return [name for name, needs in METHODS.items() if set(needs) <= set(self.there)]
 
 

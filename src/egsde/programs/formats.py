@@ -53,6 +53,7 @@ def recorded(graph: nn.Module, inputs: tuple[Tensor, ...], shapes: Any) -> Any:
 def write_onnx(
     graph: Any, inputs: tuple[Tensor, ...], shapes: Any, path: Path, text: Mapping[str, str]
 ) -> None:
+    """By torch.onnx, names and metadata inside; ValueError without onnxscript."""
     needed("onnxscript")
     program = recorded(graph, inputs, shapes)
     with warnings.catch_warnings():
@@ -71,6 +72,7 @@ def write_onnx(
 
 
 def read_onnx(path: Path) -> Run:
+    """By onnxruntime, on the CPU; ValueError where it is not installed."""
     session = needed("onnxruntime").InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [entry.name for entry in session.get_inputs()]
     return lambda arrays: session.run(None, dict(zip(names, arrays, strict=True)))
@@ -79,6 +81,7 @@ def read_onnx(path: Path) -> Run:
 def write_torchscript(
     graph: Any, inputs: tuple[Tensor, ...], shapes: Any, path: Path, text: Mapping[str, str]
 ) -> None:
+    """Traced at the inputs, whose shapes stay fixed; the description in egsde.json."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(graph, inputs, check_trace=False)
@@ -87,6 +90,7 @@ def write_torchscript(
 
 
 def read_torchscript(path: Path) -> Run:
+    """By torch.jit.load, on the device that it was written on."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return _of_module(torch.jit.load(str(path)))
@@ -95,12 +99,14 @@ def read_torchscript(path: Path) -> Run:
 def write_torch_export(
     graph: Any, inputs: tuple[Tensor, ...], shapes: Any, path: Path, text: Mapping[str, str]
 ) -> None:
+    """The program of torch.export; the description in egsde.json."""
     program = recorded(graph, inputs, shapes)
     with whole(path) as temporary, temporary.open("wb") as file:
         torch.export.save(program, file, extra_files={"egsde.json": _json(text)})
 
 
 def read_torch_export(path: Path) -> Run:
+    """By torch.export.load."""
     with path.open("rb") as file:
         return _of_module(torch.export.load(file).module())
 

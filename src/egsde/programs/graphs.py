@@ -59,6 +59,7 @@ class ScoreGraph(nn.Module):
     def all_of(
         self, score: Callable[[Tensor, Tensor], Tensor], x: Tensor, t: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
+        """score, x_0 and eps of x (B, C, H, W) at t (B,)."""
         time = t[:, None, None, None]
         found = score(x, time)
         sde = self.model.sde

@@ -27,6 +27,7 @@ from egsde.programs.words import Usage, split, whole_number
 
 
 def main(arguments: Sequence[str]) -> None:
+    """The command line: egsde pairs RUN RUN out=DIR, or egsde pairs score FILE ... key=KEY."""
     if arguments and arguments[0] == "score":
         score(arguments[1:])
         return

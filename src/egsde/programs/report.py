@@ -26,6 +26,7 @@ UNKNOWN = "How this run was started is not recorded; the configuration below is 
 
 
 def main(arguments: Sequence[str]) -> None:
+    """The command line: egsde report RUN."""
     runs, settings = split("report", arguments, images=(whole_number(1), None))
     if not runs:
         raise Usage("name the folder of a run: egsde report RUN")

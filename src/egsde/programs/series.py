@@ -82,6 +82,7 @@ def flicker_of(data: TwoDomains, split: str, written: Written) -> dict[str, floa
 
 
 def as_float(image: Tensor) -> Tensor:
+    """uint8 as float32 in [-1, 1]."""
     return image.float() / 127.5 - 1 if image.dtype == torch.uint8 else image
 
 

@@ -20,6 +20,7 @@ class Shard:
     count: int
 
     def has(self, name: str) -> bool:
+        """Whether an image is of this part: by the hash of its name."""
         digest = blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
         return int.from_bytes(digest, "big") % self.count == self.index
 

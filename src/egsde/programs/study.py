@@ -49,6 +49,7 @@ COLUMNS = ("kid", "fid", "l2", "psnr", "domain", "domain_source")
 
 
 def main(arguments: Sequence[str]) -> None:
+    """The command line: egsde study source=DIR target=DIR minutes=N."""
     own, others = parsed(arguments, KNOWN, "train.py")
     if lacking := [key for key in ("source", "target", "minutes") if own[key] is None]:
         raise Usage(f"egsde study needs {'=, '.join(lacking)}=")

@@ -36,6 +36,7 @@ SHOWN = ("kid", "l2", "psnr", "domain")
 
 
 def main(arguments: Sequence[str]) -> None:
+    """The command line: egsde tune, with the settings of sample.py."""
     own, overrides = parsed(arguments, KNOWN, "sample.py")
     with claiming(True):
         out = Path(str(own["out"] or new_folder("outputs/tune"))).expanduser()

@@ -81,24 +81,31 @@ class Checkpoint:
         }
 
     def metadata(self) -> dict[str, str]:
+        """{"egsde": its configuration as JSON}; {} where it has none."""
         if not self.tensors or not isinstance(self.config, dict):
             return {}
         return {"egsde": json.dumps({k: v for k, v in self.config.items() if k in RECORDED + ALSO})}
 
     def keys(self) -> list[str]:
+        """averaged.NAME and raw.NAME."""
         return list(self.tensors)
 
     def get_tensor(self, name: str) -> Tensor:
+        """The values of a key."""
         return self.tensors[name]
 
     def get_slice(self, name: str) -> Checkpoint.Shape:
+        """What tells the shape of a key."""
         return Checkpoint.Shape(tuple(self.tensors[name].shape))
 
     @dataclass(frozen=True)
     class Shape:
+        """A tensor that nobody reads."""
+
         shape: tuple[int, ...]
 
         def get_shape(self) -> tuple[int, ...]:
+            """As safetensors calls it."""
             return self.shape
 
 

@@ -75,6 +75,7 @@ class Prediction:
         return self.input_scale(alpha, sigma)
 
     def input_scale(self, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """1 / sqrt(E x_t^2) for data of second moment 1."""
         return (alpha.square() + sigma.square()).rsqrt()
 
     def target(self, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:

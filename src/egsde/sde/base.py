@@ -124,9 +124,11 @@ class VariancePreserving(SDE):
     """alpha^2 + sigma^2 = 1, given by log alpha and beta = -2 d log alpha / dt (Song 2021)."""
 
     def log_alpha(self, t: Tensor) -> Tensor:
+        """log alpha(t), at most 0."""
         raise NotImplementedError
 
     def beta(self, t: Tensor) -> Tensor:
+        """The rate of noise, -2 d log alpha / dt."""
         raise NotImplementedError
 
     def alpha(self, t: Tensor) -> Tensor:

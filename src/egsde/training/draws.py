@@ -22,9 +22,17 @@ BLOCK = 8  # places whose numbers are drawn together
 class Draws(Protocol):
     """A row for each image: normal (like x), uniform (B, 1, 1, 1) in [0, 1), or a generator."""
 
-    def normal(self, x: Tensor) -> Tensor: ...
-    def uniform(self, x: Tensor) -> Tensor: ...
-    def generators(self, images: int) -> list[torch.Generator]: ...
+    def normal(self, x: Tensor) -> Tensor:
+        """N(0, 1), like x (B, ...)."""
+        ...
+
+    def uniform(self, x: Tensor) -> Tensor:
+        """float64 (B, 1, 1, 1) in [0, 1), on the device of x."""
+        ...
+
+    def generators(self, images: int) -> list[torch.Generator]:
+        """On the CPU, one for each of so many images."""
+        ...
 
 
 class Unkeyed:

@@ -24,6 +24,8 @@ FEW, BANDS = 8, 16  # so many channels at most that are not asked for
 
 
 class Arrays:
+    """By NumPy; of an archive the one array, or that called "image"."""
+
     suffixes = (".npy", ".npz")
 
     def glance(self, file: IO[bytes], cut: Cut) -> Glance | None:

@@ -18,6 +18,8 @@ COLOURS = 256
 
 
 class Gif:
+    """By Pillow; frames uint8 (H, W, 3)."""
+
     suffixes = (".gif",)
 
     def glance(self, file: IO[bytes], cut: Cut) -> Glance | None:

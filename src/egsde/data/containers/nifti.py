@@ -21,6 +21,8 @@ RGB = (("R", "G", "B"), ("R", "G", "B", "A"))
 
 
 class Nifti:
+    """By nibabel; float64 where the header scales, else the stored type."""
+
     suffixes = (".nii", ".nii.gz")
 
     def glance(self, file: IO[bytes], cut: Cut) -> Glance:

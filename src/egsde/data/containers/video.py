@@ -22,6 +22,8 @@ VP9 = ("libvpx-vp9", "gbrp", {"lossless": "1", "cpu-used": "8"})
 
 
 class Video:
+    """suffix: a key of `FORMATS`. ValueError where PyAV is not installed."""
+
     def __init__(self, suffix: str) -> None:
         self.suffixes, self.format = (suffix,), FORMATS[suffix]
 

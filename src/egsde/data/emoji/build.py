@@ -84,6 +84,7 @@ def build(packages: Path, out: Path) -> None:
 
 
 def main() -> None:
+    """The command line: python -m egsde.data.emoji.build."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--from", dest="packages", type=Path, help="folder with both .tgz files")
     parser.add_argument("--out", type=Path, default=Emoji.folder, help="where the three files go")

@@ -104,6 +104,7 @@ def build_sheets(packages: dict[str, dict[str, bytes]], codes: list[str], out: P
 
 
 def main() -> None:
+    """The command line: python -m egsde.data.fluent.build."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--from", dest="packages", type=Path, help="folder with both .tgz files")
     parser.add_argument("--folder", type=Path, help="write pictures of 128 px here instead")

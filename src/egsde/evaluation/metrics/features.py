@@ -145,6 +145,7 @@ def image_hash(image: Tensor) -> bytes:
 
 
 def load(path: Path) -> Rows:
+    """float32 feature rows by the hash of their image; OSError or ValueError for a damaged file."""
     with np.load(path, allow_pickle=False) as stored:
         hashes, values = stored["hashes"], stored["features"].astype(np.float32)
     return {h.tobytes(): v for h, v in zip(hashes, values, strict=True)}

@@ -39,6 +39,7 @@ class SetNumbers:
 
     @property
     def any(self) -> bool:
+        """Whether anything is taken."""
         return self.fid or self.kid or self.prc or self.isc
 
     @property
@@ -78,6 +79,7 @@ class SetNumbers:
         return found, within
 
     def described(self, n: int, m: int) -> dict[str, object]:
+        """How the numbers of sets of n and m images are defined, for a protocol."""
         found: dict[str, object] = {"kid": distances.kid_definition(n, m, subset=self.subset)}
         if self.prc:
             found["precision_recall"] = f"k = {self.k} nearest neighbours of the same features"

@@ -23,6 +23,7 @@ class Interval:
 
     @property
     def significant(self) -> bool:
+        """Whether 0 lies outside."""
         return self.low > 0 or self.high < 0
 
 

@@ -114,10 +114,12 @@ class Preference:
 
     @property
     def wilson(self) -> Interval:
+        """Of chosen / answers (Wilson 1927)."""
         return share(self.chosen, self.answers)
 
     @property
     def exact(self) -> Interval:
+        """Of chosen / answers (Clopper and Pearson 1934), which is wider."""
         return share(self.chosen, self.answers, "exact")
 
 

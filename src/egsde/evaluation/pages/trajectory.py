@@ -18,6 +18,8 @@ from egsde.disk import whole
 
 @dataclass(frozen=True)
 class Trajectory:
+    """The arrays of the file, as above."""
+
     step: np.ndarray
     t: np.ndarray
     states: np.ndarray

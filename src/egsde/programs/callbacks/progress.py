@@ -100,6 +100,7 @@ class Lines:
         self.next = self.began + EVERY
 
     def advance(self, images: float) -> None:
+        """So many images more; a line when it is time for one."""
         self.done += images
         now = time.monotonic()
         if now >= self.next and 0 < self.done < self.total:

@@ -45,9 +45,17 @@ class Coefficients(NamedTuple):
 class Variable(Protocol):
     """What the polynomial interpolates and a step is made of: `DenoisedForm`, `NoiseForm`."""
 
-    def value(self, reverse: Reverse, x: Tensor, t: Tensor) -> Tensor: ...
-    def coefficients(self, sde: SDE, t: Tensor, s: Tensor) -> Coefficients: ...
-    def clean(self, sde: SDE, x: Tensor, t: Tensor, s: Tensor, value: Tensor) -> Tensor: ...
+    def value(self, reverse: Reverse, x: Tensor, t: Tensor) -> Tensor:
+        """m at (x, t), like x."""
+        ...
+
+    def coefficients(self, sde: SDE, t: Tensor, s: Tensor) -> Coefficients:
+        """Those of a step from t to s."""
+        ...
+
+    def clean(self, sde: SDE, x: Tensor, t: Tensor, s: Tensor, value: Tensor) -> Tensor:
+        """x_s for s = 0, where lambda is infinite; value: m at t."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,15 @@ from torch.nn import functional as F
 
 
 class Game(Protocol):
-    def judge(self, real: Tensor, made: Tensor) -> Tensor: ...
+    """Logits of the judge D -> 0-d losses, of any shape."""
 
-    def fool(self, made: Tensor) -> Tensor: ...
+    def judge(self, real: Tensor, made: Tensor) -> Tensor:
+        """What D minimises."""
+        ...
+
+    def fool(self, made: Tensor) -> Tensor:
+        """What the maker of the images minimises."""
+        ...
 
 
 @dataclass(frozen=True)

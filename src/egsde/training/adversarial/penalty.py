@@ -28,6 +28,7 @@ class ZeroCentred:
             )
 
     def due(self, step: int) -> bool:
+        """Whether it is taken at this step."""
         return self.weight > 0 and step % self.every == 0
 
     def __call__(self, judge: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:

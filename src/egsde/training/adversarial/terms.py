@@ -28,26 +28,33 @@ class Round:
     flipped: bool = False
 
     def shown(self, image: Tensor) -> Tensor:
+        """The image as the generators see it."""
         return image.flip(3) if self.flipped else image
 
     @cached_property
     def made_y(self) -> Tensor:
+        """to_y(x), (B, C, H, W)."""
         return self.networks["to_y"](self.shown(self.x))
 
     @cached_property
     def same_y(self) -> Tensor:
+        """to_y(y)."""
         return self.networks["to_y"](self.shown(self.y))
 
     @cached_property
     def made_x(self) -> Tensor:
+        """to_x(y)."""
         return self.networks["to_x"](self.shown(self.y))
 
     @cached_property
     def same_x(self) -> Tensor:
+        """to_x(x)."""
         return self.networks["to_x"](self.shown(self.x))
 
 
 class Term(Protocol):
+    """One step -> its loss, 0-d and without the weight."""
+
     weight: float
 
     def __call__(self, now: Round) -> Tensor: ...

@@ -19,6 +19,8 @@ from egsde.noise import Noise
 
 
 class Coupled(Protocol):
+    """(x, y, u) -> (x, y), each (B, C, H, W), row by row a pair."""
+
     def __call__(self, x: Tensor, y: Tensor, u: Tensor) -> tuple[Tensor, Tensor]: ...
 
 

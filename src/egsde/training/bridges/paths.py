@@ -25,6 +25,8 @@ class Point:
 
 
 class Path(Protocol):
+    """(process, target y, source x, u, noise) -> a point between them; u (B, 1, 1, 1)."""
+
     def __call__(self, sde: SDE, y: Tensor, x: Tensor, u: Tensor, noise: Tensor) -> Point: ...
 
 

@@ -83,6 +83,7 @@ class AdversarialModule(TimedModule):
 
     @property
     def parts(self) -> Any:
+        """The generators and judges by name."""
         return self.network
 
     def images(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:

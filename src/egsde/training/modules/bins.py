@@ -32,6 +32,7 @@ class TimeBins:
         return {"total": self.total.cpu().clone(), "seen": self.seen.cpu().clone()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
+        """`state` backwards."""
         self.total, self.seen = state["total"].clone(), state["seen"].clone()
 
     def pop(self, name: str) -> dict[str, float]:

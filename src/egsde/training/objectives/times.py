@@ -17,9 +17,13 @@ from egsde.sde import SDE
 
 
 class Times(Protocol):
+    """(process, u) -> (t, weight), float64 like u (B, 1, 1, 1); weight: p / q, mean 1 under q."""
+
     def __call__(self, sde: SDE, u: Tensor) -> tuple[Tensor, Tensor]: ...
 
-    def observe(self, u: Tensor, losses: Tensor) -> None: ...
+    def observe(self, u: Tensor, losses: Tensor) -> None:
+        """Losses (B,) at the u of the last call; only `LossSecondMoment` learns from them."""
+        ...
 
 
 @dataclass(frozen=True)
