@@ -90,8 +90,10 @@ def test_a_filters_folder_has_the_known_numbers(tmp_path: Path, ending: str):
     assert run.summary["n"] == 12 and len(run.rows) == 12
     for name in ("fid", "kid", "precision", "recall"):
         assert {name, f"{name}_source", f"{name}_floor"} <= got.keys()
-        low, high = run.intervals[name]
-        assert low - 1e-9 <= got[name] <= high + 1e-9
+        for of in ("", "_source", "_floor"):
+            low, high = run.intervals[name + of]
+            assert low - 1e-9 <= got[name + of] <= high + 1e-9
+    assert run.intervals.keys() >= got.keys() - {"kid_se"}
     assert got["fid"] > got["fid_source"]  # brighter than the target, which the source is not
     assert run.sources["0003.png"] == tmp_path / "a/0003.png"
     assert np.array_equal(np.array(Image.open(run.images["0003.png"])), sources["0003.png"] + SHIFT)

@@ -1,6 +1,6 @@
 """Bootstrap intervals over images (Efron 1979), the same draws for every number of a run.
 
-A mean: quantiles of the means of n images drawn with replacement. FID and KID: images of both sets
+A mean: quantiles of the means of n images drawn with replacement. FID, KID, ISC: images of the sets
 are drawn, pairs of one image with itself left out of KID, and the spread is laid around the value,
 since a set with repeats has a larger FID than one without. From Gram matrices: rows are read once.
 """
@@ -68,6 +68,17 @@ def of_sets(a: Tensor, b: Tensor, values: dict[str, float], seed: int = 0) -> di
     return {name: _around(values[name], drawn) for name, drawn in found.items()}
 
 
+def of_score(logits: Tensor, value: float, seed: int = 0) -> Interval:
+    """Of the Inception score of class logits (n, classes), images drawn, around its value."""
+    p = logits.double().softmax(1)
+    own = (p * p.clamp(min=1e-300).log()).sum(1)
+    chance = np.random.default_rng(seed)
+    counts = chance.multinomial(len(p), np.full(len(p), 1 / len(p)), size=SETS)
+    share = torch.from_numpy(counts / len(p))
+    mean = (share @ p).clamp(min=1e-300)
+    return _around(value, (share @ own - (mean * mean.log()).sum(1)).exp().tolist())
+
+
 def _fid(grams: Sequence[Tensor], i: Tensor, j: Tensor) -> float:
     """FID of the drawn rows by their scalar products a a', b b', a b'."""
     aa, bb, ab = grams[0][i][:, i], grams[1][j][:, j], grams[2][i][:, j]
@@ -85,14 +96,15 @@ def _kid(kernels: Sequence[Tensor], i: Tensor, j: Tensor) -> float:
 
 
 def _apart(kernel: Tensor, i: Tensor) -> float:
-    """Mean over pairs of different images."""
+    """Mean over pairs of different images; NaN where one image alone was drawn."""
     apart = (i[:, None] != i[None, :]).to(kernel)
-    return float((kernel[i][:, i] * apart).sum() / apart.sum().clamp(min=1))
+    return float((kernel[i][:, i] * apart).sum() / apart.sum())
 
 
 def _around(value: float, drawn: Sequence[float]) -> Interval:
-    low, high = _between(np.asarray(drawn) - np.mean(drawn))
-    return value + low, value + high
+    able = np.asarray(drawn)[np.isfinite(drawn)]
+    low, high = _between(able - able.mean())
+    return value + min(low, 0.0), value + max(high, 0.0)
 
 
 def _between(drawn: np.ndarray) -> Interval:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from torchmetrics.utilities.prints import rank_zero_warn
 from egsde.evaluation.intervals import Interval
 from egsde.evaluation.metrics.features import FeatureNetwork
 from egsde.evaluation.metrics.sets import SetNumbers
+
+Found = tuple[dict[str, float], dict[str, Interval]]
 
 
 def _none() -> Tensor:
@@ -21,20 +24,19 @@ def _none() -> Tensor:
 class Reference:
     """target: rows FID compares with; source: of the untouched sources; real: of other real images.
 
-    key: what the sets are called in the record.
+    key: what the sets are called in the record. known: numbers of source and floor, which stay.
     """
 
     key: str | None = None
     target: Tensor = field(default_factory=_none)
     source: Tensor = field(default_factory=_none)
     real: Tensor = field(default_factory=_none)
+    known: dict[Any, Found] = field(default_factory=dict, compare=False, repr=False)
 
-    def numbers(
-        self, y: Tensor, sets: SetNumbers, network: FeatureNetwork
-    ) -> tuple[dict[str, float], dict[str, Interval]]:
-        """Numbers of rows y (n, d), NAME_floor and NAME_source, and intervals of those of y."""
-        known = getattr(network, "weight", None) is not None
-        logits = getattr(network, "logits", None) if known else None
+    def numbers(self, y: Tensor, sets: SetNumbers, network: FeatureNetwork) -> Found:
+        """Numbers of rows y (n, d), NAME_floor and NAME_source, and the intervals of all."""
+        classes = getattr(network, "weight", None) is not None
+        logits = getattr(network, "logits", None) if classes else None
         pairs = {
             "": (y, self.target),
             "_floor": self.floor(len(y)),
@@ -45,7 +47,10 @@ class Reference:
         for name, pair in pairs.items():
             if min(map(len, pair)) < 2:
                 continue
-            found, drawn = sets.of(*pair, logits=logits, drawn=name == "")
+            same = (name, len(pair[0]), sets)
+            if not name or same not in self.known:
+                self.known[same] = sets.of(*pair, logits=logits)
+            found, drawn = self.known[same]
             metrics |= {f"{k}{name}": v for k, v in found.items() if k != "kid_se" or not name}
             within |= {f"{k}{name}": v for k, v in drawn.items()}
         return metrics, within

@@ -50,12 +50,12 @@ class SetNumbers:
         return [*every, *(["kid_se"] if self.kid else [])]
 
     def of(
-        self, made: Tensor, real: Tensor, logits: Logits | None = None, drawn: bool = True
+        self, made: Tensor, real: Tensor, logits: Logits | None = None
     ) -> tuple[dict[str, float], dict[str, Interval]]:
         """Numbers and their intervals of rows (n, d) and (m, d), each of two rows and more.
 
         Precision and recall are left out where a set has no k-th neighbour, ISC without the
-        network's logits. drawn: FID and KID get their intervals, which takes a second or more.
+        network's logits.
         """
         found: dict[str, float] = {}
         within: dict[str, Interval] = {}
@@ -63,9 +63,9 @@ class SetNumbers:
             found["fid"] = distances.frechet(made, real)
         if self.kid:
             found["kid"], found["kid_se"] = distances.kid(made, real, subset=self.subset)
-        if self.intervals and drawn:
+        if self.intervals:
             within |= intervals.of_sets(made, real, found)
-        if self.intervals and self.kid and "kid" not in within and drawn:
+        if self.intervals and self.kid and "kid" not in within:
             reach = 1.96 * found["kid_se"]
             within["kid"] = found["kid"] - reach, found["kid"] + reach
         if self.prc and min(len(made), len(real)) > self.k:
@@ -75,7 +75,9 @@ class SetNumbers:
                 reach_of = intervals.of_mean(inside.numpy()) if self.intervals else None
                 within |= {name: reach_of} if reach_of else {}
         if self.isc and logits is not None:
-            found["isc"] = inception_score(logits(made))
+            found["isc"] = inception_score(classes := logits(made))
+            if self.intervals:
+                within["isc"] = intervals.of_score(classes, found["isc"])
         return found, within
 
     def described(self, n: int, m: int) -> dict[str, object]:

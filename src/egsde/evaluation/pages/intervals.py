@@ -3,14 +3,14 @@ have intervals already, shares of answers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-RESAMPLES, BATCH = 2000, 50
-LEVEL = 0.95
+from egsde.evaluation.intervals import LEVEL, of_difference
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,14 @@ class Interval:
 
 
 def paired(one: Sequence[float], other: Sequence[float]) -> Interval:
-    """Mean of other - one over the same images, by the percentile bootstrap over images; the same
-    numbers give the same interval. Of a single image it is unknown: -inf to inf."""
-    differences = np.asarray(other, dtype=float) - np.asarray(one, dtype=float)
-    mean = float(differences.mean())
-    if len(differences) < 2:
-        return Interval(mean, -np.inf, np.inf)
-    found = stats.bootstrap(
-        (differences,), np.mean, n_resamples=RESAMPLES, batch=BATCH, confidence_level=LEVEL,
-        method="percentile", random_state=np.random.RandomState(0),
-    ).confidence_interval  # fmt: skip
-    return Interval(mean, float(found.low), float(found.high))
+    """Mean of other - one over the same images, by the bootstrap over images; the same numbers give
+    the same interval. Of a single image it is unknown: -inf to inf."""
+    found = of_difference(other, one)
+    return (
+        Interval(float(other[0]) - float(one[0]), -math.inf, math.inf)
+        if found is None
+        else Interval(*found)
+    )
 
 
 def apart(one: Interval, other: Interval) -> Interval:
