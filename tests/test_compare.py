@@ -167,7 +167,7 @@ def test_compare_leaves_a_page_a_table_and_a_plot(tmp_path, monkeypatch, capsys)
         (["pairs", "one", "two"], "say where the page goes"),
         (["pairs", "score"], "name the files of answers"),
         (["pairs", "score", "gone.json"], "no key.json beside"),
-        (["pairs", "score", "gone.json", "key=one/images.csv"], "is no JSON file"),
+        (["pairs", "score", "gone.json", "key=one/images.csv"], "or no JSON"),
         (["pairs", "score", "x", "key=one/metrics.json"], "no key of a study"),
     ],
 )

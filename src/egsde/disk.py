@@ -7,10 +7,12 @@ which the next writer of the file replaces and the next start of a run removes.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -34,6 +36,17 @@ def whole(path: Path, shared: bool = False) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def read_object(path: Path, advice: str) -> dict[str, Any]:
+    """The JSON object in a file; ValueError where there is none, with what to do."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("it holds no object")
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged or no JSON ({error}); {advice}") from error
+    return found
 
 
 def flush(path: Path) -> None:

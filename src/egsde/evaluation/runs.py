@@ -13,16 +13,17 @@ place of the translations, NAME_truth of the truth's distance.
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from egsde.data.written import Written
+from egsde.disk import read_object
 from egsde.evaluation.intervals import Interval, of_difference
 
 Row = dict[str, float]
+AGAIN = "repeat the run"
 
 
 @dataclass(frozen=True)
@@ -118,29 +119,20 @@ def load(folder: str | Path) -> Run:
     record = folder / "run.json"
     return Run(
         folder,
-        _object(record) if record.is_file() else {},
-        _object(path),
-        {row.pop("id"): _numbers(row) for row in _table(folder / "images.csv")},
+        read_object(record, AGAIN) if record.is_file() else {},
+        read_object(path, AGAIN),
+        {row.pop("id"): _numbers(row) for row in table(folder / "images.csv")},
         files(folder),
     )
 
 
 def files(folder: Path) -> dict[str, dict[str, Path]]:
     """Paths of the output, the source and the truth by id, of a run of evaluate.py."""
-    return {row.pop("id"): _paths(row) for row in _table(folder / "files.csv")}
+    return {row.pop("id"): _paths(row) for row in table(folder / "files.csv")}
 
 
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); repeat the run") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} holds no object; repeat the run")
-    return found
-
-
-def _table(path: Path) -> list[dict[str, str]]:
+def table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file that have an id; none where there is no file."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +9,13 @@ from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
-from torch import Tensor
 
 from egsde.data import Written, output_name, output_names
 from egsde.data.compared import fitted
 from egsde.data.domains import stem
 from egsde.data.images import decode
 from egsde.data.shown import shown
+from egsde.disk import read_object
 from egsde.evaluation import runs
 from egsde.evaluation.pages import Shown, load_trajectory, trajectory_path
 from egsde.evaluation.reports.grid import as_picture
@@ -74,7 +72,8 @@ def opened(folder: Path, data: Any = None, split: str | None = None) -> Opened:
             data, split = _data_of(record)
         except (ValueError, OSError, RecursionError) as error:
             notes.append(f"The sources are not shown, since they cannot be opened: {error}")
-    numbers = _numbers(folder / "metrics.json")
+    metrics = folder / "metrics.json"
+    numbers = read_object(metrics, runs.AGAIN) if metrics.is_file() else {}
     pictures = _listed(listed) if listed else _pictures(folder, data, split)
     return Opened(folder, record, numbers, _values(folder / "images.csv"), pictures, tuple(notes))
 
@@ -113,7 +112,7 @@ def _listed(files: Mapping[str, Mapping[str, Path]]) -> dict[str, Pictures]:
 
     def reader(paths: Mapping[str, Path]) -> Pictures:
         def read() -> dict[str, np.ndarray]:
-            y = pixels(paths["output"])
+            y = shown(paths["output"])
             size = y.shape[1], y.shape[0]
             kinds = {k: decode(paths[k].read_bytes()) for k in ("source", "truth") if k in paths}
             beside = {k: np.array(fitted(v, size, "crop")) for k, v in kinds.items()}
@@ -126,46 +125,22 @@ def _listed(files: Mapping[str, Mapping[str, Path]]) -> dict[str, Pictures]:
 
 def _reader(path: Path, dataset: Any, place: int | None) -> Pictures:
     def read() -> dict[str, np.ndarray]:
-        pictures = {"translation": pixels(path)}
+        pictures = {"translation": shown(path)}
         if place is not None:
             item = dataset[place]
             kinds = {"source": "x0", "truth": "truth"}
-            pictures |= {kind: _array(item[key]) for kind, key in kinds.items() if key in item}
+            pictures |= {kind: as_picture(item[key]) for kind, key in kinds.items() if key in item}
         return pictures
 
     return read
 
 
-def pixels(path: Path) -> np.ndarray:
-    """uint8 (H, W, 3) of a picture."""
-    return shown(path)
-
-
-def _array(image: Tensor) -> np.ndarray:
-    return as_picture(image)
-
-
-def _numbers(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error})") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} is damaged: it holds no object")
-    return found
-
-
 def _values(path: Path) -> dict[str, dict[str, float | None]]:
-    if not path.is_file():
-        return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        return {
-            row["id"]: {k: _value(v) for k, v in row.items() if k and k != "id"}
-            for row in csv.DictReader(file)
-            if row.get("id")
-        }
+    return {
+        row["id"]: {k: _value(v) for k, v in row.items() if k and k != "id"}
+        for row in runs.table(path)
+        if row["id"]
+    }
 
 
 def _value(text: str | None) -> float | None:

@@ -15,12 +15,11 @@ FILE      what people have sent back; key: without it, key.json is looked for be
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from egsde.disk import whole
+from egsde.disk import read_object, whole
 from egsde.evaluation.pages.pairs import Preference, drawn, scored, write_pairs
 from egsde.programs.compare import systems_of
 from egsde.programs.words import Usage, split, whole_number
@@ -90,13 +89,7 @@ def _key_of(files: Sequence[Path]) -> Path:
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"no file at {path.absolute()}")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON file ({error})") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no object; name what the page or egsde pairs has written")
-    return content
+    return read_object(path, "name what the page or egsde pairs has written")
 
 
 def _told(preference: Preference) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from egsde.data import Written
-from egsde.disk import whole
+from egsde.disk import read_object, whole
 from egsde.old_names import current
 from egsde.programs.resumed import differences
 
@@ -83,13 +83,7 @@ def owner_of(out: Path) -> str | None:
 
 def read_record(path: Path) -> dict[str, Any]:
     """run.json; ValueError where it is none."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(record, dict):
-            raise ValueError("no object")
-        return current(record)
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); use another out= folder") from error
+    return current(read_object(path, "use another out= folder"))
 
 
 def recipe(record: dict[str, Any]) -> str:
