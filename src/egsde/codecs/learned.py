@@ -75,7 +75,7 @@ def load_diffusers_codec(weights: str | Path | None) -> Learned:
 
     ValueError where diffusers is absent or the folder holds something else.
     """
-    folder = diffusers_folder(weights)
+    folder = diffusers_folder(weights, "codec.weights")
     folder = folder / "vae" if (folder / "vae" / "config.json").is_file() else folder
     config = read_json(folder / "config.json")
     if (name := config.get("_class_name")) != "AutoencoderKL":

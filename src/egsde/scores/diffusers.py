@@ -53,10 +53,12 @@ CHAINS = {
 LEVELS = 10**5
 
 
-def diffusers_folder(weights: str | Path | None) -> Path:
+def diffusers_folder(
+    weights: str | Path | None, option: str = "score.weights", extra: str = "diffusers"
+) -> Path:
     """The folder, or a name of the hub where huggingface_hub is there; FileNotFoundError else."""
     if weights is None:
-        raise ValueError("no weights are given; add score.weights=DIR, a folder of diffusers")
+        raise ValueError(f"no weights are given; add {option}=DIR, a folder of save_pretrained")
     path = Path(weights).expanduser()
     if path.is_dir():
         return path
@@ -69,10 +71,10 @@ def diffusers_folder(weights: str | Path | None) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise FileNotFoundError(
-            f"{reason}; to fetch {name} from the hub: pip install 'egsde[diffusers]'"
+            f"{reason}; to fetch {name} from the hub: pip install 'egsde[{extra}]'"
         ) from error
     try:
-        patterns = ["*.json", "*.safetensors", "*.bin"]
+        patterns = ["*.json", "*.txt", "*.safetensors", "*.bin"]
         return Path(snapshot_download(name, allow_patterns=patterns))
     except Exception as error:  # no network, no such name, no right to it
         raise FileNotFoundError(f"{reason}, and the hub gives no {name}: {error}") from error

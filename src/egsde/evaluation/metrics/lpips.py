@@ -1,17 +1,33 @@
-"""LPIPS (Zhang 2018) by torchmetrics, where the weights of its network are to be had."""
+"""LPIPS (Zhang 2018) by torchmetrics, where the weights of its network are to be had: as a metric,
+and as an energy."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from torchmetrics import Metric
+from torchmetrics.functional.image.lpips import _LPIPS
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from torchmetrics.utilities.prints import rank_zero_warn
+from torchvision.models import get_model_weights
+
+from egsde.energies.lpips import LPIPS
+from egsde.networks import check_fit, read_weights
 
 FILES = {"alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg16-397923af.pth",
          "squeeze": "squeezenet1_1-b8a52dc0.pth"}  # fmt: skip
+
+
+def _file(net: str) -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / FILES[net]
+
+
+def _refuse_offline(file: Path) -> None:
+    if not file.is_file() and os.environ.get("EGSDE_OFFLINE", "0") not in ("", "0"):
+        raise OSError("EGSDE_OFFLINE is set")
 
 
 def lpips(net: str = "alex") -> Metric | None:
@@ -21,11 +37,41 @@ def lpips(net: str = "alex") -> Metric | None:
     """
     if net not in FILES:
         raise ValueError(f"net={net} is unknown; use one of {', '.join(FILES)}")
-    file = Path(torch.hub.get_dir()) / "checkpoints" / FILES[net]
+    file = _file(net)
     try:
-        if not file.is_file() and os.environ.get("EGSDE_OFFLINE", "0") not in ("", "0"):
-            raise OSError("EGSDE_OFFLINE is set")
+        _refuse_offline(file)
         return LearnedPerceptualImagePatchSimilarity(net_type=net, normalize=True)  # type: ignore[arg-type]
     except (OSError, RuntimeError) as error:
         rank_zero_warn(f"LPIPS is left out: no weights of {net} ({error}); put them at {file}")
         return None
+
+
+NETS = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
+
+
+def load_lpips(net: str = "alex", weights: str | Path | None = None, side: int = 64) -> LPIPS:
+    """net: alex, vgg or squeeze. weights: torchvision's file of that network; null: torch hub's
+    cache, or fetched, unless EGSDE_OFFLINE is set. ValueError where it is not to be had."""
+    if net not in NETS:
+        raise ValueError(f"net={net} is unknown; use one of {', '.join(NETS)}")
+    made = _LPIPS(net=net, pnet_rand=True)  # type: ignore[arg-type]
+    given = _fetched(net) if weights is None else read_weights(Path(weights).expanduser())
+    own = made.net.state_dict()
+    theirs = {name: f"features.{name.split('.', 1)[1]}" for name in own}
+    state = {name: given[old] for name, old in theirs.items() if old in given}
+    check_fit(own, state, f"torchvision's {NETS[net]}, energy/term=lpips weights={weights}")
+    made.net.load_state_dict(state)
+    return LPIPS(made.eval().requires_grad_(False), side)
+
+
+def _fetched(net: str) -> Any:
+    chosen = get_model_weights(NETS[net]).IMAGENET1K_V1  # type: ignore[attr-defined]
+    file = _file(net)
+    try:
+        _refuse_offline(file)
+        return chosen.get_state_dict(progress=False)
+    except (OSError, RuntimeError) as error:
+        raise ValueError(
+            f"energy/term=lpips: no weights of {NETS[net]} ({error}); put torchvision's file at "
+            f"{file}, or name it as the term's weights="
+        ) from error
