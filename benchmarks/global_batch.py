@@ -15,7 +15,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 ROOT = Path(__file__).parents[1]
 TINY = ["network.num_channels=32", "network.channel_mult=[1]", "network.num_head_channels=32",

@@ -8,10 +8,10 @@ import os
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start, too
 
-import egsde  # noqa: E402, F401, I001  (first: it prepares the import of torchvision)
-import pytest  # noqa: E402
-import torch  # noqa: E402
-from hydra.core.hydra_config import HydraConfig  # noqa: E402
+import egsde  # noqa: F401, I001  (first: it prepares the import of torchvision)
+import pytest
+import torch
+from hydra.core.hydra_config import HydraConfig
 
 torch.set_num_threads(1)
 

@@ -23,7 +23,15 @@ def test_a_reader_opens_what_is_told(files, lines, named):
 
 def test_floors_are_those_of_the_test():
     told = [set(re.findall(r"`(\w+)`", row)) for row in re.findall(r"^\| \d \|(.+?)\|", PAGE, re.M)]
-    assert told == [floor - {"__main__", "train", "sample", "evaluate"} for floor in FLOORS[1:]]
+    floors = [floor - {"__main__", "train", "sample", "evaluate"} for floor in FLOORS[1:]]
+    assert told == floors
+    drawn = (ROOT / "CONTRIBUTING.md").read_text().partition("Imports go down only")[2]
+    lines = re.findall(r"^ {4}(\w.*?)(?: {4}.*)?$", drawn.partition("## Adding")[0], re.MULTILINE)
+    rows = [set(line.split()) for line in lines]
+    assert set().union(*rows) == set().union(*floors)
+    height = {room: k for k, floor in enumerate(floors) for room in floor}
+    tops = [max(height[room] for room in row) for row in rows]
+    assert tops == sorted(tops, reverse=True) and len(set(tops)) == len(floors)
 
 
 def test_the_plain_solver_is_short():

@@ -12,7 +12,7 @@ from PIL import Image
 from runs import trained
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import conditional  # noqa: E402
+import conditional
 
 
 def test_steps_are_read():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import cycle  # noqa: E402
+import cycle
 
 
 def test_the_measures_tell_the_truth_from_a_copy() -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import memory  # noqa: E402
+import memory
 
 NET = ["network.num_channels=32", "network.channel_mult=[1,1]", "network.num_head_channels=32"]
 

@@ -13,7 +13,7 @@ from PIL import Image
 from runs import trained
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import restoration  # noqa: E402
+import restoration
 
 
 def test_mean_fill_is_the_mean_of_known_pixels_per_image_and_channel():

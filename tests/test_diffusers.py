@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-import egsde  # noqa: F401  (before diffusers, which imports torchvision)
+import egsde
 from egsde.networks import DDPMUNet
 from egsde.networks.diffusers_unet import DiffusersUNet, read_unet, theirs
 from egsde.scores import ScoreModel

@@ -12,14 +12,14 @@ import torch
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import baselines  # noqa: E402
-import both_ways  # noqa: E402
-import density  # noqa: E402
-import product_of_experts as experts  # noqa: E402
-import time_of_steps  # noqa: E402
+import baselines
+import both_ways
+import density
+import product_of_experts as experts
+import time_of_steps
 
-from egsde.sde import VP  # noqa: E402
-from folders import fill  # noqa: E402
+from egsde.sde import VP
+from folders import fill
 
 
 def table(path: Path) -> list[dict[str, str]]:

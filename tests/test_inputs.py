@@ -47,7 +47,7 @@ def test_what_nothing_reads_is_named(networks, overrides, named, tmp_path):
         name_unread(data, translator, cfg.data, overrides)
     told = [str(w.message) for w in said]
     assert bool(told) == bool(named), told
-    assert not named or f"data.{named}=" in told[0] and "no part of this translator" in told[0]
+    assert not named or (f"data.{named}=" in told[0] and "no part of this translator" in told[0])
 
 
 def test_a_part_from_elsewhere_may_read_what_it_likes():

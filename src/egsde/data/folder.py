@@ -66,7 +66,7 @@ class Folders:
         return self.opened[domain]
 
     def _places(self, domain: str) -> tuple[Slices, Found] | None:
-        if not str(domain or "").strip() or self.root is not None and not str(self.root).strip():
+        if not str(domain or "").strip() or (self.root is not None and not str(self.root).strip()):
             key = "data.root" if str(domain or "").strip() else "a domain"
             raise ValueError(
                 f"{key} is an empty path; was it a shell variable that is not set? Name a folder"

@@ -106,7 +106,7 @@ class CycleDiffusion:
         replayed = Replayed(sampler.solver, source, Reverse(sde, image), self.exact)
         walk = replace(self._walk, sampler=replace(sampler, solver=replayed))
         y = x0
-        for i, t, y in walk.trajectory(x0, noise, **cond):  # noqa: B007 (y is refined)
+        for i, t, y in walk.trajectory(x0, noise, **cond):
             yield i, t, y
         if self.refine is not None:
             yield from self.refine.trajectory(y, noise.child("refine"), **cond)

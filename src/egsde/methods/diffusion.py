@@ -104,7 +104,7 @@ class Diffusion:
             reverse = Reverse.given(self.sde, self.score, source)
             y = self.start(source, times, fresh)
             states = self.sampler.trajectory(reverse, y, times, fresh, self.constraint, source)
-            for i, t, y in states:  # noqa: B007 (y starts the next repeat)
+            for i, t, y in states:
                 yield i, t, y
 
 

@@ -47,7 +47,7 @@ def export(cfg: DictConfig) -> None:
     ValueError for a translator that draws noise on its way, and where the file computes anything
     else than PyTorch.
     """
-    out, config = prepare(cfg, "export")
+    out, _ = prepare(cfg, "export")
     one_of("format", str(cfg.format), [*FORMATS, "diffusers"])
     with held(out):
         claim(out, "export.py")

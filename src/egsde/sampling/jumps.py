@@ -22,7 +22,7 @@ class Jumps:
     network 2410 times. ValueError unless both are positive; a warning where no jump fits.
     """
 
-    grid: Grid = Uniform(250)  # noqa: RUF009 (frozen)
+    grid: Grid = Uniform(250)
     length: int = 10
     resamples: int = 10
 

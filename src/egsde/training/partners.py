@@ -45,7 +45,7 @@ class InLoop:
     """
 
     sampler: Sampler
-    mode: GradientMode = Detached()  # noqa: RUF009 (frozen)
+    mode: GradientMode = Detached()
     t_start: float | None = None
 
     def __call__(

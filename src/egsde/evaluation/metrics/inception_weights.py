@@ -132,7 +132,7 @@ def _layer_names() -> Iterator[str]:
     yield from (f"Conv2d_{name}" for name in ("1a_3x3", "2a_3x3", "2b_3x3", "3b_1x1", "4a_3x3"))
     double = ["branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"]
     seven = [f"branch7x7_{k}" for k in (1, 2, 3)] + [f"branch7x7dbl_{k}" for k in range(1, 6)]
-    wide = ["branch3x3_1", "branch3x3_2a", "branch3x3_2b"] + double[:2]
+    wide = ["branch3x3_1", "branch3x3_2a", "branch3x3_2b", *double[:2]]
     wide += ["branch3x3dbl_3a", "branch3x3dbl_3b"]
     blocks = {
         "5bcd": ["branch1x1", "branch5x5_1", "branch5x5_2", *double, "branch_pool"],

@@ -94,7 +94,7 @@ class Checkpoints(Callback):
         if batch_idx % together:
             return
         signum = self._signal(trainer)
-        if step > self.begun and (signum or step % self.every == 0) or signum and step:
+        if (step > self.begun and (signum or step % self.every == 0)) or (signum and step):
             self._save(trainer)
         if signum:
             raise Stopped(signum)

@@ -51,7 +51,7 @@ def _images(
     dataset: Any, name: str, mine: Sequence[int], check: Callable[[], None], shown: bool
 ) -> Iterator[Tensor]:
     """Images of a dataset as uint8 batches of one."""
-    doing = f"features of the {name == 'x0' and 'source' or 'target'}"
+    doing = f"features of the {(name == 'x0' and 'source') or 'target'}"
     with images_bar(len(mine), shown=shown, doing=doing) as advance:
         for i in mine:
             check()
