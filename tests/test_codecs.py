@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torchvision.models import alexnet
 
 import egsde
 from egsde.codecs import BlockDCT, Identity, Latent, Learned, load_codec, load_diffusers_codec
 from egsde.energies import Decoded, LowPassL2
 from egsde.methods import sdedit
 from egsde.methods.egsde import egsde as guided_sde
-from egsde.networks import Autoencoder
+from egsde.networks import Autoencoder, PatchGAN
 from egsde.noise import Noise
 from egsde.sampling import Sampler
 from egsde.sampling.grids import Uniform
 from egsde.sde import VP
 from egsde.solvers import DDIM, EulerMaruyama
 from egsde.source import Source
+from egsde.training.modules import AutoencoderModule
+from egsde.training.schedules import Constant
 from problems import Gaussian, f64
-from runs import trained
+from runs import rows, trained
 
 
 def images(n: int = 2, side: int = 8) -> torch.Tensor:
@@ -112,6 +115,39 @@ def test_an_autoencoder_is_trained_kept_and_run(tmp_path, codes):
     assert y.shape == x.shape and not torch.equal(y, x)
 
 
+def test_a_judge_of_patches_and_a_perceptual_distance(tmp_path):
+    """Both learn from the first step that there is a game; its weight makes the gradients at the
+    last weights alike."""
+    small = ["network.ch=32", "network.ch_mult=[1,1]", "network.z_channels=2"]
+    drop = ("network", "callbacks", "translate", "sampler")
+    torch.save(alexnet(weights=None).state_dict(), tmp_path / "alexnet.pth")
+    out = tmp_path / "ae"
+    trained(
+        out, "model=autoencoder", *small, "discriminator=patch", "discriminator.width=8",
+        "module.start=3", "perceptual=lpips", f"perceptual.weights={tmp_path / 'alexnet.pth'}",
+        "perceptual.side=32", drop=drop,
+    )  # fmt: skip
+    judged = [row.get("train/judge") for row in rows(out) if "train/loss" in row]
+    assert judged[:3] == [None] * 3 and all(value > 0 for value in judged[3:])
+    assert load_codec(out / "weights.safetensors").factor == 2  # without the judge
+    net = Autoencoder(16, ch=32, ch_mult=[1, 1], z_channels=2)
+    module = AutoencoderModule(
+        net, torch.optim.AdamW, Constant(), discriminator=PatchGAN(3, width=8, layers=2), start=0
+    )
+    x = images(2, 16)
+    last = net.decoder[-1].weight
+    y = net(x)
+    far = (x - y).abs().mean()
+    game = module.contest(net, x, y, far)
+    ours, theirs = (torch.autograd.grad(v, last, retain_graph=True)[0].norm() for v in (far, game))
+    assert torch.allclose(theirs, 0.5 * ours, rtol=1e-2)
+    held = torch.autograd.grad(game, module.discriminator.parameters(), retain_graph=True)
+    judged = module.game.judge(module.discriminator(x), module.discriminator(y.detach()))
+    alone = torch.autograd.grad(judged, module.discriminator.parameters())
+    assert all(torch.allclose(a, b) for a, b in zip(held, alone, strict=True))
+    assert len(list(module.learned())) > len(list(net.parameters()))
+
+
 def test_an_exact_linear_autoencoder_keeps_its_scale():
     """scale is 1 / the root of the mean square, so that latents have a second moment of 1."""
     torch.manual_seed(0)
@@ -138,6 +174,14 @@ def test_an_autoencoder_of_diffusers(tmp_path):
         assert torch.allclose(codec.encode(x), 0.5 * mean, atol=1e-6)
         assert torch.allclose(codec.decode(codec.encode(x)), vae.decode(mean).sample, atol=1e-5)
     assert codec.factor == 2
+    file = tmp_path / "vae/diffusion_pytorch_model.safetensors"
+    one = load_diffusers_codec(file, config=tmp_path)
+    assert torch.allclose(one.encode(x), codec.encode(x), atol=1e-6) and one.scale == 0.5
+    with pytest.raises(ValueError, match=r"codec\.config=DIR"):
+        load_diffusers_codec(file)
+    for given in (file, tmp_path):  # neither holds a record of ours
+        with pytest.raises(ValueError, match=r"codec=diffusers codec\.weights=DIR"):
+            load_codec(given)
     with pytest.raises(ValueError, match="AutoencoderKL"):
         (tmp_path / "vae/config.json").write_text('{"_class_name": "VQModel"}')
         load_diffusers_codec(tmp_path)

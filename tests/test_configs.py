@@ -42,7 +42,7 @@ def rows(groups: tuple[str, ...]) -> list[list[str]]:
 
 def test_no_group_is_left_out():
     groups = {file.parent.name for file in CONF.glob("*/*.yaml")}
-    others = {"codec", "demo", "weighting"}
+    others = {"codec", "demo", "perceptual", "weighting"}
     assert groups == {*TRAIN, *SCORE, *SAMPLE, *EVALUATE, *CYCLE, *RIVALS, *others}
 
 
@@ -92,11 +92,13 @@ def test_a_flow_composes_with_every_coupling(coupling, tmp_path):
 @pytest.mark.parametrize("judge", options("discriminator"))
 def test_every_judge_is_built(judge, tmp_path):
     cfg = composed("train", tmp_path, "model=ddgan", f"discriminator={judge}")
-    channels = {"patch_gan": 3, "in_time": 6, "points": 4}[judge]
+    channels = {"patch_gan": 3, "patch": 3, "in_time": 6, "points": 4}[judge]
     side = 1 if judge == "points" else 64
-    t = [] if judge == "patch_gan" else [torch.zeros(2)]
+    t = [] if judge in ("patch", "patch_gan") else [torch.zeros(2)]
     logits = Parts(cfg)("discriminator")(torch.randn(2, channels, side, side), *t)
-    assert len(logits) == 2 and logits.flatten(1).shape[1] == {"patch_gan": 36}.get(judge, 1)
+    assert len(logits) == 2 and logits.flatten(1).shape[1] == {"patch_gan": 36, "patch": 196}.get(
+        judge, 1
+    )
 
 
 @pytest.mark.parametrize("overrides", rows(SAMPLE), ids=" ".join)

@@ -13,8 +13,16 @@ from egsde.networks import sha256_of
 from egsde.networks.diffusers_unet import read_json
 from egsde.scores import blueprints
 from egsde.scores.blueprints import Allow
-from egsde.scores.container import find, read_config, read_shapes, read_weights
+from egsde.scores.container import find, is_ours, read_config, read_shapes, read_weights
 from egsde.scores.diffusers import diffusers_folder
+from egsde.scores.kinds import OPTIONS
+
+# How a published autoencoder is named.
+OTHERS = (
+    "a published AutoencoderKL is codec=diffusers codec.weights=DIR (what save_pretrained wrote, "
+    "or a pipeline), and a single checkpoint of one codec=diffusers codec.weights=FILE "
+    "codec.config=DIR, with the folder of its config.json"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +50,18 @@ class Learned:
 
 def load_codec(weights: str | Path | None, use: str = "averaged", allow: Allow = ()) -> Learned:
     """The codec in a file of `train.py model=autoencoder`, KL or VQ; ValueError for another."""
+    if weights is not None and Path(weights).expanduser().is_dir():
+        raise ValueError(f"codec.weights={weights} is a folder; {OTHERS}")
     path = find(weights, "codec.weights")
+    if not is_ours(path):
+        raise ValueError(f"{path} was not written by train.py model=autoencoder; {OTHERS}")
     config = read_config(path)
     if config["kind"] != "autoencoder":
-        raise ValueError(f"{path} holds a {config['kind']}, and a codec is an autoencoder")
+        other = OPTIONS.get(config["kind"], "another option")
+        raise ValueError(
+            f"{path} holds a {config['kind']}, which goes with {other}, and a codec is an "
+            "autoencoder: python train.py model=autoencoder"
+        )
     try:
         net = blueprints.network(config["network"], read_shapes(path, use, ""), allow)
     except ValueError as error:
@@ -70,28 +86,40 @@ class DiffusersAutoencoder(nn.Module):
         return self.net.decode(z).sample
 
 
-def load_diffusers_codec(weights: str | Path | None) -> Learned:
+def load_diffusers_codec(weights: str | Path | None, config: str | Path | None = None) -> Learned:
     """The AutoencoderKL of a folder, alone or in a pipeline's `vae`; its scaling_factor is used.
 
-    ValueError where diffusers is absent or the folder holds something else.
+    weights may be a single checkpoint, ours or CompVis' names, with the folder of its config.json
+    as `config`. ValueError where diffusers is absent or what is given is something else.
     """
-    folder = diffusers_folder(weights, "codec.weights")
+    single = weights is not None and Path(weights).expanduser().is_file()
+    if single and config is None:
+        raise ValueError(
+            f"{weights} is one file, which does not say its settings: add codec.config=DIR, the "
+            "folder of its config.json (of an AutoencoderKL); an autoencoder of train.py is "
+            "codec=kl or codec=vq"
+        )
+    folder = diffusers_folder(config if single else weights, "codec.weights")
     folder = folder / "vae" if (folder / "vae" / "config.json").is_file() else folder
-    config = read_json(folder / "config.json")
-    if (name := config.get("_class_name")) != "AutoencoderKL":
+    settings = read_json(folder / "config.json")
+    if (name := settings.get("_class_name")) != "AutoencoderKL":
         raise ValueError(f"{folder} is of a {name}, and codec=diffusers takes an AutoencoderKL")
     try:
         from diffusers import AutoencoderKL
     except ImportError as error:
         raise ValueError("codec=diffusers needs pip install 'egsde[diffusers]'") from error
+    options: Any = {"local_files_only": True, "torch_dtype": torch.float32}
     try:
-        made = AutoencoderKL.from_pretrained(
-            folder, local_files_only=True, torch_dtype=torch.float32
-        )
+        if single:
+            file = str(Path(str(weights)).expanduser())
+            made = AutoencoderKL.from_single_file(file, config=str(folder), **options)
+        else:
+            made = AutoencoderKL.from_pretrained(folder, **options)
     except Exception as error:  # whatever the class says to what lies there
-        raise ValueError(f"{folder}: diffusers cannot open it: {error}") from error
+        where = weights if single else folder
+        raise ValueError(f"{where}: diffusers cannot open it: {error}") from error
     net = DiffusersAutoencoder(made).eval().requires_grad_(False)
-    factor = 2 ** (len(config.get("block_out_channels", [0])) - 1)
+    factor = 2 ** (len(settings.get("block_out_channels", [0])) - 1)
     return Learned(
-        net, factor, config.get("scaling_factor") or 1.0, config.get("shift_factor") or 0.0
+        net, factor, settings.get("scaling_factor") or 1.0, settings.get("shift_factor") or 0.0
     )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from egsde.networks.autoencoder import Autoencoder
+from egsde.training.adversarial import Game, Hinge
+from egsde.training.modules.adversarial import held
 from egsde.training.modules.base import Schedule, TimedModule
+from egsde.training.perceptual import ClassifierDistance, Perceptual
 
 
 class AutoencoderModule(TimedModule):
@@ -18,8 +22,11 @@ class AutoencoderModule(TimedModule):
     2022); with codes the second term is |h - sg(e)|^2 commitment + |sg(h) - e|^2 (van den Oord
     2017), and the gradient passes straight through.
 
-    extractor, perceptual: squared distance of a domain classifier's features at a small time, by
-    this weight. After each validation `scale` of the averaged network is 1 / std(z) on its images.
+    likeness, perceptual: a distance that a network sees, by this weight; extractor: the same of a
+    domain classifier. discriminator: judges images against reconstructions from step `start` on;
+    the autoencoder fools it by `adversarial` lambda, lambda = |d distance / d w| / |d game / d w|
+    at the decoder's last weights w (VQGAN, Esser 2021, eq. 7). After each validation `scale` of the
+    averaged network is 1 / std(z) on its images.
     """
 
     own_latents = True
@@ -33,11 +40,19 @@ class AutoencoderModule(TimedModule):
         kl: float = 1e-4,
         commitment: float = 0.25,
         extractor: Any = None,
-        perceptual: float = 0.0,
+        perceptual: float = 1.0,
+        likeness: Perceptual | None = None,
+        discriminator: nn.Module | None = None,
+        adversarial: float = 0.5,
+        start: int = 1000,
+        game: Game = Hinge(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__(network, optimizer, schedule, ema_decay)
         self.kl, self.commitment, self.perceptual = kl, commitment, perceptual
-        self.judges = [extractor] if extractor is not None else []  # not a part of the checkpoint
+        own = [] if extractor is None else [ClassifierDistance(extractor)]
+        self.judges = [*own, *([] if likeness is None else [likeness])]  # not in the checkpoint
+        self.discriminator, self.game = discriminator, game
+        self.adversarial, self.start = adversarial, start
         self.spread: list[Tensor] = []
 
     @property
@@ -57,15 +72,37 @@ class AutoencoderModule(TimedModule):
             beside = beside + (mean.detach() - code).square().mean()
             y = net.decoder(mean + (code - mean).detach())
         far = (x - y).abs().mean()
-        loss = far + beside
+        seen = far
         for judge in self.judges if self.perceptual else ():
-            t = torch.as_tensor(judge.sde.t_noisy, dtype=torch.float64)
-            away = judge.to(x.device).features(y, t) - judge.features(x, t).detach()
-            loss = loss + self.perceptual * away.square().mean()
+            seen = seen + self.perceptual * judge.distance(y, x).mean()
+        loss = seen + beside
+        if stage == "train" and self.discriminator is not None and self.global_step >= self.start:
+            loss = loss + self.contest(net, x, y, seen)
         self.means.add(f"{stage}/distance", far, len(x)) if stage == "train" else self.log(
             f"{stage}/distance", far, sync_dist=True, batch_size=len(x)
         )
         return loss
+
+    def contest(self, net: Autoencoder, x: Tensor, y: Tensor, seen: Tensor) -> Tensor:
+        """Both sides' losses; seen: the distance that the game's weight is measured by."""
+        judge: Any = self.discriminator
+        with held(judge):
+            fooled = self.game.fool(judge(y))
+        last: Any = net.decoder[-1].weight
+        sizes = [
+            torch.autograd.grad(value, last, retain_graph=True)[0].norm()
+            for value in (seen, fooled)
+        ]
+        weight = (sizes[0] / (sizes[1] + 1e-4)).clamp(max=1e4).detach()
+        judged = self.game.judge(judge(x), judge(y.detach()))
+        self.means.add("train/judge", judged, len(x))
+        self.means.add("train/game_weight", weight, len(x))
+        return self.adversarial * weight * fooled + judged
+
+    def learned(self) -> Iterable[Tensor]:
+        """The network, and its judge."""
+        judge = [] if self.discriminator is None else self.discriminator.parameters()
+        return chain(super().learned(), judge)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         loss = self.loss(self.network, batch["image"], "train")  # type: ignore[arg-type]

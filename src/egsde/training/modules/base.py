@@ -87,8 +87,12 @@ class TimedModule(LightningModule):
         """Steps of the whole training; infinite where only its time is limited."""
         return float(self.trainer.estimated_stepping_batches)
 
+    def learned(self) -> Iterable[Tensor]:
+        """What the optimiser moves."""
+        return self.network.parameters()
+
     def configure_optimizers(self) -> Any:
-        optimizer, length = self.make_optimizer(self.network.parameters()), self.length
+        optimizer, length = self.make_optimizer(self.learned()), self.length
         scheduler = LambdaLR(optimizer, lambda step: self.schedule(step, length))
         return {
             "optimizer": optimizer,
