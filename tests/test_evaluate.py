@@ -35,6 +35,15 @@ class Tiny(torch.nn.Module):
         return F.adaptive_avg_pool2d(x, 2).flatten(1).float()
 
 
+class Classes(Tiny):
+    """With a layer of classes, which the Inception score needs."""
+
+    weight = torch.eye(12) * 20
+
+    def logits(self, rows: torch.Tensor) -> torch.Tensor:
+        return (rows - rows.mean()) @ self.weight
+
+
 def none() -> None:
     """No weights."""
 
@@ -152,6 +161,9 @@ def test_names_pair_by_patterns():
     }
     files = ["x_real_A.png", "x_fake_B.png", "x_rec_A.png"]
     assert paired(["x.jpg"], files, "here", "{id}_fake_B.png") == {"x.jpg": "x_fake_B.png"}
+    assert paired(["x.jpg"], files, "here", "{id}_fake_B") == {"x.jpg": "x_fake_B.png"}
+    with pytest.raises(ValueError, match="fits none of the 3 files of here, such as x_real_A.png"):
+        paired(["x.jpg"], files, "here", "{id}_out")
     assert paired(["x_fake.png"], ["x_fake.png"], "here") == {"x_fake.png": "x_fake.png"}
     with pytest.raises(ValueError, match="differ only in their suffix"):
         paired(["x.jpg", "x.png"], ["x.png"], "here")
@@ -192,6 +204,21 @@ def test_numbers_of_sets_alone_and_a_cache_by_content(tmp_path: Path):
     assert sorted((tmp_path / "cache").iterdir()) == kept and kept
     pile = compared(str(tmp_path / "made"), target=str(tmp_path / "elsewhere")).target
     assert content_key(pile, pile.names, "") != content_key(pile, pile.names[1:], "")
+
+
+@pytest.mark.filterwarnings("ignore:FID")
+def test_samples_from_noise_have_no_distances(tmp_path: Path):
+    for seed, folder in enumerate(("a", "made", "b")):
+        draw(tmp_path / folder, NAMES, seed)
+    Image.new("RGB", (16, 16), (250, 90, 90)).save(tmp_path / "made/0003.png")
+    folders = [f"{k}={tmp_path / v}" for k, v in
+               (("source", "a"), ("output", "made"), ("target", "b"))]  # fmt: skip
+    run = measured(tmp_path / "out", *folders, "metrics=generative", network="Classes")
+    plain = {name.split("_")[0] for name in run.metrics}
+    assert plain == {"fid", "kid", "precision", "recall", "isc", "noise"}
+    assert run.metrics["isc"] >= 1 and {"isc_source", "isc_floor"} <= run.intervals.keys()
+    low, high = run.intervals["isc"]
+    assert low < run.metrics["isc"] < high
 
 
 @pytest.mark.slow

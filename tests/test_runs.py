@@ -75,6 +75,7 @@ def test_resampled_fid_and_kid_are_those_of_the_rows():
     spread = (found["kid"][1] - found["kid"][0]) / 3.92
     assert spread == pytest.approx(kid(a, b)[1], rel=0.5)  # two estimates of one error
     assert intervals.of_sets(a, b, values) == found
+    assert "kid" not in intervals.of_sets(a[:2], b[:2], values)  # half of the draws are one image
 
 
 def test_a_run_is_read_back_and_two_are_compared(tmp_path: Path):

@@ -90,7 +90,11 @@ def test_a_study_ranks_by_kid_and_prints_the_winners_commands(tmp_path: Path, mo
             return True
         kid = {"egsde": 0.01, "sdedit": 0.03}.get(out.name)
         metrics = {"kid": kid, "l2": 3.0, "kid_source": 0.1, "domain": 0.5}
-        numbers = {"metrics": metrics, "intervals": {"kid": [0.005, 0.04]}, "nfe": {"score": 50}}
+        numbers = {
+            "metrics": metrics,
+            "intervals": {"kid": [0.005, 0.04], "kid_source": [0.09, 0.2]},
+            "nfe": {"score": 50},
+        }
         (out / "metrics.json").write_text(json.dumps(numbers))
         return kid is not None
 
@@ -101,11 +105,21 @@ def test_a_study_ranks_by_kid_and_prints_the_winners_commands(tmp_path: Path, mo
     rows = list(csv.DictReader((tmp_path / "study.csv").open()))
     assert [row["method"] for row in rows] == ["egsde", "sdedit", "do nothing"]  # ilvr failed
     assert rows[0]["kid_low"] == "0.005" and rows[2]["kid"] == "0.1"
+    assert rows[2]["kid_high"] == "0.2"
     trained = [command for command in asked if "train" in command]
-    assert len(trained) == 2 and "model=classifier" in trained[1]
+    assert len(trained) == 3 and all("model=classifier" in command for command in trained[1:])
+    assert "seed=1" in trained[2] and "seed=1" not in trained[1]
+    judged = [f"judge.weights={tmp_path / 'networks/judge/weights.safetensors'}" in command
+              for command in asked if "sample" in command]  # fmt: skip
+    assert judged == [True] * 3  # by a network that guides none of them
     assert all("+trainer.max_time" in " ".join(command) for command in trained)
     told = capsys.readouterr().out
-    assert "egsde is first" in told and "split=test" in told
+    assert "egsde is first" in told and "split=test" in told and "flatters" not in told
+    asked.clear()
+    study.main([*given[:-1], "judge=none", f"out={tmp_path / 'own'}"])
+    assert len([command for command in asked if "train" in command]) == 2
+    assert any("judge.weights" in " ".join(command) for command in asked)
+    assert "domain is told by the classifier that guides" in capsys.readouterr().out
     with pytest.raises(ValueError, match="minutes="):
         study.main(["source=a", "target=b"])
     with pytest.raises(ValueError, match="methods=magic is unknown"):

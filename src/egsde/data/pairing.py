@@ -43,6 +43,10 @@ def paired(
             alone.append(file)
         else:
             matched.setdefault(owner, []).append(file)
+    if pattern and files and not matched and not alone:
+        raise ValueError(
+            f"pattern={pattern} fits none of the {len(files)} files of {what}, such as {files[0]}"
+        )
     if several := {name: found for name, found in matched.items() if len(found) > 1}:
         name, found = next(iter(several.items()))
         raise ValueError(
@@ -91,7 +95,8 @@ def _by_pattern(file: str, pattern: str) -> str | None:
         raise ValueError(f"pattern={pattern} needs {{id}} once, such as '{{id}}_fake.png'")
     folder, _, name = file.rpartition("/") if "/" not in pattern else ("", "", file)
     before, after = map(re.escape, pattern.split("{id}"))
-    match = re.fullmatch(f"{before}(.+){after}", name)
+    way = re.compile(f"{before}(.+){after}")
+    match = way.fullmatch(name) or way.fullmatch(stem(name))  # the suffix may be left out
     if match is None:
         return None
     return f"{folder}/{match[1]}" if folder else match[1]

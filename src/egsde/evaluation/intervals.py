@@ -65,7 +65,8 @@ def of_sets(a: Tensor, b: Tensor, values: dict[str, float], seed: int = 0) -> di
         for name, drawn in found.items():
             way, between = ways[name]
             drawn.append(way(between, i, j))
-    return {name: _around(values[name], drawn) for name, drawn in found.items()}
+    most = {k: v for k, v in found.items() if np.isfinite(v).sum() > draws / 2}  # not of two rows
+    return {name: _around(values[name], drawn) for name, drawn in most.items()}
 
 
 def of_score(logits: Tensor, value: float, seed: int = 0) -> Interval:

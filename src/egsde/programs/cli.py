@@ -32,7 +32,7 @@ from egsde.disk import remove_empty
 from egsde.programs.folders import claiming, given_back
 from egsde.programs.line import overrides, read, searched
 from egsde.programs.manual import manual
-from egsde.programs.messages import readable
+from egsde.programs.messages import in_sentences, readable
 from egsde.programs.secrets import told
 from egsde.programs.settings import CONF, groups_of
 from egsde.programs.sweep import Table
@@ -101,7 +101,8 @@ def _use(name: str, arguments: list[str]) -> None:
         print(inspect.cleandoc(tool.__doc__ or ""))
         return
     try:
-        tool.main(arguments)
+        with in_sentences():
+            tool.main(arguments)
     except Exception as error:
         if os.environ.get(FULL) == "1":
             raise
@@ -149,7 +150,7 @@ def _run(name: str, arguments: list[str]) -> None:
     try:
         # A notebook's MPLBACKEND is inherited by what it starts, and fails here; FULL: Hydra
         # leaves to us what is told.
-        with claiming(runs), _set("MPLBACKEND", "agg"), _set(FULL, "1"):
+        with claiming(runs), in_sentences(), _set("MPLBACKEND", "agg"), _set(FULL, "1"):
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
     except Exception as error:
         if full == "1":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import warnings
+from collections.abc import Iterator
 
 from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -25,6 +28,17 @@ BATCH = {"train": "data.batch_size", "sample": "data.eval_batch_size",
          "likelihood": "data.eval_batch_size", "evaluate": "set of images",
          "export": "data.size"}  # fmt: skip
 OURS = ("ValueError", "OSError", "MisconfigurationException")
+
+
+@contextlib.contextmanager
+def in_sentences() -> Iterator[None]:
+    """Warnings as what they say, without the line of code that says it."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def readable(error: BaseException, program: str = "train") -> str | None:

@@ -12,11 +12,14 @@ limit     validation images that are translated, 64
 steps     of a sampler over the whole process, 100
 out       the folder; without it outputs/study-<time>
 score, extractor, source_score      weights of your own, in place of a training
+judge     weights of a classifier that guides nothing and tells the domain; without it one is
+          trained within the minutes; judge=none: the guide judges itself, and the page says so
 Other settings go to train.py and sample.py alike: data.root=..., trainer=gpu, allow=[...].
 """
 
 from __future__ import annotations
 
+import math
 import shlex
 import subprocess
 import sys
@@ -31,7 +34,7 @@ from egsde.programs.folders import claiming, new_folder
 from egsde.programs.words import Usage, parsed, whole_number
 from egsde.programs.written import write_table
 
-CLASSIFIER, SOURCE = "extractor", "source_score"
+CLASSIFIER, SOURCE, JUDGE, NONE = "extractor", "source_score", "judge", "none"
 NEEDS = {  # beside a score of the target
     "sdedit": (), "ilvr": (), "ccdf": (), "egsde": (CLASSIFIER,), "egsde_fast": (CLASSIFIER,),
     "sddm": (CLASSIFIER,), "cycle_diffusion": (SOURCE,), "ddib": (SOURCE,),
@@ -43,9 +46,19 @@ KNOWN: dict[str, tuple[Any, Any]] = {
     "source": (str, None), "target": (str, None), "minutes": (float, None), "methods": (str, USUAL),
     "size": (whole_number(1), 64), "limit": (whole_number(2), 64), "steps": (whole_number(1), 100),
     "out": (str, None), "score": (str, None), CLASSIFIER: (str, None), SOURCE: (str, None),
+    JUDGE: (str, None),
 }  # fmt: skip
 TRAINING = 0.75  # of the minutes
-COLUMNS = ("kid", "fid", "l2", "psnr", "domain", "domain_source")
+SHARE = {JUDGE: 0.4}  # of what another network has
+LEARNS = {  # a judge: from another seed, of nearly clean images
+    CLASSIFIER: ["model=classifier"],
+    JUDGE: ["model=classifier", "seed=1", "module.t_first=0.1", "module.ramp=1.0e9",
+            "module.power=1.0"],
+}  # fmt: skip
+FLATTERS = ("domain is told by the classifier that guides, which flatters the guided methods; "
+            "judge=FILE, or no judge=none, has another one tell it")  # fmt: skip
+UNTOLD = "domain is left out: judge=none, and no method has a classifier"
+COLUMNS = ("kid", "fid", "l2", "psnr", "domain")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -68,11 +81,14 @@ class Study:
         self.out, self.own, self.others = out, own, list(others)
         self.end = time.monotonic() + 60 * own["minutes"]
         needed = [n for name in own["methods"] for n in NEEDS[name]]
-        self.networks = ["score", *dict.fromkeys(needed)]
+        judge = [] if own[JUDGE] == NONE else [JUDGE]
+        self.networks = ["score", *dict.fromkeys(needed), *judge]
 
     def run(self) -> list[runs.Run]:
         """The methods' runs, the best first; ValueError where training or all methods failed."""
         self.out.mkdir(parents=True, exist_ok=True)
+        if JUDGE not in self.networks:
+            print(FLATTERS if CLASSIFIER in self.networks else UNTOLD)
         weights = self._trained()
         done: dict[str, runs.Run] = {}
         for name in self.own["methods"]:
@@ -89,6 +105,9 @@ class Study:
         if len(ranked) > 1:
             pages = compare([done[n].folder for n in ranked], self.out / "compare", names=ranked)
             print(f"a page to look at: {pages[0]}")
+        best = done[ranked[0]].metrics
+        if best.get("kid", 0.0) > best.get("kid_source", math.inf):
+            print("no method beats doing nothing by KID; more minutes, or weights of your own, may")
         print(f"{ranked[0]} is first; its networks, and the translation of the test images:")
         for name in ("score", *NEEDS[ranked[0]]):
             if self.own[name] is None:
@@ -106,20 +125,21 @@ class Study:
                 f"data.target={pair[1]}", size, *self.others]  # fmt: skip
 
     def _trained(self) -> dict[str, str]:
-        """The networks' files; each training has the same share of the minutes."""
+        """The networks' files; each training has its share of the minutes."""
         found = {name: self.own[name] for name in self.networks if self.own[name] is not None}
         to_train = [name for name in self.networks if name not in found]
         for i, name in enumerate(to_train):
             file = self.out / "networks" / name / "weights.safetensors"
             left = self.end - time.monotonic() - 60 * (1 - TRAINING) * self.own["minutes"]
-            seconds = max(10, left / (len(to_train) - i))
+            parts = [SHARE.get(other, 1.0) for other in to_train[i:]]
+            seconds = max(10, left * parts[0] / sum(parts))
             if not file.is_file() and not _called(self._train(name, seconds)):
                 raise ValueError(f"{name} could not be trained; what train.py said stands above")
             found[name] = str(file)
         return found
 
     def _train(self, name: str, seconds: float | None) -> list[str]:
-        model = ["model=classifier"] if name == CLASSIFIER else []
+        model = LEARNS.get(name, [])
         length = []
         if seconds is not None:
             minutes, rest = divmod(int(seconds), 60)
@@ -132,8 +152,8 @@ class Study:
 
     def _sample(self, name: str, weights: dict[str, str], folder: Path, split: str) -> list[str]:
         nets = [f"{n}.weights={weights[n]}" for n in ("score", *NEEDS[name])]
-        judge = [f"judge.weights={weights[CLASSIFIER]}"] if CLASSIFIER in weights else []
-        judge += ["metrics=domain"] if judge else []
+        file = weights.get(JUDGE, weights.get(CLASSIFIER))
+        judge = [f"judge.weights={file}", "metrics=domain"] if file else []
         steps = [] if name in OWN_STEPS else [f"sampler.grid.steps={self.own['steps']}"]
         measured = [f"split={split}", f"metrics.protocol.reference_split={split}"]
         measured += [f"limit={self.own['limit']}", "report=0"] if split == "val" else []
@@ -141,22 +161,27 @@ class Study:
                 *judge, *steps, *measured, f"out={folder}"]  # fmt: skip
 
     def _leave(self, ranked: Sequence[tuple[str, runs.Run]]) -> None:
-        rows = []
+        rows: list[dict[str, Any]] = []
         for place, (name, run) in enumerate(ranked, 1):
-            row: dict[str, Any] = {"rank": place, "method": name}
-            for key in COLUMNS:
-                if key in run.metrics:
-                    row[key] = run.metrics[key]
-                    row |= dict(zip((f"{key}_low", f"{key}_high"),
-                                    run.intervals.get(key, ()), strict=False))  # fmt: skip
+            row = {"rank": place, "method": name, **_cells(run)}
             rows.append({**row, "evaluations": run.nfe, "seconds": run.seconds})
-        first = ranked[0][1].metrics
-        nothing = {k: first[f"{k}_source"] for k in COLUMNS if f"{k}_source" in first}
+        nothing = _cells(ranked[0][1], "_source")
         rows.append({"method": "do nothing", **nothing, "evaluations": 0, "seconds": 0})
         write_table(self.out / "study.csv", rows)
         for row in rows:
             cells = [f"{k} {v:.4g}" for k, v in row.items() if isinstance(v, float)]
             print(f"{row.get('rank', '')!s:2s} {row['method']:16s} {'  '.join(cells)}")
+
+
+def _cells(run: runs.Run, of: str = "") -> dict[str, float]:
+    """The numbers of COLUMNS with their intervals; of: "_source", what doing nothing gives."""
+    row: dict[str, float] = {}
+    for key in COLUMNS:
+        if key + of in run.metrics:
+            row[key] = run.metrics[key + of]
+            row |= dict(zip((f"{key}_low", f"{key}_high"), run.intervals.get(key + of, ()),
+                            strict=False))  # fmt: skip
+    return row
 
 
 def _rank(run: runs.Run) -> float:
