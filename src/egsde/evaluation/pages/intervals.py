@@ -30,12 +30,9 @@ class Interval:
 def paired(one: Sequence[float], other: Sequence[float]) -> Interval:
     """Mean of other - one over the same images, by the bootstrap over images; the same numbers give
     the same interval. Of a single image it is unknown: -inf to inf."""
-    found = of_difference(other, one)
-    return (
-        Interval(float(other[0]) - float(one[0]), -math.inf, math.inf)
-        if found is None
-        else Interval(*found)
-    )
+    if (found := of_difference(other, one)) is not None:
+        return Interval(*found)
+    return Interval(float(other[0]) - float(one[0]), -math.inf, math.inf)
 
 
 def apart(one: Interval, other: Interval) -> Interval:
