@@ -56,7 +56,7 @@ class Noise:
                     "pass one id per image"
                 )
             draw = next(draws)
-            rows = [self._row(x, image, key, draw) for image in self.ids]
+            rows = [self.row(x, image, key, draw) for image in self.ids]
             return torch.stack(rows).to(x.device)
 
         return randn_like
@@ -65,7 +65,8 @@ class Noise:
         """An independent family: a repeat, or another sample of the same images."""
         return replace(self, path=(*self.path, str(key)))
 
-    def _row(self, x: Tensor, image: str, key: str, draw: int) -> Tensor:
+    def row(self, x: Tensor, image: str, key: str, draw: int) -> Tensor:
+        """What one image of the batch x gets of a draw."""
         names = (self.seed, str(image), self.path, key, draw)
         generator = keyed_generator(*names, device=self.device)
         return torch.randn(x.shape[1:], generator=generator, dtype=x.dtype, device=self.device)

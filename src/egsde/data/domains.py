@@ -53,6 +53,10 @@ class ArrayImages:
         """Width and height of the original."""
         return self.arrays.shape[2], self.arrays.shape[1]
 
+    def side(self, index: int) -> tuple[int, int]:
+        """Height and width of an image."""
+        return self.arrays.shape[1], self.arrays.shape[2]
+
 
 class Subset:
     """The images at some indices of others, in that order."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,12 @@ from egsde.data.domains import Images, Store, Subset, look, spread
 from egsde.data.fits import WHOLE, Size
 from egsde.data.low_resolution import LowResolution
 from egsde.data.masks import masks
+from egsde.data.neighbours import Neighbours, beside_each
 from egsde.data.one import is_picture, one_picture
 from egsde.data.rasters import range_of
 from egsde.data.resident import Resident
 from egsde.data.restorations import Restorations
-from egsde.data.series import keys
+from egsde.data.series import Keys
 from egsde.data.shards import Batches, ResumableLoader, batches_trained, of_one_shape, shard
 from egsde.data.views import VIEWS, Conditions, Pictures, Translations, View, in_order, pair
 
@@ -73,7 +73,8 @@ class TwoDomains(LightningDataModule):
         channels: int = 3,
         range: Sequence[float] | None = None,
         restore: bool | None = None,
-        series: bool | None = None,
+        series: bool | str | None = None,
+        neighbours: int | None = None,
         seed: int = 0,
         **described: Any,
     ) -> None:
@@ -93,7 +94,7 @@ class TwoDomains(LightningDataModule):
         self.whole, self.resident = fit in WHOLE, resident
         self.restore = self.whole if restore is None else restore
         self.cut = cut_of(described.get("axis"), described.get("slices"), channels)
-        self.keys = partial(keys, series=series)  # of the noise of images to translate
+        self.keys = Keys(series)  # of the noise of images to translate
         self.single = is_picture(source if degradation is None else target, store)
         self.train_size, self.augment = one_size(train_size or size), augment
         self.held: Resident | None = None
@@ -102,6 +103,8 @@ class TwoDomains(LightningDataModule):
             self.beside["mask"] = masks(mask, square_side(size, "mask"), self.fit)
         if low:
             self.beside["low"] = LowResolution(low, square_side(size, "low"))
+        if neighbours is not None:
+            self.beside["neighbours"] = Neighbours(neighbours)
         self.mine: Callable[[str], bool] = lambda name: True  # of the images to translate
         self.opened: dict[tuple[str, str, Size], Images] = {}
 
@@ -152,6 +155,7 @@ class TwoDomains(LightningDataModule):
     def viewed(self, split: str) -> View:
         """The training view of one split, looked at."""
         view: View = VIEWS[self.view](self.shown(split))
+        view = beside_each(view, self.beside.get("neighbours"))
         rank, world = self.rank_and_world()
         for images in view.domains:
             every = range(len(images.ids))

@@ -74,6 +74,9 @@ def disagreements(record: Mapping[str, Any], data: TwoDomains, also: str) -> Ite
     pixels = record.get("space") is None
     if channels is not None and pixels and record["kind"] in ("score", "labelled", "classifier"):
         yield "channels", channels, data.channels
+    if record["kind"] == "conditional":
+        beside: Any = data.beside.get("neighbours")
+        yield "data.neighbours", saved.get("neighbours"), beside and beside.count
     if saved.get("range") is not None:
         yield "data.range", [float(v) for v in saved["range"]], [float(v) for v in data.range or ()]
 

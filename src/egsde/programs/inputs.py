@@ -14,6 +14,7 @@ from egsde.data import TwoDomains
 READERS = {
     "mask": "translator=repaint, inpaint, palette, sdedit with translator.mask=true",
     "low": "translator=ccdf",
+    "neighbours": "a score of model=conditional that was trained with data.neighbours",
 }
 DRAWN_BY_DEFAULT = "centre"  # the embedded pictures' mask, there for whoever reads one
 

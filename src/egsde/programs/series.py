@@ -66,7 +66,7 @@ def flicker_of(data: TwoDomains, split: str, written: Written) -> dict[str, floa
     every, chosen, writer = images.dataset.ids, set(images.indices), data.writer(split)
     places = {name: place for place, name in enumerate(every)}
     found: dict[str, float] = {}
-    for names in series_in(every, data.keys.keywords["series"] is not None).values():
+    for names in series_in(every, data.keys.series is not None).values():
         before: tuple[Tensor, Tensor] | None = None
         for name in names if len(names) > 1 else ():
             saved = writer.read(name, written.path(name)) if places[name] in chosen else None

@@ -38,7 +38,7 @@ class ConditionalScore(ScoreModel):
     ) -> None:
         super().__init__(net, sde, prediction, autocast=autocast)
         self.noised, self.masked = noised, masked
-        self.reads = ("mask",) if masked else ()
+        self.reads = ("mask",) if masked else ("neighbours",)
 
     def given(self, condition: Tensor, known: Tensor | None = None) -> ConditionedScore:
         """The score for this condition: (y, t) -> like y, with all that objectives ask.
@@ -57,7 +57,10 @@ class ConditionalScore(ScoreModel):
         if source is None:
             raise ValueError("a conditional score needs the source, got None")
         known = known_pixels(source.cond.get("mask"), y) if self.masked else None
-        return self.given(source.at(t) if self.noised else source.x0, known).score(y, t)
+        condition = source.at(t) if self.noised else source.x0
+        if (beside := source.cond.get("neighbours")) is not None:  # slices beside it
+            condition = torch.cat([condition, beside.to(condition)], dim=1)
+        return self.given(condition, known).score(y, t)
 
 
 @dataclass(frozen=True)

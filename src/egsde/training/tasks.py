@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from egsde.data.degradations import Degradation, degrade_all
@@ -35,7 +36,12 @@ class Paired:
                 f"paired training needs x and y, but the batch has {', '.join(sorted(batch))}; "
                 "add data.view=paired"
             )
-        return Pair(batch["x"], batch["y"])
+        return Pair(beside(batch["x"], batch), batch["y"])
+
+
+def beside(condition: Tensor, batch: Mapping[str, Any]) -> Tensor:
+    """The condition and the channels of its neighbours, where a batch has some."""
+    return torch.cat([condition, batch["neighbours"]], 1) if "neighbours" in batch else condition
 
 
 @dataclass(frozen=True)

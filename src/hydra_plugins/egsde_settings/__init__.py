@@ -67,6 +67,9 @@ def _sides(size: Any) -> list[int]:
 
 
 OmegaConf.register_new_resolver("conf", lambda: str(CONF), replace=True)
+OmegaConf.register_new_resolver(
+    "beside", lambda channels, count: channels * (2 + 2 * (count or 0)), replace=True
+)
 OmegaConf.register_new_resolver("eighth", eighth, replace=True)
 OmegaConf.register_new_resolver("by_size", by_size, replace=True)
 OmegaConf.register_new_resolver("labels", labels, replace=True)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from egsde.data import Written, output_name
 from egsde.data.domains import spread
+from egsde.data.series import noise_of
 from egsde.evaluation.pages.trajectory import Trajectory, trajectory_path
 from egsde.evaluation.reports.grid import as_picture
 from egsde.methods.diffusion import Translator
@@ -143,6 +144,7 @@ class Trajectories(Callback):
 
     def _keep(self, module: LightningModule, name: str, batch: dict[str, Tensor]) -> None:
         translator: Any = module.translator
-        _, found = ways(translator, batch.pop("x0"), Noise(self.seed, [name]), **batch)
+        noise = noise_of(module.data, self.seed, self.split, [name])
+        _, found = ways(translator, batch.pop("x0"), noise, **batch)
         for trajectory in found:
             trajectory.save(trajectory_path(self.out, output_name(name)))

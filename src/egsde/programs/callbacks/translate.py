@@ -8,6 +8,7 @@ meet once, when the numbers are gathered.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from torch import Tensor
 
 from egsde.data import TwoDomains, Written
 from egsde.data.alike import Writer
+from egsde.data.series import noise_of
 from egsde.evaluation.metrics import Suite
 from egsde.evaluation.reports import draw_grid
 from egsde.methods.diffusion import Translator, networks_of, steps_of
-from egsde.noise import Noise
 from egsde.programs.callbacks.interrupts import Interrupts
 from egsde.programs.callbacks.made import Tally
 from egsde.programs.callbacks.pictures import (
@@ -126,7 +127,7 @@ class Translate(Callback):
         shown = shown and trainer.is_global_zero
         loader = data.translation_loader(self.split, trainer.global_rank, trainer.world_size)
         writer = data.writer(self.split) if shelf is None else shelf.writer
-        self.keys = data.keys
+        self.noise = partial(noise_of, data, self.seed, self.split)
         if data.whole:  # sides that the networks' halvings do not divide
             translator = padded(translator)
         if self.metrics is not None:
@@ -193,7 +194,7 @@ class Translate(Callback):
             made.count(len(missing)) as nfe,
             step_by_step(score, steps_of(translator), len(missing), advance),
         ):
-            new = made.look_at(translator(x0, Noise(self.seed, self.keys(chosen)), **cond))
+            new = made.look_at(translator(x0, self.noise(chosen), **cond))
             done = [writer.made(*pair) for pair in zip(chosen, new, strict=True)]
         y |= {b: one.seen for b, one in zip(missing, done, strict=True)}
         if shelf is not None:

@@ -12,9 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from egsde.data import output_name
+from egsde.data.series import noise_of
 from egsde.disk import whole
 from egsde.evaluation.uncertainty import uncertain
-from egsde.noise import Noise
 from egsde.programs.callbacks.progress import images_bar
 
 FULL = {"spread": 0.5, "change": 1.0}  # what is drawn brightest; black to white is 2
@@ -39,7 +39,7 @@ class Uncertainty(Callback):
             for i, name in enumerate(ids):
                 batch = {k: v[None].to(module.device) for k, v in images[i].items()
                          if isinstance(v, Tensor) and k != "truth"}  # fmt: skip
-                keys = Noise(self.seed, module.data.keys([name]))
+                keys = noise_of(module.data, self.seed, self.split, [name])
                 found = uncertain(module.translator, batch.pop("x0"), keys, self.count, **batch)
                 maps = {"spread": found.spread[0].cpu(), "change": found.change[0].cpu()}
                 for kind, values in maps.items():

@@ -1,0 +1,78 @@
+"""Neighbours of a slice in its series, as channels beside it: a condition of 2.5 dimensions.
+
+Of slice k: k - K, ..., k - 1, k + 1, ..., k + K, C channels each; at the ends the last one is
+repeated. Series are containers, and folders of frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from egsde.data.domains import Images
+from egsde.data.series import series_of
+from egsde.data.views import picture
+
+
+class Neighbours:
+    """Conditions by id, `Conditions` of a data set: (2 K C, H, W)."""
+
+    def __init__(self, count: int) -> None:
+        if count < 1:
+            raise ValueError(f"data.neighbours={count} are none; use 1 or more, or null")
+        self.count = count
+        self.known: dict[str, tuple[Images, list[int]]] = {}
+
+    def check(self, ids: Sequence[str], images: Images) -> None:
+        """Learn what lies beside the images."""
+        places: dict[str, list[int]] = {}
+        for place, name in enumerate(images.ids):
+            places.setdefault(series_of(name), []).append(place)
+        for every in places.values():
+            last = len(every) - 1
+            for k, place in enumerate(every):
+                steps = [*range(-self.count, 0), *range(1, self.count + 1)]
+                beside = [every[min(max(k + step, 0), last)] for step in steps]
+                self.known[images.ids[place]] = images, beside
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.flipped(name, False)
+
+    def flipped(self, name: str, flipped: bool, *place: object) -> Tensor:
+        """Mirrored, or cropped, as the image itself is."""
+        images, beside = self.known[name]
+        return torch.cat([picture(images, k, flipped, *place) for k in beside])
+
+
+class Beside:
+    """A training view of pairs, each with the neighbours of its source."""
+
+    def __init__(self, view: Any, neighbours: Neighbours) -> None:
+        self.view, self.neighbours = view, neighbours
+        self.domains, self.sizes = view.domains, view.sizes
+        neighbours.check([], view.x)
+
+    def counts(self, batch_size: int) -> list[int]:
+        return self.view.counts(batch_size)
+
+    def __getitem__(self, draw: Any) -> dict[str, Any]:
+        item, (_, _, flipped, *place) = self.view[draw], draw
+        return item | {"neighbours": self.neighbours.flipped(item["id"], flipped, *place)}
+
+    def collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
+        return self.view.collate(items)
+
+
+def beside_each(view: Any, neighbours: Any) -> Any:
+    """The view with neighbours, where there are some; ValueError for one that shows no pairs."""
+    if neighbours is None:
+        return view
+    if not hasattr(view, "x"):
+        raise ValueError(
+            "data.neighbours goes with networks that see the source, model=conditional "
+            "(data.view=paired); drop data.neighbours"
+        )
+    return Beside(view, neighbours)
