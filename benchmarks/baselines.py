@@ -86,6 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
                       textcoords="offset points", fontsize=8)  # fmt: skip
     axes.set(xlabel="L2 to the source (faithful: left)", ylabel="FID (real: low)",
              title=f"{args.task}: quoted (squares), measured here (circles)")  # fmt: skip
+    axes.margins(x=0.2)  # room for the last name
     axes.grid(alpha=0.3)
     figure.savefig(args.out / "baselines.png", dpi=120)
 

@@ -70,6 +70,8 @@ def main(arguments: list[str] | None = None) -> None:
         rows += [(size, n, f"{value:.4f}") for n, value in zip(args.steps, taken, strict=True)]
         axes.plot(args.steps, taken, "o-", label=f"{size} px: {1000 * slope:.1f} ms a step")
     axes.set(xlabel="steps", ylabel="seconds an image", xscale="log", yscale="log")
+    axes.set_xticks(args.steps, map(str, args.steps))
+    axes.set_xticks([], minor=True)
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(args.out / "time.png", dpi=120)

@@ -76,7 +76,8 @@ def _line(systems: Sequence[System], key: str, beside: Beside, row: int) -> str:
     for k, system in enumerate(systems):
         picture = system.pictures[key]()["translation"]
         cells.append(_cell(picture, f"{key} by {system.name}", f' data-run="{k}"'))
-    cells.append(_cell(around.get("truth"), f"truth of {key}"))
+    if (truth := around.get("truth")) is not None:
+        cells.append(_cell(truth, f"truth of {key}"))
     return (
         f'<tr data-row="{row}"><th scope="row" class="caption">{text(key)}</th>'
         f"{''.join(cells)}</tr>"
@@ -99,6 +100,7 @@ def _page(
     notes: Sequence[str],
 ) -> str:
     columns = systems[:COLUMNS]
+    truths = ["truth"] if any('alt="truth of ' in line for line in lines) else []
     every = list(dict.fromkeys(n for s in columns for v in s.values.values() for n in v))
     bases = list(dict.fromkeys(d.one for d in found)) or [systems[0].name]
     indices = {system.name: k for k, system in enumerate(systems)}
@@ -119,7 +121,7 @@ def _page(
         of="".join(f'<option value="{k}">{text(s.name)}</option>' for k, s in enumerate(columns)),
         heads="".join(
             f'<th scope="col">{text(name)}</th>'
-            for name in ("source", *(s.name for s in columns), "truth")
+            for name in ("source", *(s.name for s in columns), *truths)
         ),
         rows="\n".join(lines),
         data=embedded(
