@@ -13,6 +13,7 @@ from egsde.networks.layers import (
     Blocks,
     cos_sin_embedding,
     group_norm,
+    laid_out,
     zero,
 )
 from egsde.networks.sizes import Numbers, Size, downsampling, folded_side, level_widths, sides_of
@@ -92,10 +93,10 @@ class ADMEncoder(nn.Module):
     def features(self, x: Tensor, t: Tensor) -> Tensor:
         """The middle block's output, (B, F, H / 2^(levels-1), W / 2^(levels-1))."""
         emb = self.time_embed(cos_sin_embedding(t, self.width).to(x.dtype))
-        x = self.fold(x)
+        x = laid_out(self.fold(x))
         for block in self.input_blocks:
             x = block(x, emb)
-        return self.middle_block(x, emb)
+        return self.middle_block(x, emb).contiguous()
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Logits (B, K)."""

@@ -17,6 +17,7 @@ from egsde.networks.layers import (
     cos_sin_embedding,
     group_norm,
     labelled,
+    laid_out,
     zero,
 )
 from egsde.networks.sizes import Numbers, Size, downsampling, folded_side, level_widths
@@ -123,11 +124,11 @@ class ADMUNet(nn.Module):
         emb = labelled(self.time_embed(waves.to(x.dtype)), self.label_emb, label)
         if self.end_time is not None:
             emb = emb + self.end_time(to, emb)
-        skips, x = [], self.fold(x)
+        skips, x = [], laid_out(self.fold(x))
         for block in self.input_blocks:
             x = block(x, emb)
             skips.append(x)
         x = self.middle_block(x, emb)
         for block in self.output_blocks:
             x = block(torch.cat([x, skips.pop()], dim=1), emb)
-        return self.out(x)
+        return self.out(x).contiguous()

@@ -16,6 +16,7 @@ from egsde.networks.layers import (
     attend,
     enlarge,
     group_norm,
+    laid_out,
     shrink,
 )
 from egsde.networks.sizes import Numbers, Size, downsampling, folded_side, level_widths
@@ -245,10 +246,10 @@ class DDPMUNet(nn.Module):
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """x (B, in, H, W), t (B,) in 0..999 -> (B, out, H, W)."""
         emb = self.temb(t, x.dtype)
-        skips = [self.conv_in(x)]
+        skips = [self.conv_in(laid_out(x))]
         for level in self.down:
             skips += level(skips[-1], emb)
         x = self.mid(skips[-1], emb)
         for level in reversed(self.up):
             x = level(x, emb, skips)
-        return self.conv_out(F.silu(self.norm_out(x)))
+        return self.conv_out(F.silu(self.norm_out(x))).contiguous()

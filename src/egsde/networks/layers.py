@@ -76,10 +76,27 @@ def labelled(emb: Tensor, table: nn.Embedding | None, label: Tensor | None) -> T
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(q^T k / sqrt(d)) v on (N, d, L); plain products, so that it differentiates twice."""
+    """softmax(q^T k / sqrt(d)) v on (N, d, L); plain products where gradients are asked, so that it
+    differentiates twice."""
+    if only_asked(q):
+        one_head = (part.transpose(1, 2)[:, None] for part in (q, k, v))
+        return F.scaled_dot_product_attention(*one_head)[:, 0].transpose(1, 2)
     scale = q.shape[1] ** -0.25
     weight = torch.softmax((q * scale).transpose(1, 2) @ (k * scale), dim=-1)
     return v @ weight.transpose(1, 2)
+
+
+def only_asked(x: Tensor) -> bool:
+    """Whether a network is run for its values alone, neither differentiated nor written down."""
+    return not (torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing())
+
+
+def laid_out(x: Tensor) -> Tensor:
+    """x as (B, H, W, C) in memory where a CPU is only asked for values: its convolutions then need
+    no reordering. The gradient of a group norm is several times slower so."""
+    if only_asked(x) and x.device.type == "cpu":
+        return x.contiguous(memory_format=torch.channels_last)
+    return x
 
 
 class Recomputed(nn.Module):
