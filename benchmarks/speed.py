@@ -55,7 +55,8 @@ def measured(
     works = works_of(case, ours, official if precision == "fp32" else None)
     if precision != "fp32":
         works = {"ours": works["ours"]}
-    taken = alternating(works, repeats, case.device)
+    both = alternating({**works, **ours.parts()}, repeats, case.device)
+    taken = {name: both.pop(name) for name in works}
     dtype = torch.bfloat16 if case.autocast else torch.float32
     best = peaks(case.device, dtype)
     common = {
@@ -80,8 +81,7 @@ def measured(
             row["seconds_a_step"] for row in rows if row["code"] == "official"
         )
         rows[0]["difference"] = largest(works["ours"](), works["official"]())
-    found = alternating(ours.parts(), repeats, case.device)
-    seconds = {name: of(one, case.device) for name, one in found.items()}
+    seconds = {name: of(one, case.device) for name, one in both.items()}
     gradient, inner = seconds.pop("gradient"), ("features of x_t", "features of y")
     parts = {**seconds, "backward": gradient - sum(seconds[name] for name in inner)}
     parts["solver, Python"] = rows[0]["seconds_a_step"] - sum(parts.values())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -42,7 +42,7 @@ class Source:
 
     current is the image that the start perturbs: x0, or the previous result when a translation is
     repeated. now is the time before the step in progress. Values are kept within one step (`begin`
-    forgets them), eps of "shared" for the run.
+    forgets them), eps of "shared" and `lasting`, what energies remember between steps, for the run.
     """
 
     x0: Tensor
@@ -56,13 +56,14 @@ class Source:
         check_mode(self.mode)
         self.draws = DRAWS[self.mode]
         self.now: Tensor | None = None
-        self._step = self._part = 0
+        self.step = self._part = 0  # the step in progress
+        self.lasting: dict[int, Any] = {}
         self._kept: dict[tuple, Tensor] = {}
         self._start_eps: Tensor | None = None
 
     def begin(self, step: int, t: Tensor | None = None) -> None:
         """Called by the loop before a step from time t: forget the last step's values."""
-        self._step, self._part, self.now = step, 0, t
+        self.step, self._part, self.now = step, 0, t
         self._kept.clear()
 
     def renew(self) -> None:
@@ -121,7 +122,7 @@ class Source:
         if self.mode == "shared":
             return self._eps_of_start()
         part = f".{self._part}" if self._part else ""
-        key = f"source/{self._step}{part}/{draw}"
+        key = f"source/{self.step}{part}/{draw}"
         return self._keep(("eps", draw), lambda: self.noise.stream(key)(self.x0))
 
     def _keep(self, key: tuple, make: Callable[[], Tensor]) -> Tensor:

@@ -7,6 +7,7 @@ from egsde.energies.dino import DINO, load_dino
 from egsde.energies.domain_cosine import DomainCosine
 from egsde.energies.domain_l2 import DomainL2
 from egsde.energies.during import During
+from egsde.energies.every_kth import EveryKth
 from egsde.energies.guided import Guided, guided
 from egsde.energies.log_prob import LogProb
 from egsde.energies.low_pass_cosine import LowPassCosine
@@ -22,6 +23,7 @@ __all__ = [
     "DomainL2",
     "During",
     "Energy",
+    "EveryKth",
     "Guided",
     "LPIPS",
     "LogProb",

@@ -79,8 +79,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q^T k / sqrt(d)) v on (N, d, L); plain products where gradients are asked, so that it
     differentiates twice."""
     if only_asked(q):
-        one_head = (part.transpose(1, 2)[:, None] for part in (q, k, v))
-        return F.scaled_dot_product_attention(*one_head)[:, 0].transpose(1, 2)
+        q, k, v = (part.transpose(1, 2)[:, None] for part in (q, k, v))  # (N, 1, L, d)
+        return F.scaled_dot_product_attention(q, k, v)[:, 0].transpose(1, 2)
     scale = q.shape[1] ** -0.25
     weight = torch.softmax((q * scale).transpose(1, 2) @ (k * scale), dim=-1)
     return v @ weight.transpose(1, 2)
