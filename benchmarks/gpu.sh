@@ -1,17 +1,25 @@
 #!/usr/bin/env bash
 # What a GPU is needed for, in legs of under nine minutes each; a leg that is cut goes on when it is given again.
 #   benchmarks/gpu.sh OUT LEG [NAME ...]     OUT gets few files of under 16 MB and summary.json
-# Legs: probe (tests, speed of a training step), train (all networks of the demonstration, side by side),
-# translate [SPLIT] (every method and setting of the demonstration).
+#   benchmarks/gpu.sh OUT                    the five legs, one after the other
+# Legs: speed (tests, speed.py, beside the official code in the folder OFFICIAL if it is given), score (the demonstration's
+# target score), guides (its source score and classifier), faces (score of FACES, a folder with cat/ and dog/ in train/ and
+# test/, at FACES_SIZE pixels, 64 by default), translate [SPLIT] (every method and setting of the demonstration).
+# Beside them: probe (speed of a training step), train (all networks of the demonstration, side by side).
 # DATA: the pictures of `python -m egsde.data.fluent.build --folder DIR`. RUNS: where checkpoints lie between legs.
-# LIMIT: seconds of a training leg. EXTRA: overrides for every training, such as a small test on a CPU:
+# LIMIT: seconds of a training leg. SPEED: arguments of speed.py in the place of the leg's. EXTRA: overrides for every training, such as a small test on a CPU:
 #   EXTRA="compile=false trainer.precision=32-true data.batch_size=8 trainer.max_steps=2" \
 #       DATA=fluent_128 benchmarks/gpu.sh out train
 set -uo pipefail
-out=$(mkdir -p "$1" && cd "$1" && pwd) leg=$2
+out=$(mkdir -p "$1" && cd "$1" && pwd) leg=${2:-}
+if [ -z "$leg" ]; then
+    for leg in speed score guides faces translate; do "${BASH_SOURCE[0]}" "$out" $leg; done
+    exit
+fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 data=${DATA:-fluent_128} runs=${RUNS:-runs/gpu} limit=${LIMIT:-500} extra=${EXTRA:-}
 mkdir -p "$runs"
+[ -e "$out/small.tar" ] && tar -xf "$out/small.tar" -C "$out" && rm "$out/small.tar" # of the legs before
 export PYTHONPATH=src:${PYTHONPATH:-} PYTHONUNBUFFERED=1 TORCHINDUCTOR_CACHE_DIR=$runs/inductor
 fast=(data.root="$data" data.resident=true compile=true +trainer.benchmark=true)
 
@@ -23,9 +31,33 @@ run() {
     echo "$name: rc $?, $(tail -n 1 "$runs/$name.log")"
 }
 
+# Tests, then a table of speed for each precision; a leg that was cut goes on with the first that is not done.
+speed() {
+    local precision official=()
+    [ -n "${OFFICIAL:-}" ] && official=("official=$OFFICIAL")
+    [ -e "$runs/tests.done" ] || timeout 120 python3 -m pytest -m gpu -n0 -q ${TESTS:-tests} > "$out/gpu_tests.txt" 2>&1
+    touch "$runs/tests.done"
+    tail -n 5 "$out/gpu_tests.txt"
+    for precision in ${PRECISIONS:-fp32 tf32 bf16 compiled bf16_compiled}; do
+        [ -e "$runs/speed_$precision.done" ] && continue
+        timeout 80 python3 benchmarks/speed.py ${official[@]+"${official[@]}"} --out "$runs/speed_$precision" \
+            --precisions $precision ${SPEED:---sizes 64 256 --batches 1 4 16 64 --repeats 5} > "$runs/speed_$precision.log" 2>&1 \
+            && touch "$runs/speed_$precision.done"
+        echo "speed $precision: $(tail -n 1 "$runs/speed_$precision.log")"
+        cp "$runs/speed_$precision/speed.csv" "$out/speed_$precision.csv"
+    done
+}
+
+score() { train 3d; }
+
+guides() { train flat classifier; }
+
+faces() {
+    run faces faces_score data.root="${FACES:?a folder of faces}" data.size="${FACES_SIZE:-64}" data.batch_size=128
+}
+
 probe() {
     nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
-    timeout 120 python3 -m pytest -m gpu -n0 -q tests 2>&1 | tail -n 5
     limit=150
     for batch in 256 512; do
         run "probe_$batch" fluent_score data.batch_size=$batch trainer.max_steps=600 trainer.val_check_interval=600

@@ -34,7 +34,7 @@ def averaged(checkpoint: Path, weights: Path) -> int:
 
 def main() -> None:
     runs, out = map(Path, sys.argv[1:3])
-    summary = {}
+    summary: dict[str, Any] = {}
     for checkpoint in sorted(runs.glob("*/checkpoints/last.ckpt")):
         folder = checkpoint.parent.parent
         with (folder / "metrics.csv").open() as file:
@@ -43,12 +43,19 @@ def main() -> None:
         last["checkpoint_step"] = averaged(checkpoint, out / f"{folder.name}.safetensors")
         summary[folder.name] = last
         (out / f"{folder.name}.csv").write_text((folder / "metrics.csv").read_text())
-    small = [path for path in sorted(out.iterdir()) if path.stat().st_size < SMALL]
+    for table in sorted(out.glob("speed_*.csv")):
+        with table.open() as file:
+            summary[table.stem] = list(csv.DictReader(file))
+    told = out / "summary.json"
+    if told.exists():  # what other legs have found
+        summary = json.loads(told.read_text()) | summary
+    files = [path for path in sorted(out.iterdir()) if path != told]
+    small = [path for path in files if path.stat().st_size < SMALL]
     with tarfile.open(out / "small.tar", "w") as archive:
         for path in small:
             archive.add(path, path.name)
             path.unlink()
-    (out / "summary.json").write_text(json.dumps(summary, indent=1))
+    told.write_text(json.dumps(summary, indent=1))
     print(json.dumps(summary))
 
 

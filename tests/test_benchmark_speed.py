@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import speed  # noqa: E402
-import speed_clock  # noqa: E402
-from speed_cases import Case, Ours  # noqa: E402
+import speed
+import speed_clock
+from speed_cases import Case, Ours
 
 
 def test_operations_are_counted_as_on_paper():
