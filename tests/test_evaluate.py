@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from egsde.data.compared import compared, content_key
+from egsde.data.exchanged import exchanged
 from egsde.data.pairing import paired
 from egsde.evaluation import runs
 from egsde.evaluation.metrics import frechet
@@ -152,6 +153,24 @@ def test_what_is_wrong_with_folders_is_named(tmp_path: Path):
         compared(made)
     with pytest.raises(ValueError, match="output=.*absent does not exist"):
         compared(str(tmp_path / "absent"), a)
+
+
+def test_exchanged_outputs_are_named(tmp_path: Path):
+    chance = np.random.default_rng(0)
+    x = list(chance.uniform(0, 255, (20, 192)))
+    names = [f"{k:02d}.png" for k in range(20)]
+    y = [image + chance.normal(0, 20, 192) for image in x]
+    assert exchanged(names, y, x) == {}
+    y[3], y[11] = y[11], y[3]
+    assert exchanged(names, y, x) == {"03.png": "11.png", "11.png": "03.png"}
+    assert len(exchanged(names, y[1:] + y[:1], x)) > 17  # all are one place off
+    assert exchanged(names, list(chance.uniform(0, 255, (20, 192))), x) == {}
+    sources = draw(tmp_path / "a", NAMES, 0)
+    brighter(sources, tmp_path / "made", ".png")
+    one, other, between = (tmp_path / "made" / n for n in ("0003.png", "0007.png", "x"))
+    one.rename(between), other.rename(one), between.rename(other)
+    with pytest.warns(UserWarning, match="2 outputs look like .* of 0003.png, like 0007.png's"):
+        measured(tmp_path / "out", f"source={tmp_path / 'a'}", f"output={tmp_path / 'made'}")
 
 
 def test_names_pair_by_patterns():

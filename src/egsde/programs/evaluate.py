@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from egsde.data.compared import Compared, compared, content_key
+from egsde.data.exchanged import MOST, exchanged, thumbnail
 from egsde.evaluation import runs
 from egsde.evaluation.metrics import Suite
 from egsde.programs.build import Parts
@@ -163,6 +164,16 @@ def _tell(folders: Compared) -> None:
         )
     if folders.source is not None and (rest := len(folders.source.names) - len(folders.ids)):
         rank_zero_warn(f"{rest} sources have no output and are left out")
+    if folders.source is not None:
+        ids = folders.ids[:MOST]
+        outputs = [thumbnail(folders.output.picture(folders.outputs[name])) for name in ids]
+        sources = [thumbnail(folders.source.picture(name)) for name in ids]
+        if found := exchanged(ids, outputs, sources):
+            one, other = next(iter(found.items()))
+            rank_zero_warn(
+                f"{len(found)} outputs look like translations of another source than their own, "
+                f"such as that of {one}, like {other}'s: were names exchanged?"
+            )
 
 
 def _of_the_run(output: str) -> dict[str, Any]:
