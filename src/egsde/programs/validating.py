@@ -21,7 +21,7 @@ from egsde.programs.run import given
 from egsde.programs.values import referred
 from egsde.scores.blueprints import part
 from egsde.scores.container import find, read_config
-from egsde.scores.files import same_process
+from egsde.scores.process import same_process
 
 KID = "val/kid"
 NONE = {"_target_": "egsde.energies.none"}
@@ -106,7 +106,7 @@ def _fits(cfg: DictConfig, name: str) -> bool:
         return False
     if was["size"] != now.size or now.get("degradation") is not None:
         return False
-    return same_process(part(record["sde"], "sde", ()), Parts(cfg)("sde"), None)
+    return same_process(part(record["sde"], "sde", ()), Parts(cfg)("sde"))
 
 
 def translation(parts: Parts, module: Any) -> Any:

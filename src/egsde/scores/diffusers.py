@@ -24,7 +24,6 @@ from egsde.networks.diffusers_unet import (
     their_state,
     unet_folder,
 )
-from egsde.scores.files import same_process
 from egsde.scores.model import ScoreModel
 from egsde.scores.predictions import (
     EpsPrediction,
@@ -33,6 +32,7 @@ from egsde.scores.predictions import (
     VPrediction,
     X0Prediction,
 )
+from egsde.scores.process import same_process
 from egsde.sde import DDPM, SDE, cosine_betas, linear_betas, quad_betas, sigmoid_betas
 
 BETAS: dict[str, Callable[[int, float, float], Tensor]] = {
@@ -147,7 +147,7 @@ def check_process(folder: Path, sde: SDE) -> None:
     if not _scheduler(folder).is_file():
         return
     own = chain_of(folder)
-    if not same_process(own, sde, None):
+    if not same_process(own, sde):
         raise ValueError(
             f"{folder} was trained with {_said(own)}, but the configuration has {_said(sde)}; "
             "leave sde= out: the folder says it"

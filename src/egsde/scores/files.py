@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from egsde.networks import load_official
@@ -17,29 +16,9 @@ from egsde.scores.conditional import ConditionalScore
 from egsde.scores.container import find, is_ours, read_config, read_shapes, read_weights
 from egsde.scores.kinds import OPTIONS, TIMELESS
 from egsde.scores.labels import Extrapolated, LabelledScore
-from egsde.scores.predictions import EpsPrediction, NoiseLevel
-from egsde.scores.process import same_levels
+from egsde.scores.predictions import EpsPrediction
+from egsde.scores.process import same_process
 from egsde.sde import SDE
-
-
-def same_process(a: SDE, b: SDE, prediction: Any) -> bool:
-    """Whether two processes have the same noise levels and labels (and so the same score).
-
-    Where the label is the noise level itself, any two with alpha^2 + sigma^2 = 1 have: Palette is
-    sampled on another chain than it was trained on.
-    """
-    if isinstance(getattr(prediction, "label", None), NoiseLevel):
-        return all(_preserves_variance(sde) for sde in (a, b))
-    if not same_levels(a, b):
-        return False
-    inside = a.T * torch.linspace(0.05, 1, 20, dtype=torch.float64)
-    return torch.allclose(a.network_time(a.snap(inside)), b.network_time(b.snap(inside)))
-
-
-def _preserves_variance(sde: SDE) -> bool:
-    t = sde.snap(sde.T * torch.linspace(0.05, 1, 20, dtype=torch.float64))
-    total = sde.alpha(t).square() + sde.sigma(t).square()
-    return torch.allclose(total, torch.ones_like(total))
 
 
 def opened(

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from egsde.scores.predictions import NoiseLevel
 from egsde.sde import SDE
 
 
@@ -57,6 +58,26 @@ def same_levels(a: SDE, b: SDE) -> bool:
     inside = a.T * torch.linspace(0.05, 1, 20, dtype=torch.float64)
     values = [(sde.alpha(t), sde.sigma(t)) for sde, t in ((a, a.snap(inside)), (b, b.snap(inside)))]
     return all(torch.allclose(x, y) for x, y in zip(*values, strict=True))
+
+
+def same_process(a: SDE, b: SDE, prediction: Any = None) -> bool:
+    """Whether two processes have the same noise levels and labels (and so the same score).
+
+    Where the label is the noise level itself, any two with alpha^2 + sigma^2 = 1 have: Palette is
+    sampled on another chain than it was trained on.
+    """
+    if isinstance(getattr(prediction, "label", None), NoiseLevel):
+        return all(_preserves_variance(sde) for sde in (a, b))
+    if not same_levels(a, b):
+        return False
+    inside = a.T * torch.linspace(0.05, 1, 20, dtype=torch.float64)
+    return torch.allclose(a.network_time(a.snap(inside)), b.network_time(b.snap(inside)))
+
+
+def _preserves_variance(sde: SDE) -> bool:
+    t = sde.snap(sde.T * torch.linspace(0.05, 1, 20, dtype=torch.float64))
+    total = sde.alpha(t).square() + sde.sigma(t).square()
+    return torch.allclose(total, torch.ones_like(total))
 
 
 def one_process(score: Score, other: Score) -> SDE:
