@@ -46,7 +46,7 @@ def spaces(out: Path, seconds: int, size: int, more: list[str]) -> dict[str, lis
                     "module.ema_decay=0.99", *data)  # fmt: skip
     inside = ["codec=kl", f"codec.weights={codec}"]
     fits = [f"network.image_size={size // 4}", "++network.in_channels=4",
-            "++network.out_channels=4"]  # fmt: skip
+            "++network.out_channels=4", "network.num_head_channels=32"]  # fmt: skip
     latent = trained(out / "latent", seconds // 3, "module.ema_decay=0.99", *inside, *fits, *data)
     return {
         "pixel": [f"score.weights={pixel}", *data],
