@@ -32,6 +32,14 @@ class Terminate(Crash):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+class TerminateOne(Terminate):
+    """The same, but only to the second of two processes."""
+
+    def stop(self) -> None:
+        if os.environ.get("LOCAL_RANK") == "1":
+            super().stop()
+
+
 class Interrupt(Crash):
     """Sends SIGINT to its own process, as Ctrl-C does."""
 

@@ -17,6 +17,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from demo_networks import write_networks
+from egsde.programs import ended
 from egsde.programs.folders import claiming
 from egsde.programs.settings import CONF
 from runs import TRAIN, command
@@ -91,22 +92,22 @@ def test_optuna_minimises_the_objective(networks, tmp_path):
 
 
 class Recorded:
-    """Stands in for subprocess.run: writes a result, or fails where the seed is 1."""
+    """Stands in for `ended.launched`: writes a result, or fails where the seed is 1."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[list[str], dict[str, str]]] = []
 
-    def __call__(self, arguments: list[str], env: dict[str, str]) -> subprocess.CompletedProcess:
+    def __call__(self, arguments: list[str], env: dict[str, str]) -> int:
         self.calls.append((arguments, env))
         failed = "seed=1" in arguments
         if not failed:
             Path(env["EGSDE_RESULT"]).write_text(json.dumps(0.25))
-        return subprocess.CompletedProcess(arguments, int(failed))
+        return int(failed)
 
 
 def test_the_subprocess_launcher_starts_the_same_command(tmp_path, monkeypatch, capsys):
     started = Recorded()
-    monkeypatch.setattr(subprocess, "run", started)
+    monkeypatch.setattr(ended, "launched", started)
     monkeypatch.setenv("WORLD_SIZE", "2")
     sweep = ["-m", "hydra/launcher=subprocess", f"hydra.sweep.dir={tmp_path / 'a b'}"]
     options = ["trainer=ddp_cpu", "data.source='x,y'", "seed=0,1,2", "hydra.job.name=mine"]
@@ -124,7 +125,7 @@ def test_the_subprocess_launcher_starts_the_same_command(tmp_path, monkeypatch, 
 
 
 def test_a_sweep_leaves_a_table_under_its_folder(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(subprocess, "run", Recorded())
+    monkeypatch.setattr(ended, "launched", Recorded())
     out = ["hydra/launcher=subprocess", f"out={tmp_path / '2024_01'}"]
     assert command("train", "-m", *out, "limit=7", "seed=0,1,2") == 1
     with (tmp_path / "2024_01" / "sweep.csv").open(newline="") as file:
@@ -140,7 +141,7 @@ def test_a_sweep_leaves_a_table_under_its_folder(tmp_path, monkeypatch, capsys):
 def test_optuna_gets_the_values_of_processes(tmp_path, monkeypatch):
     pytest.importorskip("optuna")
     started = Recorded()
-    monkeypatch.setattr(subprocess, "run", started)
+    monkeypatch.setattr(ended, "launched", started)
     search = ["hydra/launcher=subprocess", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2",
               "hydra.sweeper.n_jobs=1", "hydra.sweeper.direction=minimize",
               "hydra.sweeper.sampler.seed=0"]  # fmt: skip

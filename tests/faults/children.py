@@ -37,11 +37,13 @@ class Events:
 
 
 def child(
-    work: Callable[[], Any], folder: Path, last: int | None = None, after: float | None = None
-) -> tuple[int, int]:
+    work: Callable[[], Any], folder: Path, last: int | None = None, after: float | None = None,
+    below: Path | None = None,
+) -> tuple[int, int]:  # fmt: skip
     """(exit code, file events) of `work` in a forked process; -9 for a killed one.
 
-    last: the file event below `folder` before which it is killed; after: or so many seconds.
+    last: the file event below `folder`, or `below` a part of it, before which it is killed; after:
+    or so many seconds.
     """
     counts = folder.with_name(f"{folder.name}.events")
     counts.unlink(missing_ok=True)
@@ -53,7 +55,7 @@ def child(
             os.dup2(quiet, 2)
             sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
             sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-            events = Events(folder, last)
+            events = Events(below or folder, last)
             sys.addaudithook(events)
             work()
             counts.write_text(str(events.seen))

@@ -28,7 +28,7 @@ from egsde.data.resident import Resident
 from egsde.data.restorations import Restorations
 from egsde.data.series import Keys
 from egsde.data.shards import Batches, ResumableLoader, batches_trained, of_one_shape, shard
-from egsde.data.views import VIEWS, Conditions, Pictures, Translations, View, in_order, pair
+from egsde.data.views import VIEWS, Conditions, Pictures, Translations, View, pair, validated
 
 
 class TwoDomains(LightningDataModule):
@@ -216,11 +216,9 @@ class TwoDomains(LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         view = self.viewed("val")
         rank, world = self.rank_and_world()
-        draws = in_order(view)
         return DataLoader(
             view,  # type: ignore[arg-type]
-            batch_size=self.eval_batch_size,
-            sampler=[draws[i] for i in shard(len(draws), rank, world)],  # type: ignore[arg-type]
+            batch_sampler=validated(view, self.eval_batch_size, rank, world),
             collate_fn=view.collate,
             **self.loader_options(),
         )

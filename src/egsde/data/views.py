@@ -106,16 +106,30 @@ class View(Protocol):
         """How many images of each stream make a batch."""
         ...
 
+    def in_order(self) -> list[list[Draw]]:
+        """For validation: every image once, those that belong together in one list."""
+        ...
+
     def __getitem__(self, draw: Draw) -> dict[str, Any]: ...
     def collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         """A batch of `__getitem__`s: images stacked to (B, C, H, W), ids in a list."""
         ...
 
 
-def in_order(view: View) -> list[Draw]:
-    """Every image once, unflipped, the domains interleaved evenly."""
-    draws = [((i + 0.5) / n, k, i) for k, n in enumerate(view.sizes) for i in range(n)]
-    return [(k, i, False) for _, k, i in sorted(draws)]
+def in_order(sizes: Sequence[int]) -> list[list[Draw]]:
+    """Every image once and alone, unflipped, the domains interleaved evenly."""
+    draws = [((i + 0.5) / n, k, i) for k, n in enumerate(sizes) for i in range(n)]
+    return [[(k, i, False)] for _, k, i in sorted(draws)]
+
+
+def validated(view: View, batch_size: int, rank: int, world: int) -> list[list[Draw]]:
+    """The batches of a rank: what belongs together is dealt out together, and to every rank at
+    least one, since a rank without a batch would not meet the others."""
+    dealt = view.in_order()
+    mine = dealt[rank::world] or dealt[:1]
+    size = max(1, batch_size // len(mine[0]))
+    groups = (mine[i : i + size] for i in range(0, len(mine), size))
+    return [[draw for group in some for draw in group] for some in groups]
 
 
 class Labelled(Dataset):
@@ -127,6 +141,9 @@ class Labelled(Dataset):
 
     def counts(self, batch_size: int) -> list[int]:
         return evenly(batch_size, len(self.sizes))
+
+    def in_order(self) -> list[list[Draw]]:
+        return in_order(self.sizes)
 
     def __getitem__(self, draw: Draw) -> dict[str, Any]:
         domain, index, flipped, *place = draw
@@ -158,6 +175,12 @@ class Both(Labelled):
     def counts(self, batch_size: int) -> list[int]:
         return [batch_size, batch_size]
 
+    def in_order(self) -> list[list[Draw]]:
+        """An image of each domain, as many as the smaller has, evenly chosen of the larger."""
+        fewest = min(self.sizes)
+        return [[(k, i * n // fewest, False) for k, n in enumerate(self.sizes)]
+                for i in range(fewest)]  # fmt: skip
+
     def collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         x, y = ([item for item in items if item["label"] == k] for k in (0, 1))
         count = min(len(x), len(y))
@@ -179,6 +202,9 @@ class Paired(Dataset):
 
     def counts(self, batch_size: int) -> list[int]:
         return [batch_size]
+
+    def in_order(self) -> list[list[Draw]]:
+        return in_order(self.sizes)
 
     def __getitem__(self, draw: Draw) -> dict[str, Any]:
         _, index, flipped, *place = draw

@@ -19,22 +19,23 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 import egsde
 import hydra_plugins.egsde_settings  # noqa: F401  (a job in another process composes, too)
 from egsde.disk import remove_empty
-from egsde.programs.folders import claiming, given_back
+from egsde.programs.ended import Ended, ending, tell
+from egsde.programs.folders import claimed, claiming, given_back
 from egsde.programs.line import overrides, read, searched
 from egsde.programs.manual import manual
 from egsde.programs.messages import in_sentences, readable
 from egsde.programs.secrets import told
-from egsde.programs.settings import CONF, groups_of
+from egsde.programs.settings import CONF
+from egsde.programs.suggest import suggest
 from egsde.programs.sweep import Table
 
 RESULT = "EGSDE_RESULT"  # where a job of hydra/launcher=subprocess leaves what it returned
@@ -68,10 +69,8 @@ def main() -> None:
         print("egsde NAME --help lists what a program takes")
     elif given == "--version":
         print(egsde.__version__)
-    elif given in PROGRAMS:
-        _run(given, sys.argv[2:])
-    elif given in TOOLS:
-        _use(given, sys.argv[2:])
+    elif given in PROGRAMS or given in TOOLS:
+        _start(given, sys.argv[2:])
     else:
         close = difflib.get_close_matches(given, [*PROGRAMS, *TOOLS], n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
@@ -81,17 +80,31 @@ def main() -> None:
 
 def train() -> None:
     """`python train.py`."""
-    _run("train", sys.argv[1:])
+    _start("train", sys.argv[1:])
 
 
 def sample() -> None:
     """`python sample.py`."""
-    _run("sample", sys.argv[1:])
+    _start("sample", sys.argv[1:])
 
 
 def evaluate() -> None:
     """`python evaluate.py`."""
-    _run("evaluate", sys.argv[1:])
+    _start("evaluate", sys.argv[1:])
+
+
+def _start(name: str, arguments: list[str]) -> None:
+    """A program or a tool, which a signal ends in words wherever it is."""
+    try:
+        with ending():
+            (_run if name in PROGRAMS else _use)(name, arguments)
+    except Ended as error:
+        if os.environ.get("LOCAL_RANK", "0") != "0":
+            raise SystemExit(0) from None  # of several processes the first one tells
+        if error.out is not None:
+            remove_empty(error.out)
+        tell(error, error.standing, error.out)
+        raise SystemExit(error.code) from None
 
 
 def _use(name: str, arguments: list[str]) -> None:
@@ -151,13 +164,17 @@ def _run(name: str, arguments: list[str]) -> None:
         # A notebook's MPLBACKEND is inherited by what it starts, and fails here; FULL: Hydra
         # leaves to us what is told.
         with claiming(runs), in_sentences(), _set("MPLBACKEND", "agg"), _set(FULL, "1"):
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
+            try:
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
+            except Ended as error:
+                error.out = claimed()
+                raise
     except Exception as error:
         if full == "1":
             raise
         if not composed:
             _tell(name, error)
-            _suggest(name, list(filter(overrides, arguments)))
+            suggest(name, list(filter(overrides, arguments)))
         raise SystemExit(1) from error
     finally:
         sys.argv = started
@@ -211,36 +228,3 @@ def _help(name: str, arguments: list[str]) -> list[str]:
     except (HydraException, OmegaConfBaseException):
         return [*others, "--cfg", "job"]
     return []
-
-
-def _suggest(name: str, overrides: list[str]) -> None:
-    """For every override of an unknown key, print the keys that look like it."""
-    groups = groups_of(name)
-    given = [o for o in overrides if "=" in o and not o.startswith(("+", "-", "~", "hydra"))]
-    chosen = [o.split(",")[0] for o in given if o.split("=")[0].split("@")[0] in groups]
-    try:
-        known = [*_keys(name, chosen), *groups]
-    except HydraException:  # Hydra has listed the options of a group
-        return
-    for override in given:
-        key = override.split("=", 1)[0].split("@")[0]
-        if key in known:
-            continue
-        close = difflib.get_close_matches(key, known, n=4, cutoff=0.6)
-        same_name = [k for k in known if k.split(".")[-1] == key.split(".")[-1]]
-        if near := list(dict.fromkeys(close + same_name))[:6]:
-            print(f"{key} is not a key; did you mean: {', '.join(near)}?", file=sys.stderr)
-        else:
-            print(f"{key} is not a key; --help lists all", file=sys.stderr)
-
-
-def _keys(name: str, chosen: list[str]) -> list[str]:
-    """Every key of the configuration that the chosen group options make."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose(name, chosen)
-
-    def keys(node: Any, prefix: str = "") -> list[str]:
-        inner = node.items() if isinstance(node, dict) else ()
-        return [k for n, v in inner for k in (f"{prefix}{n}", *keys(v, f"{prefix}{n}."))]
-
-    return keys(OmegaConf.to_container(cfg, resolve=False))

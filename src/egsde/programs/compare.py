@@ -21,6 +21,7 @@ import numpy as np
 
 from egsde.evaluation.pages.compare import write_compare
 from egsde.evaluation.pages.comparison import System, shared
+from egsde.programs.lock import held
 from egsde.programs.opened import Opened, key_of, opened
 from egsde.programs.records import FREE, read_record
 from egsde.programs.words import Usage, split, whole_number
@@ -37,7 +38,9 @@ def main(arguments: Sequence[str]) -> None:
         raise Usage("say where the comparison goes: out=DIR")
     folders = [job for run in runs for job in jobs(Path(run).expanduser())]
     names = settings["names"].split(",") if settings["names"] else None
-    paths = compare(folders, Path(settings["out"]).expanduser(), settings["images"], names)
+    out = Path(settings["out"]).expanduser()
+    with held(out):
+        paths = compare(folders, out, settings["images"], names)
     print(f"a page to look at: {paths[0]}; {paths[1].name} and {paths[2].name} lie beside it")
 
 

@@ -37,6 +37,11 @@ def claiming(on: bool) -> Iterator[None]:
         _claimed = before
 
 
+def claimed() -> Path | None:
+    """The folder that the program has created for itself, if any."""
+    return next(map(Path, (_claimed or {}).values()), None)
+
+
 def new_folder(prefix: str) -> str:
     """PREFIX-<time>, and -2, -3, ... where runs of one second meet."""
     if _claimed is not None and prefix in _claimed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -29,6 +28,7 @@ from egsde.programs.lock import held
 from egsde.programs.objectives import check_objective, returned
 from egsde.programs.records import claim, write_json
 from egsde.programs.run import closing, prepare, versions
+from egsde.programs.written import write_table
 from egsde.training.ranks import all_gather
 
 
@@ -69,14 +69,18 @@ class Evaluation(LightningModule):
         return DataLoader(
             self.images,
             batch_size=self.data.eval_batch_size,
-            sampler=shard(len(self.images), self.trainer.global_rank, self.trainer.world_size),  # type: ignore[arg-type]
+            sampler=self.mine or [0],  # type: ignore[arg-type]
             **self.data.loader_options(),
         )
 
+    @property
+    def mine(self) -> list[int]:
+        """This rank's images; one that has none measures the first, to meet the others."""
+        return shard(len(self.images), self.trainer.global_rank, self.trainer.world_size)
+
     def on_test_start(self) -> None:
         trainer, self.opened, self.began = self.trainer, ExitStack(), time.perf_counter()
-        share = len(range(trainer.global_rank, len(self.images), trainer.world_size))
-        bar = images_bar(share, shown=trainer.is_global_zero, doing="measuring")
+        bar = images_bar(len(self.mine), shown=trainer.is_global_zero, doing="measuring")
         self.advance = self.opened.enter_context(bar)
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
@@ -88,7 +92,7 @@ class Evaluation(LightningModule):
 
     def on_test_end(self) -> None:
         self.opened.close()
-        ranks = all_gather(self.rows)
+        ranks = all_gather(self.rows[: len(self.mine)])
         turns = range(max(map(len, ranks)))
         self.rows = [rows[i] for i in turns for rows in ranks if i < len(rows)]
         self.seconds = time.perf_counter() - self.began
@@ -166,10 +170,7 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
 
 def write(out: Path, rows: list[dict[str, Any]], means: dict[str, float], seconds: float) -> None:
     """images.csv, likelihood.json and the console."""
-    with (out / "images.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(out / "images.csv", rows)
     found = {"n": len(rows), "seconds_per_image": seconds / len(rows), "metrics": means}
     write_json(out / "likelihood.json", found)
     for name, value in means.items():

@@ -30,6 +30,7 @@ from egsde.disk import remove_empty, whole
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.callbacks.same_run import say_where
 from egsde.programs.checks import check
+from egsde.programs.ended import Ended, tell
 from egsde.programs.folders import refuse_elsewhere
 from egsde.programs.secrets import recorded, resolved
 from egsde.programs.settings import CONF
@@ -134,16 +135,6 @@ def given() -> list[str]:
     return [re.split(r"[=@]", override.lstrip("+~"))[0].replace("/", ".") for override in task]
 
 
-def again(out: Path) -> str:
-    """The command line that goes on with a run."""
-    program = Path(sys.argv[0])
-    start = ["python", sys.argv[0]] if program.suffix == ".py" else [program.name]
-    ours = ("hydra.run.dir=", "hydra.job.name=train_ddp_process", "hydra.output_subdir=")
-    words = [word for word in sys.argv[1:] if not word.startswith(ours)]
-    named = any(word.startswith("out=") for word in words)
-    return shlex.join([*start, *words, *([] if named else [f"out={out}"])])
-
-
 def command(program: str, out: Path) -> str | None:
     """The command line that repeats a run, as the person has written it; None where Python has
     started it."""
@@ -156,15 +147,18 @@ def command(program: str, out: Path) -> str | None:
     return shlex.join(["python", f"{program}.py", *given, *task, f"out={out}"])
 
 
-def stopped(out: Path, error: Stopped, standing: str, trainer: Trainer) -> NoReturn:
+def stopped(out: Path, error: Stopped | Ended, standing: str, trainer: Trainer) -> NoReturn:
     """Say in two lines where a run stands and how it goes on; leave with the signal's code."""
     procs = getattr(trainer.strategy.launcher, "procs", [])
+    if isinstance(error, Ended):  # of `Stopped` all have heard
+        for process in procs:
+            with contextlib.suppress(OSError):
+                process.send_signal(error.signum)
     for process in procs:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(60)
     if trainer.is_global_zero:
-        print(f"{error}: {standing}, in {out}", flush=True)
-        print(f"to go on: {again(out)}", flush=True)
+        tell(error, standing, out)
         raise SystemExit(error.code)
     raise SystemExit(0)  # of several processes the first one tells
 

@@ -30,6 +30,7 @@ from egsde.programs.callbacks import Report, Translate
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.callbacks.trajectories import Trajectories
 from egsde.programs.callbacks.uncertainty import Uncertainty
+from egsde.programs.ended import Ended, again
 from egsde.programs.first import look_first, name_foreign, refuse_unfinished
 from egsde.programs.inputs import name_unread
 from egsde.programs.lock import held
@@ -45,7 +46,6 @@ from egsde.programs.records import (
 )
 from egsde.programs.report import report, told
 from egsde.programs.run import (
-    again,
     closing,
     command,
     given,
@@ -163,7 +163,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
                 logger.log_hyperparams(config)
         try:
             trainer.test(module, verbose=False)
-        except Stopped as error:
+        except (Stopped, Ended) as error:
             there = len(written.listed())
             stopped(out, error, f"{there} images are there", trainer)
         except RuntimeError as error:

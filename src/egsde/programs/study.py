@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import math
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -30,7 +29,9 @@ from typing import Any
 
 from egsde.evaluation import runs
 from egsde.programs.compare import compare
+from egsde.programs.ended import Ended, launched
 from egsde.programs.folders import claiming, new_folder
+from egsde.programs.lock import held
 from egsde.programs.words import Usage, parsed, whole_number
 from egsde.programs.written import write_table
 
@@ -71,7 +72,13 @@ def main(arguments: Sequence[str]) -> None:
         raise Usage(f"methods={','.join(unknown)} is unknown; there is {', '.join(NEEDS)}")
     with claiming(True):
         out = Path(str(own["out"] or new_folder("outputs/study"))).expanduser()
-    Study(out, own, others).run()
+    study = Study(out, own, others)
+    try:
+        with held(out):
+            study.run()
+    except Ended as error:
+        error.out, error.standing = out, f"{', '.join(study.done) or 'no method'} is translated"
+        raise
 
 
 class Study:
@@ -83,14 +90,14 @@ class Study:
         needed = [n for name in own["methods"] for n in NEEDS[name]]
         judge = [] if own[JUDGE] == NONE else [JUDGE]
         self.networks = ["score", *dict.fromkeys(needed), *judge]
+        self.done: dict[str, runs.Run] = {}
 
     def run(self) -> list[runs.Run]:
         """The methods' runs, the best first; ValueError where training or all methods failed."""
         self.out.mkdir(parents=True, exist_ok=True)
         if JUDGE not in self.networks:
             print(FLATTERS if CLASSIFIER in self.networks else UNTOLD)
-        weights = self._trained()
-        done: dict[str, runs.Run] = {}
+        weights, done = self._trained(), self.done
         for name in self.own["methods"]:
             folder = self.out / name
             if time.monotonic() > self.end and done:
@@ -192,4 +199,7 @@ def _rank(run: runs.Run) -> float:
 
 def _called(command: list[str]) -> bool:
     print(f"$ {shlex.join(command[2:])}", flush=True)
-    return subprocess.run(command, check=False).returncode == 0
+    code = launched(command)
+    if code > 128:  # it was asked to stop, and the study with it
+        raise Ended(code - 128)
+    return code == 0

@@ -17,6 +17,7 @@ from egsde.programs.build import Parts
 from egsde.programs.callbacks.best import Best
 from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, Checkpoints, TwoFiles, read
 from egsde.programs.callbacks.interrupts import Stopped
+from egsde.programs.ended import Ended, again
 from egsde.programs.folders import to_give_back
 from egsde.programs.latents import train_in
 from egsde.programs.lock import held
@@ -25,7 +26,7 @@ from egsde.programs.messages import readable
 from egsde.programs.objectives import returned
 from egsde.programs.records import claim, refuse_inside
 from egsde.programs.resumed import differences
-from egsde.programs.run import again, closing, given, of_a_lost_process, prepare, save_yaml, stopped
+from egsde.programs.run import closing, given, of_a_lost_process, prepare, save_yaml, stopped
 from egsde.programs.validating import check_names, settle, translation
 from egsde.scores.blueprints import described
 from egsde.scores.container import find, is_ours, read_config, read_weights
@@ -100,7 +101,7 @@ def _fit(
                 logger.log_hyperparams(config)
         try:
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-        except Stopped as error:
+        except (Stopped, Ended) as error:
             stopped(out, error, standing(), trainer)
         except Exception as error:
             if checkpoint is not None and not module.begun and readable(error, "train") is None:

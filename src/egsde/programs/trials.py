@@ -23,7 +23,9 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from egsde.programs.ended import Ended
 from egsde.programs.line import read
+from egsde.programs.records import write_json
 from egsde.programs.sample import sample
 from egsde.programs.settings import CONF
 from egsde.programs.values import referred
@@ -97,7 +99,7 @@ class Trials:
 
     def _run(self, settings: Settings, folder: Path) -> Trial:
         file, began = folder / "metrics.json", time.perf_counter()
-        if not file.is_file():
+        if _read(file) is None:
             cfg = self.composed(settings)
             with open_dict(cfg):
                 cfg.out, cfg.split, cfg.report, cfg.trajectory = str(folder), "val", 0, 0
@@ -107,11 +109,22 @@ class Trials:
             folder.mkdir(parents=True, exist_ok=True)
             with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                sample(cfg)
-        found: dict[str, Any] = json.loads(file.read_text())
-        (folder / "settings.json").write_text(json.dumps(settings))
+                try:
+                    sample(cfg)
+                except SystemExit as stop:  # a signal, of which the whole search is to tell
+                    raise Ended(int(stop.code or 0) - 128) from None
+        found: dict[str, Any] = _read(file) or {}
+        write_json(folder / "settings.json", dict(settings))
         nfe = float(sum(found["nfe"].values()))
         return Trial(settings, folder, found["metrics"], nfe, time.perf_counter() - began)
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    """A trial's numbers; None where there are none, or half of them."""
+    try:
+        return dict(json.loads(file.read_text()))
+    except (OSError, ValueError):
+        return None
 
 
 def moved(settings: Settings, key: str, up: bool, fine: int) -> Settings | None:

@@ -18,7 +18,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from egsde.programs.ended import Ended
 from egsde.programs.folders import claiming, new_folder, to_give_back
+from egsde.programs.lock import held
 from egsde.programs.run import save_yaml
 from egsde.programs.secrets import recorded
 from egsde.programs.trials import Settings, Trial, Trials, frontier, moved
@@ -40,7 +42,13 @@ def main(arguments: Sequence[str]) -> None:
     own, overrides = parsed(arguments, KNOWN, "sample.py")
     with claiming(True):
         out = Path(str(own["out"] or new_folder("outputs/tune"))).expanduser()
-    tune(overrides, out, float(own["minutes"]), int(own["limit"]), float(own["balance"]))
+    try:
+        with held(out):
+            tune(overrides, out, float(own["minutes"]), int(own["limit"]), float(own["balance"]))
+    except Ended as error:
+        done = len(list(out.glob("trials/*/metrics.json")))
+        error.out, error.standing = out, f"{done} trials are done"
+        raise
 
 
 def tune(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from egsde.disk import whole
 from egsde.programs.records import write_json
 
 BESIDE = ("_source", "_floor")  # the untouched sources' number, and real against real
@@ -48,7 +49,7 @@ def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
     """A CSV with the columns of all rows; nothing where there are none."""
     if not rows:
         return
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
         writer.writerows(rows)

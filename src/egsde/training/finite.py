@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+WHAT_TO_DO = (
+    "the last checkpoint is of before. Use a smaller module.optimizer.lr, a longer "
+    "module.schedule.warmup, or trainer.precision=32-true, and look at the images"
+)
 
 
 class Finite:
@@ -24,6 +29,12 @@ class Finite:
         if not self.norm.isfinite():
             raise ValueError(
                 f"step {self.step}: the loss or its gradient is not finite (norm {self.norm}); "
-                "the last checkpoint is of before. Use a smaller module.optimizer.lr, a longer "
-                "module.schedule.warmup, or trainer.precision=32-true, and look at the images"
+                f"{WHAT_TO_DO}"
             )
+
+
+def check_weights(network: nn.Module, step: int) -> None:
+    """ValueError where a weight is not finite: such weights are not saved over good ones."""
+    largest = torch.nn.utils.get_total_norm(list(network.parameters()), float("inf"))
+    if not largest.isfinite():
+        raise ValueError(f"step {step}: the weights are not finite; {WHAT_TO_DO}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import torch.distributed as dist
+from torch import Tensor
 
 
 def all_gather(value: Any) -> list[Any]:
@@ -33,3 +35,21 @@ def from_first(value: Any) -> Any:
     values = [value]
     dist.broadcast_object_list(values)
     return values[0]
+
+
+def rows_of_all(x: Tensor) -> tuple[Tensor, slice]:
+    """The rows of all processes in their order, without gradients, and where one's own are."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return x, slice(0, len(x))
+    parts = all_gather(x.detach().cpu())
+    first = sum(len(part) for part in parts[: dist.get_rank()])
+    return torch.cat(parts).to(x.device), slice(first, first + len(x))
+
+
+def mean_of_all(x: Tensor) -> Tensor:
+    """The mean of what each process has, without gradients; all of them must ask."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return x.detach()
+    total = x.detach().clone()
+    dist.all_reduce(total)
+    return total / dist.get_world_size()

@@ -23,7 +23,7 @@ from torch.utils.data import default_collate
 from egsde.data import Images, TwoDomains
 from egsde.data.domains import Subset, spread
 from egsde.data.shards import Draw
-from egsde.data.views import picture
+from egsde.data.views import in_order, picture
 from egsde.disk import whole
 from egsde.methods.diffusion import networks_of
 from egsde.methods.teacher import Teacher
@@ -98,6 +98,9 @@ class Walks:
 
     def counts(self, batch_size: int) -> list[int]:
         return [batch_size]
+
+    def in_order(self) -> list[list[Draw]]:
+        return in_order(self.sizes)
 
     def __getitem__(self, draw: Draw) -> dict[str, Any]:
         _, index, flipped = draw

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,10 +68,12 @@ class SubprocessLauncher(Launcher):
         quoted = str(out).replace("\\", "\\\\").replace("'", "\\'")
         environment.setdefault("WANDB_RUN_GROUP", Path(str(cfg.hydra.sweep.dir)).absolute().name)
         command = [sys.executable, "-m", "egsde", str(self.config.hydra.job.config_name), *task]
-        code = subprocess.run(
+        from egsde.programs.ended import launched  # may not be there when a plug-in is loaded
+
+        code = launched(
             [*command, *self._passed_on(), f"hydra.run.dir='{quoted}'", "hydra.mode=RUN"],
-            env=environment | {RESULT: str(result)},
-        ).returncode
+            environment | {RESULT: str(result)},
+        )
         returned = JobReturn(overrides=task, cfg=cfg, working_dir=str(out))
         if code == 0:
             returned.status = JobStatus.COMPLETED

@@ -18,6 +18,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 
 from egsde.disk import whole
 from egsde.programs.callbacks.interrupts import Interrupts, Stopped
+from egsde.training.finite import check_weights
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 
@@ -126,6 +127,7 @@ class Checkpoints(Callback):
             return True
         module: Any = trainer.lightning_module
         module.check_finite()
+        check_weights(module.network, step)
         keep_rows(trainer)
         trainer.save_checkpoint(self.folder / LAST)
         files: Any = trainer.strategy.checkpoint_io

@@ -62,7 +62,8 @@ class PatchNCE:
         for number, (q, k) in enumerate(zip(theirs, own, strict=True)):
             q = q.flip(3) if flipped else q
             count = min(self.patches, q.shape[2] * q.shape[3])
-            chosen = torch.randperm(q.shape[2] * q.shape[3])[:count].to(q.device)
+            order = torch.randperm(q.shape[2] * q.shape[3], generator=now.common)
+            chosen = order[:count].to(q.device)
             q, k = (f.flatten(2)[:, :, chosen].transpose(1, 2).flatten(0, 1) for f in (q, k))
             losses.append(patch_nce(heads(number, q), heads(number, k), len(made), self.tau).mean())
         return torch.stack(losses).mean()

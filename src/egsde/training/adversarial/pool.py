@@ -11,9 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from egsde.training.ranks import rows_of_all
+
 
 class Pool(nn.Module):
-    """`size` images of each judge, in the checkpoint too; 0: none. ValueError for size < 0."""
+    """`size` images of each judge, in the checkpoint too; 0: none. All processes keep those of
+    all, so they are one pool. ValueError for size < 0."""
 
     def __init__(self, size: int = 50) -> None:
         super().__init__()
@@ -28,7 +31,8 @@ class Pool(nn.Module):
         if self.size == 0:
             return made
         kept, shown = self.kept.setdefault(name, []), []
-        for image, c, p in zip(made, chance.flatten().tolist(), place.flatten().tolist(),
+        (every, own), (chances, _), (places, _) = map(rows_of_all, (made, chance, place))
+        for image, c, p in zip(every, chances.flatten().tolist(), places.flatten().tolist(),
                                strict=True):  # fmt: skip
             if len(kept) < self.size:
                 kept.append(image.clone())
@@ -36,7 +40,7 @@ class Pool(nn.Module):
                 index = int(p * self.size)
                 image, kept[index] = kept[index].to(image), image.clone()
             shown.append(image)
-        return torch.stack(shown)
+        return torch.stack(shown[own])
 
     def get_extra_state(self) -> dict[str, Any]:
         return {name: torch.stack(images).cpu() for name, images in self.kept.items()}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -19,13 +20,14 @@ class Round:
     """One step's real images and what the networks make of them, each made when asked for.
 
     flipped: the generators see mirrored images (FastCUT's flip equivariance); x and y are as they
-    came.
+    came. common: random numbers that all images of the step share.
     """
 
     networks: Mapping[str, Any]
     x: Tensor
     y: Tensor
     flipped: bool = False
+    common: torch.Generator | None = None
 
     def shown(self, image: Tensor) -> Tensor:
         """The image as the generators see it."""

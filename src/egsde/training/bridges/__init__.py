@@ -7,6 +7,7 @@ from egsde.training.bridges.couplings import (
     MinibatchOT,
     Reflow,
     sinkhorn,
+    together,
 )
 from egsde.training.bridges.paths import Path, Pinned, Point, StraightPath
 
@@ -21,4 +22,5 @@ __all__ = [
     "Reflow",
     "StraightPath",
     "sinkhorn",
+    "together",
 ]

@@ -1,14 +1,14 @@
 """Couplings: which image of the target a source image is to become. (x, y, u) -> (x, y), in pairs.
 
-Batches (B, C, H, W); u is uniform in [0, 1), (B, 1, 1, 1). Only images of one process's batch are
-paired with each other.
+Batches (B, C, H, W); u is uniform in [0, 1), (B, 1, 1, 1). In training `together` pairs images
+within the batch of all processes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -16,12 +16,22 @@ from torch import Tensor
 
 from egsde.methods.diffusion import Translator
 from egsde.noise import Noise
+from egsde.training.ranks import rows_of_all
 
 
 class Coupled(Protocol):
     """(x, y, u) -> (x, y), each (B, C, H, W), row by row a pair."""
 
     def __call__(self, x: Tensor, y: Tensor, u: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+def together(coupling: Coupled, x: Tensor, y: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """This process's pairs. A coupling with `whole_batch` sees the batches of all processes."""
+    if not getattr(coupling, "whole_batch", False):
+        return coupling(x, y, u)
+    (x, own), (y, _), (u, _) = map(rows_of_all, (x, y, u))
+    x, y = coupling(x, y, u)
+    return x[own], y[own]
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,8 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
 @dataclass(frozen=True)
 class MinibatchOT:
     """The assignment of least summed squared distance within the batch (Tong 2024, OT-CFM)."""
+
+    whole_batch: ClassVar[bool] = True
 
     def __call__(self, x: Tensor, y: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         _, columns = linear_sum_assignment(squared_distances(x, y).cpu().numpy())
@@ -65,6 +77,7 @@ class Entropic:
 
     variance: float = 0.25
     rounds: int = 50
+    whole_batch: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.variance <= 0:

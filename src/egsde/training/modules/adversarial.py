@@ -100,8 +100,8 @@ class AdversarialModule(TimedModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         x, y = self.images(batch)
-        flipped = self.flip and float(torch.rand(())) < 0.5
-        now = Round(self.parts, x, y, flipped)
+        flipped = self.flip and float(torch.rand((), generator=self.common)) < 0.5
+        now = Round(self.parts, x, y, flipped, self.common)
         total = torch.zeros((), device=self.device)
         for name in self.judges:
             total = total + self.contest(name, now)

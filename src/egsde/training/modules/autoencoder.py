@@ -78,9 +78,8 @@ class AutoencoderModule(TimedModule):
         loss = seen + beside
         if stage == "train" and self.discriminator is not None and self.global_step >= self.start:
             loss = loss + self.contest(net, x, y, seen)
-        self.means.add(f"{stage}/distance", far, len(x)) if stage == "train" else self.log(
-            f"{stage}/distance", far, sync_dist=True, batch_size=len(x)
-        )
+        means = self.means if stage == "train" else self.measured
+        means.add(f"{stage}/distance", far, len(x))
         return loss
 
     def contest(self, net: Autoencoder, x: Tensor, y: Tensor, seen: Tensor) -> Tensor:
@@ -114,7 +113,7 @@ class AutoencoderModule(TimedModule):
         x = batch["image"]
         loss = self.loss(self.averaged, x, "val")
         self.spread.append(self.averaged.moments(x)[0].double().square().mean((1, 2, 3)).cpu())
-        self.log("val/loss", loss, sync_dist=True, batch_size=len(x))
+        self.measured.add("val/loss", loss, len(x))
 
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()

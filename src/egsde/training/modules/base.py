@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from egsde.noise import keyed_generator
 from egsde.training.draws import ById, ByPlace, Draws, Unkeyed, places
 from egsde.training.ema import EMA
 from egsde.training.finite import Finite
@@ -52,6 +53,7 @@ class TimedModule(LightningModule):
         self.make_optimizer, self.schedule = optimizer, schedule
         self.bins = {"train": TimeBins(bins), "val": TimeBins(bins)}
         self.means = Means()  # of what else is logged while training
+        self.measured = Means()  # and of what a validation measures, over the images of all ranks
         self.logged = 0  # the step of the last row
         self.begun = False  # a checkpoint, if there was one, is restored
         self.length_before: float | None = None  # of the schedule of a run that is resumed
@@ -62,6 +64,7 @@ class TimedModule(LightningModule):
         self.validated: dict[str, float] = {}  # what the last validation measured
         self.draw = 0  # counts what is drawn for: a batch, several of which may make one step
         self.draws: Draws = Unkeyed()  # of the batch at hand
+        self.common: torch.Generator | None = None  # of what all images of a step share
         self.codec: Any = None  # in whose space the network is trained; set by the entry point
 
     def latent(self, images: Tensor) -> Tensor:
@@ -118,6 +121,7 @@ class TimedModule(LightningModule):
         together = self.trainer.accumulate_grad_batches  # type: ignore[attr-defined]
         self.draw = self.global_step * together + batch_idx % together
         self.draws = ByPlace((self.seed, "train", self.draw), places(batch, self.global_rank))
+        self.common = keyed_generator(self.seed, "train", self.draw)
         torch.manual_seed(step_seed(self.seed, "train", self.draw, self.global_rank))
 
     def on_validation_start(self) -> None:
@@ -186,6 +190,7 @@ class TimedModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self._log_bins("val")
+        self.log_dict(self.measured.pop())
 
     def _log_bins(self, stage: str) -> None:
         bins = self.bins[stage]  # summed over ranks: which bins saw anything differs between them

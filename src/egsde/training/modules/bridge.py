@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from egsde.scores import ScoreModel
 from egsde.scores.conditional import ConditionalScore
-from egsde.training.bridges import Coupled, Independent, Path
+from egsde.training.bridges import Coupled, Independent, Path, together
 from egsde.training.modules.base import Schedule, TimedModule
 
 
@@ -57,7 +57,11 @@ class BridgeModule(TimedModule):
                 f"a bridge needs x and y, but the batch has {', '.join(sorted(batch))}; add "
                 "data.view=both, or data.view=paired for pairs"
             )
-        x, y = self.coupling(batch["x"], batch["y"], self.draws.uniform(batch["x"]))
+        u, couple = self.draws.uniform(batch["x"]), self.coupling
+        if stage == "train":
+            x, y = together(couple, batch["x"], batch["y"], u)
+        else:  # processes may validate different numbers of batches
+            x, y = couple(batch["x"], batch["y"], u)
         u, noise = self.draws.uniform(y), self.draws.normal(y)
         given: Any = score.given(x) if isinstance(score, ConditionalScore) else score
         t, losses = matching(given, self.path, y, x, u, noise)

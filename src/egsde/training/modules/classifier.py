@@ -72,4 +72,4 @@ class DomainClassifierModule(TimedModule):
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         loss = self.loss(self.averaged, batch, 1.0, 1.0, "val")
-        self.log("val/loss", loss, sync_dist=True, batch_size=len(batch["image"]))
+        self.measured.add("val/loss", loss, len(batch["image"]))

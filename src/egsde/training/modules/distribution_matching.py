@@ -27,6 +27,7 @@ from egsde.source import Source
 from egsde.training.modules.base import Schedule, TimedModule
 from egsde.training.modules.student import start_from
 from egsde.training.objectives import Objective, Simple, Times, UniformTimes
+from egsde.training.ranks import from_first, mean_of_all
 
 
 class DistributionMatchingModule(TimedModule):
@@ -105,8 +106,8 @@ class DistributionMatchingModule(TimedModule):
         fake = weight.flatten().to(fake) * fake
         if not turn:
             return fake, None
-        # Energies are asked at one time: that of the batch's first image
-        step = self.pull(y.detach(), x, t.flatten()[0].cpu(), ids)
+        # Energies are asked at one time: that of the batch's first image, on all processes
+        step = self.pull(y.detach(), x, from_first(t.flatten()[0].cpu()), ids)
         return fake, (step * y).flatten(1).mean(1)
 
     @torch.no_grad()
@@ -119,7 +120,8 @@ class DistributionMatchingModule(TimedModule):
         source.begin(0, t)
         wanted = sde.denoised(y_t, t, self.guided(y_t, t, source))
         found = sde.denoised(y_t, t, self.fake.score(y_t, t))
-        return ((found - wanted) / (wanted - y).abs().mean().clamp(min=1e-6)).to(y.dtype)
+        size = mean_of_all((wanted - y).abs().mean())
+        return ((found - wanted) / size.clamp(min=1e-6)).to(y.dtype)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         fake, student = self.losses(batch["x"], batch["id"])

@@ -22,6 +22,7 @@ from egsde.networks import check_fit, widened
 from egsde.scores import Extractor
 from egsde.scores.flow_map import FlowMap
 from egsde.training.modules.base import Schedule, TimedModule
+from egsde.training.ranks import mean_of_all
 
 
 class StudentModule(TimedModule):
@@ -77,7 +78,7 @@ class StudentModule(TimedModule):
         losses = _norm(made - goal)
         self.bins[stage].add(flow.sde.fraction(t), losses, torch.ones_like(losses))
         ends = last == states.shape[1] - 1
-        if self.extractor is None or not bool(ends.any()):
+        if self.extractor is None or stage != "train":
             return losses.mean()
         return losses.mean() + self.features * self.distance(made[ends], goal[ends])
 
@@ -90,14 +91,18 @@ class StudentModule(TimedModule):
         return first, torch.where(long, torch.full_like(part, count), part + 1)
 
     def distance(self, made: Tensor, goal: Tensor) -> Tensor:
-        """|| f(made) - f(goal) ||^2 / || f(goal) ||^2, of all images together."""
+        """|| f(made) - f(goal) ||^2 / || f(goal) ||^2, of all processes' images together; their
+        mean over processes is what is descended. No images: 0."""
         extractor = self.extractor
         assert extractor is not None
         t = torch.tensor(extractor.sde.t_noisy, dtype=torch.float64)
-        with torch.no_grad():
-            wanted = extractor.features(goal, t)
-        found = extractor.features(made, t)
-        return (found - wanted).square().sum() / wanted.square().sum()
+        far, size = made.new_zeros(()), made.new_zeros(())
+        if len(made):
+            with torch.no_grad():
+                wanted = extractor.features(goal, t)
+            far = (extractor.features(made, t) - wanted).square().sum()
+            size = wanted.square().sum()
+        return far / mean_of_all(size).clamp(min=1e-12)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         loss = self.loss(self.flow, batch, "train")
@@ -116,7 +121,7 @@ class StudentModule(TimedModule):
         count = len(times) - 1
         found = {"val/evaluations_1": once, f"val/evaluations_{count}": y}
         for name, made in found.items():
-            self.log(name, _norm(made - states[:, -1]).mean(), batch_size=len(x), sync_dist=True)
+            self.measured.add(name, _norm(made - states[:, -1]).mean(), len(x))
 
 
 def _norm(difference: Tensor) -> Tensor:

@@ -1,0 +1,86 @@
+"""Ctrl-C, SIGTERM and SIGUSR1 wherever a program is: it ends at once, in words, with their code.
+
+A training's steps and a translation's evaluations note them first (`callbacks.interrupts`). Nothing
+heavy is imported here, for this holds from the first line of a command on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+SIGNALS = [s for s in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, s)]
+
+
+class Ended(BaseException):
+    """A signal has come; not an Exception, which what runs may catch. `code`: the exit code."""
+
+    out: Path | None = None  # the run's folder, where the command line does not name it
+    standing = "what was finished is kept"
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.signum, self.code = signum, 128 + signum
+
+
+@contextlib.contextmanager
+def ending() -> Iterator[None]:
+    """Inside, a signal raises `Ended`, once: what is being closed is not interrupted again."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    over = False
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        nonlocal over
+        if not over:
+            over = True
+            raise Ended(signum)
+
+    before = {n: signal.signal(n, end) for n in (getattr(signal, name) for name in SIGNALS)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def again(out: Path | None) -> str:
+    """The command line that goes on with a run."""
+    program = Path(sys.argv[0])
+    start = ["python", sys.argv[0]] if program.suffix == ".py" else [program.name]
+    ours = ("hydra.run.dir=", "hydra.job.name=train_ddp_process", "hydra.output_subdir=")
+    words = [word for word in sys.argv[1:] if not word.startswith(ours)]
+    named = out is None or any(word.startswith("out=") for word in words)
+    return shlex.join([*start, *words, *([] if named else [f"out={out}"])])
+
+
+def tell(error: BaseException, standing: str, out: Path | None) -> None:
+    """Two lines: where the work stands, and the command that goes on with it."""
+    place = "" if out is None else f", in {out}"
+    print(f"{error}: {standing}{place}", flush=True)
+    print(f"to go on: {again(out)}", flush=True)
+
+
+def launched(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    """The exit code of another program, which a signal reaches, too, and which may then save."""
+    process = subprocess.Popen(command, env=environment)
+    try:
+        return process.wait()
+    except BaseException as error:
+        signum = error.signum if isinstance(error, Ended) else signal.SIGTERM
+        with contextlib.suppress(OSError):
+            process.send_signal(signum)
+        try:
+            process.wait(120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
