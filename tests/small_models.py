@@ -32,6 +32,14 @@ MODELS: dict[str, list[str]] = {
     "i2sb": [*UNET, *PAIRED],
     "inpainter": RESNET,
     "labelled": UNET,
+    "lsgm": [
+        "network.vae.ch=32",
+        "network.vae.ch_mult=[1,1]",
+        "network.vae.z_channels=2",
+        "network.prior.num_channels=32",
+        "network.prior.channel_mult=[1]",
+        "network.prior.num_head_channels=32",
+    ],
     "matched_student": [*STUDENT, "module.updates=2"],
     "palette": UNET,
     "pix2pix": [

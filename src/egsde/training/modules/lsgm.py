@@ -99,10 +99,8 @@ class LSGMModule(TimedModule):
         self.bins[stage].add(part["time"], part["error"])
         for name in ("distance", "entropy", "cross"):
             value = part[name].detach().mean() / x[0].numel()
-            if stage == "train":
-                self.means.add(f"train/{name}", value, len(x))
-            else:
-                self.log(f"{stage}/{name}", value, sync_dist=True, batch_size=len(x))
+            means = self.means if stage == "train" else self.measured
+            means.add(f"{stage}/{name}", value, len(x))
         return total, bound / x[0].numel()
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
@@ -115,7 +113,7 @@ class LSGMModule(TimedModule):
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         net: Any = self.ema.net
         bound = self.loss(net, self.averaged, batch["image"], "val")[1]
-        self.log("val/loss", bound, sync_dist=True, batch_size=len(batch["image"]))
+        self.measured.add("val/loss", bound, len(batch["image"]))
 
     @torch.no_grad()
     def bound(self, x: Tensor) -> Tensor:
