@@ -15,11 +15,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import egsde  # noqa: E402, F401, I001  (first: it prepares the import of torchvision)
-import torch  # noqa: E402
+import egsde  # noqa: F401, I001  (first: it prepares the import of torchvision)
+import torch
 
-from egsde.programs.train import train  # noqa: E402
-from runs import composed  # noqa: E402
+from egsde.programs.train import train
+from runs import composed
 
 
 def main() -> None:
