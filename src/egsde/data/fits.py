@@ -27,7 +27,7 @@ WHOLE = ("keep", "native")  # every picture has its own shape
 
 
 def sides(size: Size) -> tuple[int, int]:
-    """Height and width of data.size: a number, or [height, width]."""
+    """Height and width of data.size: a number, or [height, width]; ValueError for others."""
     if isinstance(size, int) and not isinstance(size, bool):
         return size, size
     values = list(size) if isinstance(size, Sequence) and not isinstance(size, str) else []

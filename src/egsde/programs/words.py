@@ -44,7 +44,7 @@ def split(
 
 
 def whole_number(least: int = 0) -> Callable[[str], int]:
-    """Makes a whole number of at least `least`."""
+    """Makes a whole number of at least `least`; ValueError for any other."""
 
     def made(text: str) -> int:
         try:

@@ -94,7 +94,7 @@ def _renamed(node: Any, place: str, depth: int = 0) -> Any:
 
 
 def part(node: Any, place: str, allow: Allow = ()) -> Any:
-    """The process or prediction that a file's node describes."""
+    """The process or prediction that a file's node describes; ValueError where it is none."""
     _check(node, place, prefixes(allow))
     if not isinstance(node, dict):
         raise ValueError(f"it describes no {place}")

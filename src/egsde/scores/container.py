@@ -134,7 +134,7 @@ def is_ours(path: Path) -> bool:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The configuration inside a file of `save_weights`, in today's format."""
+    """The configuration in a file of `save_weights`, in today's format; ValueError without one."""
     if not is_ours(path):
         raise ValueError(
             f"{path} holds no configuration: it was not written by egsde. Official checkpoints "

@@ -123,7 +123,7 @@ def _without_signal(betas: Tensor) -> Tensor:
 
 
 def prediction_of(weights: str | Path | None) -> Prediction:
-    """What a folder's network predicts; eps where no scheduler says it."""
+    """What a folder's network predicts, eps where no scheduler says it; ValueError for others."""
     file = _scheduler(diffusers_folder(weights))
     kind = read_json(file).get("prediction_type", "epsilon") if file.is_file() else "epsilon"
     if kind not in PREDICTIONS:

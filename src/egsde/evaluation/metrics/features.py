@@ -136,7 +136,7 @@ def in_colour(images: Tensor) -> Tensor:
 
 
 def image_hash(image: Tensor) -> bytes:
-    """16 bytes that name an image (3, H, W) uint8."""
+    """16 bytes that name an image (3, H, W) uint8; ValueError for any other type."""
     if image.dtype != torch.uint8:
         raise ValueError(f"features are taken of uint8 images, got {image.dtype}; quantise first")
     content = np.ascontiguousarray(image.cpu().numpy())

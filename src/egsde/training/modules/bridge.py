@@ -51,7 +51,7 @@ class BridgeModule(TimedModule):
         return self.with_averaged_net(self.score)
 
     def loss(self, score: ScoreModel, batch: dict[str, Any], stage: str) -> Tensor:
-        """Mean over the batch; the per-image values go to the time bins."""
+        """Mean over the batch; its values go to the time bins. ValueError without x and y."""
         if not {"x", "y"} <= batch.keys():
             raise ValueError(
                 f"a bridge needs x and y, but the batch has {', '.join(sorted(batch))}; add "
