@@ -350,3 +350,22 @@ def test_a_clip_from_the_command_line_flickers_less_under_one_key(tmp_path):
         rows = (out / "images.csv").read_text().splitlines()
         assert len(rows) == 4 and "flicker" in rows[0] and "spread" in rows[0]
     assert found["null"] == 0 and found["false"] > 0.01
+
+
+def test_a_file_of_its_own_is_taken_for_one_of_the_source(tmp_path):
+    """Networks of flat and 3d drawings, as their files record them, open beside a clip."""
+    from egsde.programs.agreement import disagreements
+
+    containers.gif(tmp_path / "clip.gif", np.zeros((2, 8, 8, 3), np.uint8))
+    (tmp_path / "clips").mkdir()
+    shutil.copy(tmp_path / "clip.gif", tmp_path / "clips")
+    flat = {"source": "3d", "target": "flat", "size": 8}
+    both = {"source": "flat", "target": "3d", "size": 8}
+    records = [{"kind": "score", "side": "source", "data": flat},
+               {"kind": "classifier", "side": "target", "data": both},
+               {"kind": "conditional", "side": "target", "data": both}]  # fmt: skip
+    for source, agrees in (("clip.gif", True), ("clips", False)):
+        data = TwoDomains(Folders(), str(tmp_path / source), "3d", size=8)
+        for record in records:
+            wrong = [asked for asked in disagreements(record, data, "") if asked[1] != asked[2]]
+            assert (not wrong) == agrees

@@ -75,9 +75,18 @@ def test_a_static_clip_stays_static_to_the_bit(tmp_path):
 def test_maps_and_columns_of_a_run(tmp_path):
     networks = write_networks(tmp_path / "networks")
     out = tmp_path / "out"
-    options = ["limit=2", "uncertainty=2", "report=false", "trajectory=0", "energy=none"]
+    judge = next(o for o in networks if o.startswith("extractor.weights="))
+    options = [
+        f"judge.weights={judge.split('=', 1)[1]}",
+        "limit=2",
+        "uncertainty=2",
+        "report=false",
+        "trajectory=0",
+        "energy=none",
+    ]
     sample(composed("sample", out, *networks, *options))
     rows = list(csv.DictReader((out / "images.csv").open()))
     assert len(rows) == 2 and all(float(r["spread"]) > 0 and float(r["change"]) > 0 for r in rows)
+    assert all(0 < float(row["domain_probability"]) < 1 for row in rows)
     maps = sorted((out / "uncertainty").rglob("*.png"))
     assert len(maps) == 4 and Image.open(maps[0]).size == (16, 16)

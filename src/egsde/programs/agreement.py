@@ -55,19 +55,22 @@ def disagreements(record: Mapping[str, Any], data: TwoDomains, also: str) -> Ite
         return
     was = [short(saved.get(key)) for key in ("source", "target")]
     now = [short(data.source), short(data.target)]
+    # A file of its own is of no domain by name: it is taken for one of the source's.
+    alone = data.single and data.degradation is None
     restored = data.degradation is not None or saved.get("degradation") is not None
     if record["kind"] in ("classifier", "labelled"):
         extra = [short(name) for name in saved.get("extra") or ()]
         mine = [short(name) for name in data.extra]
-        yield "domains", [was[0], *extra, was[1]], [now[0], *(mine or extra), now[1]]
+        first = was[0] if alone else now[0]
+        yield "domains", [was[0], *extra, was[1]], [first, *(mine or extra), now[1]]
     elif record["kind"] in ("score", "lsgm") or restored:
-        here = now[0] if record["side"] == "source" else now[1]
+        here = (was[1] if alone else now[0]) if record["side"] == "source" else now[1]
         yield "domain", was[1], was[1] if also and was[1] == short(also) else here
     else:
         # The half that makes the source serves both ways: beside the other half, and alone, with
         # the domains exchanged.
         turned = was[::-1] if record["side"] == "source" and was != now else was
-        yield "source and target", turned, now
+        yield "source and target", turned, [turned[0] if alone else now[0], now[1]]
     if not data.whole and saved.get("size") is not None:
         yield "data.size", one_size(saved["size"]), data.size
     channels = (record.get("network") or {}).get("in_channels")

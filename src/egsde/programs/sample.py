@@ -144,7 +144,9 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
         )
     ]
     if shard is None:
-        more = Uncertainty(out, cfg.seed, cfg.split, cfg.get("uncertainty"))
+        known = cfg.get("uncertainty") and (cfg.get("judge") or {}).get("weights")
+        judge = parts("judge") if known else None
+        more = Uncertainty(out, cfg.seed, cfg.split, cfg.get("uncertainty"), judge)
         callbacks += [Trajectories(out, cfg.seed, cfg.split, cfg.trajectory), more]
     loggers = list(parts("logger").values())
     with closing(loggers):
@@ -175,6 +177,9 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
         assert callback.report is not None
         if trainer.is_global_zero and shard is None:
             finish(data, cfg.split, written, callback.report)
+            callback.report.per_image = callback.report.per_image or [
+                {"id": name} for name in more.columns
+            ]
             for row in callback.report.per_image:
                 row |= more.columns.get(row["id"], {})
             _write(out, callback.report)

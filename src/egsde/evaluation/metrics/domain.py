@@ -27,3 +27,11 @@ class DomainAccuracy:
         t = torch.tensor(network.sde.t_noisy, dtype=torch.float64)
         logits = network(images.float() / 127.5 - 1, t)
         return (logits.argmax(1) == logits.shape[1] - 1).double().cpu()
+
+
+@torch.no_grad()
+def domain_probability(extractor: Extractor, images: Tensor) -> Tensor:
+    """The probability that a classifier gives to the target, of images in [-1, 1]: (B,)."""
+    network = extractor.to(images.device)
+    t = torch.tensor(network.sde.t_noisy, dtype=torch.float64)
+    return network(images, t).softmax(1)[:, -1].double().cpu()

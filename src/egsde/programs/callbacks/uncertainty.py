@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning.pytorch import Callback, Trainer
 from matplotlib import colormaps
 from PIL import Image
 from torch import Tensor
 
-from egsde.data import output_name
+from egsde.data import Written, output_name
 from egsde.data.series import noise_of
 from egsde.disk import whole
+from egsde.evaluation.metrics.domain import domain_probability
 from egsde.evaluation.uncertainty import uncertain
 from egsde.programs.callbacks.progress import images_bar
 
@@ -24,10 +26,13 @@ class Uncertainty(Callback):
     """`count` more translations of each image; None: none. columns: numbers by image id, means of
     the maps."""
 
-    def __init__(self, out: Path, seed: int, split: str, count: int | None) -> None:
+    def __init__(
+        self, out: Path, seed: int, split: str, count: int | None, judge: Any = None
+    ) -> None:
         if count is not None and count < 2:
             raise ValueError(f"uncertainty={count} has no spread; use 2 or more, or null")
         self.out, self.seed, self.split, self.count = out, seed, split, count
+        self.judge = judge
         self.columns: dict[str, dict[str, float]] = {}
 
     def on_test_epoch_end(self, trainer: Trainer, module: Any) -> None:
@@ -46,7 +51,18 @@ class Uncertainty(Callback):
                     place = self.out / "uncertainty" / f"{output_name(name)}.{kind}.png"
                     save(values.numpy() / FULL[kind], place)
                 self.columns[name] = {kind: float(values.mean()) for kind, values in maps.items()}
+                self.columns[name] |= self._judged(module, name, images.dataset.ids)
                 advance(1)
+
+    def _judged(self, module: Any, name: str, ids: list[str]) -> dict[str, float]:
+        """The judge's probability that the saved translation is of the target's domain."""
+        place = Written.of(self.out).naming(ids).path(name)
+        found = module.data.writer(self.split).read(name, place)
+        if self.judge is None or found is None:
+            return {}
+        y = found[0].float() / 127.5 - 1 if found[0].dtype == torch.uint8 else found[0]
+        probability = domain_probability(self.judge, y[None].to(module.device))
+        return {"domain_probability": float(probability)}
 
 
 def save(values: np.ndarray, path: Path) -> None:
