@@ -163,3 +163,9 @@ def test_the_walk_of_a_newcomer(tmp_path: Path):
                    for n in ("ours", "tuned"))  # fmt: skip
     for name in ("l2", "psnr", "ssim", "domain"):
         assert ours[name] == pytest.approx(tuned[name], rel=1e-6)
+
+
+def test_settings_that_are_no_numbers():
+    for given in ("minutes=nan", "minutes=-1", "balance=inf"):
+        with pytest.raises(ValueError, match="finite number"):
+            tune.main([given])

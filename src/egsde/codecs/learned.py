@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from egsde.networks import sha256_of
-from egsde.networks.diffusers_unet import read_json
+from egsde.networks.described import described
+from egsde.networks.diffusers_unet import check_numbers, modern, read_json, read_tensors
+from egsde.networks.files import loaded
 from egsde.scores import blueprints
 from egsde.scores.blueprints import Allow
 from egsde.scores.container import find, is_ours, read_config, read_shapes, read_weights
@@ -66,6 +68,8 @@ def load_codec(weights: str | Path | None, use: str = "averaged", allow: Allow =
         net = blueprints.network(config["network"], read_shapes(path, use, ""), allow)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    if not all(hasattr(net, part) for part in ("moments", "decode", "factor", "scale")):
+        raise ValueError(f"{path} holds a {type(net).__name__}, and a codec is an autoencoder")
     net.load_state_dict(read_weights(path, use))
     net = net.eval().requires_grad_(False)
     return Learned(net, net.factor, float(net.scale))
@@ -101,25 +105,40 @@ def load_diffusers_codec(weights: str | Path | None, config: str | Path | None =
         )
     folder = diffusers_folder(config if single else weights, "codec.weights")
     folder = folder / "vae" if (folder / "vae" / "config.json").is_file() else folder
-    settings = read_json(folder / "config.json")
+    file = folder / "config.json"
+    settings = read_json(file)
     if (name := settings.get("_class_name")) != "AutoencoderKL":
         raise ValueError(f"{folder} is of a {name}, and codec=diffusers takes an AutoencoderKL")
+    check_numbers(file, settings)
+    scale, shift = (
+        usual if (value := settings.get(key)) is None else value
+        for key, usual in (("scaling_factor", 1.0), ("shift_factor", 0.0))
+    )
+    numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in (scale, shift))
+    if not numbers or scale <= 0:
+        raise ValueError(
+            f"{file}: scaling_factor={scale!r:.40} and shift_factor={shift!r:.40}, but a number "
+            "above 0 and a number are wanted"
+        )
     try:
         from diffusers import AutoencoderKL
     except ImportError as error:
         raise ValueError("codec=diffusers needs pip install 'egsde[diffusers]'") from error
-    options: Any = {"local_files_only": True, "torch_dtype": torch.float32}
     try:
         if single:
-            file = str(Path(str(weights)).expanduser())
-            made = AutoencoderKL.from_single_file(file, config=str(folder), **options)
+            path = Path(str(weights)).expanduser()
+            loaded(path)  # says what it is, where it is no weights
+            options: Any = {"local_files_only": True, "torch_dtype": torch.float32}
+            made = AutoencoderKL.from_single_file(str(path), config=str(folder), **options)
         else:
-            made = AutoencoderKL.from_pretrained(folder, **options)
+            given = {modern(key): value for key, value in read_tensors(folder).items()}
+            made = described(
+                lambda: AutoencoderKL.from_config(settings), given, len(given),
+                "the AutoencoderKL that config.json describes",
+            )  # fmt: skip
     except Exception as error:  # whatever the class says to what lies there
-        where = weights if single else folder
+        where = weights if single else file
         raise ValueError(f"{where}: diffusers cannot open it: {error}") from error
     net = DiffusersAutoencoder(made).eval().requires_grad_(False)
     factor = 2 ** (len(settings.get("block_out_channels", [0])) - 1)
-    return Learned(
-        net, factor, settings.get("scaling_factor") or 1.0, settings.get("shift_factor") or 0.0
-    )
+    return Learned(net, factor, scale, shift)

@@ -120,7 +120,7 @@ def load(folder: str | Path) -> Run:
     return Run(
         folder,
         read_object(record, AGAIN) if record.is_file() else {},
-        read_object(path, AGAIN),
+        summary(path),
         {row.pop("id"): _numbers(row) for row in table(folder / "images.csv")},
         files(folder),
     )
@@ -129,6 +129,24 @@ def load(folder: str | Path) -> Run:
 def files(folder: Path) -> dict[str, dict[str, Path]]:
     """Paths of the output, the source and the truth by id, of a run of evaluate.py."""
     return {row.pop("id"): _paths(row) for row in table(folder / "files.csv")}
+
+
+def summary(path: Path) -> dict[str, Any]:
+    """metrics.json; ValueError where an entry is not of its kind."""
+    found = read_object(path, AGAIN)
+    numbers = [found.get("metrics") or {}, found.get("nfe") or {}]
+    ends = found.get("intervals") or {}
+    right = all(isinstance(each, dict) for each in (*numbers, ends, found.get("protocol") or {}))
+    right = right and all(map(_number, (found.get("seconds_per_image"), found.get("n"))))
+    right = right and all(_number(value) for each in numbers for value in each.values())
+    if not right or not all(isinstance(e, list) and len(e) == 2 and all(map(_number, e))
+                            for e in ends.values()):  # fmt: skip
+        raise ValueError(f"{path} is damaged: what should be numbers are none; repeat the run")
+    return found
+
+
+def _number(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
 def table(path: Path) -> list[dict[str, str]]:

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from egsde.networks.ddpm_unet import DDPMUNet
-from egsde.networks.files import at_most, read_weights
-from egsde.networks.official import check_fit
+from egsde.networks.described import described
+from egsde.networks.files import read_weights
 
 LARGEST = 10**5  # of a number in a config
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
@@ -114,18 +113,18 @@ def read_unet(path: Path) -> nn.Module:
     if (name := config.get("_class_name", "UNet2DModel")) != "UNet2DModel":
         raise ValueError(f"{file} is of a {name}, and score=diffusers takes a UNet2DModel")
     _check(file, config)
-    given = _weights(folder)
+    given = read_tensors(folder)
     key = _other(config)
     try:
-        with at_most(len(given)), torch.device("meta"):
-            net = _foreign(config, key) if key else DDPMUNet(**_options(config))
-        state = given if key else _ours(given, net.state_dict())
-        check_fit(net.state_dict(), state, "the network that config.json describes")
+        net = described(
+            lambda: _foreign(config, key) if key else DDPMUNet(**_options(config)),
+            lambda net: given if key else _ours(given, net.state_dict()),
+            len(given),
+            "the network that config.json describes",
+        )
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
-    net = net.to_empty(device="cpu")
-    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-    return (DiffusersUNet(net) if key else net).eval().requires_grad_(False)
+    return DiffusersUNet(net).eval() if key else net
 
 
 def _check(file: Path, config: Mapping[str, Any]) -> None:
@@ -133,10 +132,37 @@ def _check(file: Path, config: Mapping[str, Any]) -> None:
     names = {k for k in config if not k.startswith("_")}
     if unknown := sorted(names - {*FREE, *FIXED, *SILENT}):
         raise ValueError(f"{file} has the unknown setting {', '.join(unknown)}")
+    check_numbers(file, config)
+    for key, usual in FREE.items():
+        if key in config and not _alike(config[key], usual, key):
+            raise ValueError(
+                f"{file}: {key}={config[key]!r:.80} is none of its kind; {usual} is usual"
+            )
+
+
+def check_numbers(file: Path, config: Mapping[str, Any]) -> None:
+    """ValueError for a number that no network has."""
     for key, value in config.items():
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, (int, float)) and not abs(number) <= LARGEST:
-                raise ValueError(f"{file}: {key}={value} is out of range")
+                raise ValueError(f"{file}: {key}={value!s:.80} is out of range")
+
+
+def _alike(value: Any, usual: Any, key: str) -> bool:
+    """Whether a value is of the kind of the usual one; a number that counts is 1 or more."""
+    if key == "sample_size" or (key == "attention_head_dim" and value is None):
+        sides = value if isinstance(value, list) and value else [value]
+        return value is None or all(_alike(side, 1, "") for side in sides)
+    if isinstance(usual, list):
+        return (
+            isinstance(value, list) and bool(value) and all(_alike(v, usual[0], "") for v in value)
+        )
+    if isinstance(usual, (bool, str)):
+        return isinstance(value, type(usual))
+    least = 0 if key in ("freq_shift", "dropout", "downsample_padding", "norm_eps") else 1
+    whole = isinstance(usual, int) and key != "freq_shift"
+    right = isinstance(value, int) or (isinstance(value, float) and not whole)
+    return right and not isinstance(value, bool) and value >= least
 
 
 def _other(config: Mapping[str, Any]) -> str:
@@ -158,10 +184,7 @@ def _foreign(config: Mapping[str, Any], key: str) -> nn.Module:
             f"{key}={config.get(key)} is not of the DDPM layout; diffusers itself can open it: "
             "pip install 'egsde[diffusers]'"
         ) from error
-    try:
-        return UNet2DModel.from_config(dict(config))
-    except Exception as error:  # whatever the class says to settings that it does not take
-        raise ValueError(f"diffusers cannot make this network: {error}") from error
+    return UNet2DModel.from_config(dict(config))
 
 
 def _options(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,7 +214,8 @@ def _options(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _weights(folder: Path) -> dict[str, Tensor]:
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """The weights beside a config.json."""
     found = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
     if found is None:
         raise ValueError(f"{folder} holds no weights: neither {' nor '.join(WEIGHTS)} is there")
@@ -219,7 +243,7 @@ def theirs(name: str, levels: int) -> str:
     return name
 
 
-def _modern(name: str) -> str:
+def modern(name: str) -> str:
     """The attention's names before diffusers 0.15 in today's."""
     return re.sub(
         r"(attentions\.\d+\.)(query|key|value|proj_attn)\.", lambda m: f"{m[1]}{OLD[m[2]]}.", name
@@ -232,7 +256,7 @@ def _ours(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, T
     What is missing or left over stays under a name that the comparison then lists.
     """
     levels = 1 + max(int(name.split(".")[1]) for name in own if name.startswith("down."))
-    left = {_modern(name): value for name, value in given.items()}
+    left = {modern(name): value for name, value in given.items()}
     state: dict[str, Tensor] = {}
     for name, value in own.items():
         if (found := left.pop(theirs(name, levels), None)) is not None:

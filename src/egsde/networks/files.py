@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ NO_WEIGHTS = {  # first bytes and what they say
     b"<?xml": PAGE,
     b"version https://git-lfs": "is a pointer of Git LFS, not the file: run `git lfs pull`",
 }
+DEEPEST = 100  # of lists and names in a checkpoint
 DAMAGED = "is cut short or damaged, or holds no weights; download or copy it again"
 
 
@@ -67,10 +69,11 @@ def check_head(path: Path) -> None:
 def loaded(path: Path) -> Any:
     """What torch.save or safetensors wrote; ValueError says what the file is instead."""
     check_head(path)
+    check_stored(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, weights_only=True, map_location="cpu")
+        content = torch.load(path, weights_only=True, map_location="cpu")
     except UnpicklingError as error:
         if "global" not in str(error).lower():
             raise ValueError(f"{path} {DAMAGED}") from error
@@ -80,6 +83,45 @@ def loaded(path: Path) -> Any:
         ) from error
     except Exception as error:  # reading raises whatever the bytes make it raise
         raise ValueError(f"{path} {DAMAGED}") from error
+    check_tensors(path, content)
+    return content
+
+
+def check_stored(path: Path) -> None:
+    """ValueError for a file that is larger unpacked than it is; torch.save packs nothing."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            packed = [m for m in archive.infolist() if m.compress_type != zipfile.ZIP_STORED]
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise ValueError(f"{path} {DAMAGED}") from error
+    if packed:
+        raise ValueError(
+            f"{path} is compressed, as torch.save leaves nothing, and up to "
+            f"{sum(m.file_size for m in packed)} bytes unpacked; unpack it and save it again"
+        )
+
+
+def check_tensors(path: Path, content: Any, depth: int = 0) -> None:
+    """ValueError for tensors that say more than their file holds: of strides that repeat one
+    number, of no numbers at all (meta), or of another layout."""
+    if depth > DEEPEST:
+        raise ValueError(f"{path} is nested more than {DEEPEST} deep")
+    if torch.is_tensor(content):
+        held = content.layout == torch.strided and not (content.is_meta or content.is_quantized)
+        bits = content.numel() * content.element_size()
+        if not held or bits > content.untyped_storage().nbytes():
+            raise ValueError(
+                f"{path} holds a tensor of shape {tuple(content.shape)} without all of its "
+                "numbers; save contiguous ones of an ordinary layout"
+            )
+    elif isinstance(content, Mapping):
+        for value in content.values():
+            check_tensors(path, value, depth + 1)
+    elif isinstance(content, (list, tuple)):
+        for value in content:
+            check_tensors(path, value, depth + 1)
 
 
 def _state_in(content: Any) -> dict[str, Tensor] | None:
@@ -88,7 +130,7 @@ def _state_in(content: Any) -> dict[str, Tensor] | None:
         return next((s for part in reversed(content) if (s := _state_in(part))), None)
     if not isinstance(content, dict) or not content:
         return None
-    if all(map(torch.is_tensor, content.values())):
+    if all(map(torch.is_tensor, content.values())) and all(isinstance(k, str) for k in content):
         return content
     return next((s for name in INNER if (s := _state_in(content.get(name)))), None)
 

@@ -271,7 +271,7 @@ class Stage(nn.Sequential):
 
 def head_count(channels: int, head_channels: int) -> int:
     """channels / head_channels; ValueError when it is not whole."""
-    if channels % head_channels:
+    if head_channels == 0 or channels % head_channels:
         raise ValueError(
             f"num_head_channels={head_channels} does not divide the {channels} channels of an "
             "attention level; choose a divisor of width times channel_mult at each of "

@@ -199,7 +199,7 @@ def check_fit(expected: State, got: State, network: str) -> None:
 
 
 def _some(names: Iterable[str], most: int = 20) -> str:
-    names = list(names)
+    names = [name[:200] for name in names]
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return (", ".join(names[:most]) or "none") + more
 

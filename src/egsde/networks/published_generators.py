@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from torch import Tensor, nn
 
-from egsde.networks.official import check_fit
+from egsde.networks.described import described
 from egsde.networks.resnet_generator import ResNetGenerator
 from egsde.networks.unet_generator import UNetGenerator
 
+DEEPEST = 16  # levels of a UNet: of 65536 pixels
 DROPOUT = re.compile(r"(conv_block)\.6\.")  # the second convolution's place where dropout stands
 
 
@@ -29,19 +31,27 @@ def generator_of(state: Mapping[str, Tensor], name: str) -> nn.Module:
     """The network of a state dict, with its weights. name: of the file, for the ValueError where
     the layout is neither a residual generator's nor a UNet's."""
     state = named_as(state, ("model.1.weight", "model.model.0.weight"))
-    if "model.1.weight" in state and state["model.1.weight"].ndim == 4:
+    if _wide(state, "model.1.weight"):
         state = {DROPOUT.sub(r"\1.5.", k): v for k, v in state.items() if not _statistic(k)}
-        net = _residual(state)
-    elif "model.model.0.weight" in state:
-        net = _unet(state)
+        make = partial(_residual, state)
+    elif _wide(state, "model.model.0.weight") and _wide(state, "model.model.3.weight"):
+        make = partial(_unet, state)
     else:
+        shown = ", ".join(key[:80] for key in list(state)[:3])
         raise ValueError(
-            f"{name} holds no known generator: its tensors are {', '.join(list(state)[:3])} ...; "
-            "a residual generator or a UNet of pytorch-CycleGAN-and-pix2pix or CUT opens"
+            f"{name} holds no known generator: its tensors are {shown} ...; a residual generator "
+            "or a UNet of pytorch-CycleGAN-and-pix2pix or CUT opens"
         )
-    check_fit(net.state_dict(), state, f"the generator that {name} seems to hold")
-    net.load_state_dict(state)
-    return net.eval().requires_grad_(False)
+    what = "the generator that it seems to hold"
+    try:
+        return described(make, state, len(state), what)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _wide(state: Mapping[str, Tensor], key: str) -> bool:
+    """Whether a convolution's weights stand there."""
+    return key in state and state[key].ndim == 4
 
 
 def _statistic(key: str) -> bool:
@@ -51,16 +61,18 @@ def _statistic(key: str) -> bool:
 
 def _residual(state: Mapping[str, Tensor]) -> nn.Module:
     first = state["model.1.weight"]
-    out = next(reversed([v for k, v in state.items() if k.endswith(".weight")])).shape[0]
+    last = [v for k, v in state.items() if k.endswith(".weight") and v.ndim][-1]
     blocks = sum(key.endswith("conv_block.1.weight") for key in state)
     blurred = any(key.endswith(".filt") for key in state)
     return ResNetGenerator(first.shape[1], width=first.shape[0], blocks=blocks, antialias=blurred,
-                           out_channels=out)  # fmt: skip
+                           out_channels=last.shape[0])  # fmt: skip
 
 
 def _unet(state: Mapping[str, Tensor]) -> nn.Module:
     first = state["model.model.0.weight"]
     depth = max(key.count("model.") for key in state) - 1
+    if depth > DEEPEST:
+        raise ValueError(f"its names are nested {depth} deep, and no UNet has that many levels")
     batch = any(key.endswith("running_mean") for key in state)
     out = state["model.model.3.weight"].shape[1]
     return UNetGenerator(first.shape[1], width=first.shape[0], halvings=depth, batch_norm=batch,

@@ -32,6 +32,7 @@ from egsde.noise import Noise
 from egsde.programs.at_home import AtHome
 from egsde.programs.callbacks.pictures import to_uint8
 from egsde.programs.callbacks.trajectories import Watcher
+from egsde.programs.commands import check_command
 from egsde.programs.load import PictureTranslator, load
 from egsde.programs.records import read_record
 from egsde.programs.words import split, whole_number
@@ -82,10 +83,12 @@ def networks_of_run(folder: Path) -> Networks:
             f"{folder / 'run.json'} does not say how the run was started, as runs of earlier "
             "versions and of Python do not; run sample.py again, or give no run"
         )
-    words = shlex.split(str(record["command"]))[2:]
-    return Networks(
-        tuple(word for word in words if not OWN.match(word)), tuple(record.get("weights") or ())
-    )
+    try:
+        words = [w for w in shlex.split(str(record["command"]))[2:] if not OWN.match(w)]
+        check_command(words)
+    except ValueError as error:
+        raise ValueError(f"{folder / 'run.json'}: its command: {error}") from error
+    return Networks(tuple(words), tuple(record.get("weights") or ()))
 
 
 @lru_cache(maxsize=4)

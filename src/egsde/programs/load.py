@@ -220,12 +220,12 @@ def _of_file(path: Path, given: list[str], guided: bool, allow: Allow) -> DictCo
     chosen = ["score=trained"] if guided and kind == "score" else list(ALONE[kind])
     network = inside["network"]
     size = network.get("image_size") if isinstance(network, dict) else None
-    size = size or (inside.get("data") or {}).get("size")
-    size = size if isinstance(size, (int, list)) else None
+    whole = all(type(n) is int and n > 0 for n in (size if isinstance(size, list) else [size]))
+    size = size if size and whole else (inside.get("data") or {}).get("size")
     data = ["data=folder", "data.source=source", "data.target=target"]
     sized = [f"data.size={size}"] if size is not None else []
     if channels := (inside.get("data") or {}).get("channels"):
-        sized.append(f"data.channels={int(channels)}")
+        sized.append(f"data.channels={channels}")
     own = "translator.weights" if kind in WHOLE else "score.weights"
     cfg = _composed(["experiment=none", *data, *sized, *chosen, f"{own}='{path}'", *given])
     with open_dict(cfg):

@@ -15,7 +15,6 @@ from egsde.data.compared import fitted
 from egsde.data.domains import stem
 from egsde.data.images import decode
 from egsde.data.shown import shown
-from egsde.disk import read_object
 from egsde.evaluation import runs
 from egsde.evaluation.pages import Shown, load_trajectory, trajectory_path
 from egsde.evaluation.reports.grid import as_picture
@@ -73,7 +72,7 @@ def opened(folder: Path, data: Any = None, split: str | None = None) -> Opened:
         except (ValueError, OSError, RecursionError) as error:
             notes.append(f"The sources are not shown, since they cannot be opened: {error}")
     metrics = folder / "metrics.json"
-    numbers = read_object(metrics, runs.AGAIN) if metrics.is_file() else {}
+    numbers = runs.summary(metrics) if metrics.is_file() else {}
     pictures = _listed(listed) if listed else _pictures(folder, data, split)
     return Opened(folder, record, numbers, _values(folder / "images.csv"), pictures, tuple(notes))
 
@@ -81,7 +80,7 @@ def opened(folder: Path, data: Any = None, split: str | None = None) -> Opened:
 def _data_of(record: Mapping[str, Any]) -> tuple[Any, str]:
     """The data module of a run's configuration, built of nothing but what conf names."""
     config = record.get("config")
-    if not isinstance(config, dict) or "data" not in config:
+    if not isinstance(config, dict) or not isinstance(config.get("data"), dict):
         raise ValueError("run.json holds no configuration")
     check_plain(config, blueprints.prefixes(()))
     parts = Parts(OmegaConf.create(with_allow(config, [])))

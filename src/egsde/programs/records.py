@@ -83,7 +83,10 @@ def owner_of(out: Path) -> str | None:
 
 def read_record(path: Path) -> dict[str, Any]:
     """run.json; ValueError where it is none."""
-    return current(read_object(path, "use another out= folder"))
+    record = read_object(path, "use another out= folder")
+    if not all(isinstance(record.get(key) or {}, dict) for key in ("config", "weights")):
+        raise ValueError(f"{path} is damaged: its configuration or weights are no object")
+    return current(record)
 
 
 def recipe(record: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ from egsde.programs.compare import compare
 from egsde.programs.ended import Ended, launched
 from egsde.programs.folders import claiming, new_folder
 from egsde.programs.lock import held
-from egsde.programs.words import Usage, parsed, whole_number
+from egsde.programs.words import Usage, number, parsed, whole_number
 from egsde.programs.written import write_table
 
 CLASSIFIER, SOURCE, JUDGE, NONE = "extractor", "source_score", "judge", "none"
@@ -44,7 +44,8 @@ NEEDS = {  # beside a score of the target
 OWN_STEPS = ("egsde_fast", "sddm")  # their samplers are not the general one
 USUAL = "sdedit,egsde,egsde_fast,ilvr"
 KNOWN: dict[str, tuple[Any, Any]] = {
-    "source": (str, None), "target": (str, None), "minutes": (float, None), "methods": (str, USUAL),
+    "source": (str, None), "target": (str, None), "minutes": (number(), None),
+    "methods": (str, USUAL),
     "size": (whole_number(1), 64), "limit": (whole_number(2), 64), "steps": (whole_number(1), 100),
     "out": (str, None), "score": (str, None), CLASSIFIER: (str, None), SOURCE: (str, None),
     JUDGE: (str, None),
@@ -68,6 +69,10 @@ def main(arguments: Sequence[str]) -> None:
     if lacking := [key for key in ("source", "target", "minutes") if own[key] is None]:
         raise Usage(f"egsde study needs {'=, '.join(lacking)}=")
     own["methods"] = [name.strip() for name in own["methods"].strip("[]").split(",")]
+    if len(set(own["methods"])) < len(own["methods"]):
+        raise Usage(f"methods={','.join(own['methods'])} names one twice")
+    if empty := [key for key in ("source", "target") if not own[key].strip()]:
+        raise Usage(f"{empty[0]}= is an empty path; was it a shell variable that is not set?")
     if unknown := [name for name in own["methods"] if name not in NEEDS]:
         raise Usage(f"methods={','.join(unknown)} is unknown; there is {', '.join(NEEDS)}")
     with claiming(True):

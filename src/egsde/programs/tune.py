@@ -24,14 +24,14 @@ from egsde.programs.lock import held
 from egsde.programs.run import save_yaml
 from egsde.programs.secrets import recorded
 from egsde.programs.trials import Settings, Trial, Trials, frontier, moved
-from egsde.programs.words import parsed, whole_number
+from egsde.programs.words import number, parsed, whole_number
 from egsde.programs.written import write_table
 
 ROUNDS = 3  # coarse, half, quarter
 CHEAPER = 1.02  # fewer steps are taken where the cost grows by no more than this
 STEPS = ("sampler.grid.steps", "translator.steps")
 KNOWN: dict[str, Any] = {
-    "minutes": (float, 10.0), "limit": (whole_number(2), 64), "balance": (float, 0.5),
+    "minutes": (number(), 10.0), "limit": (whole_number(2), 64), "balance": (number(), 0.5),
     "out": (str, None),
 }  # fmt: skip
 SHOWN = ("kid", "l2", "psnr", "domain")

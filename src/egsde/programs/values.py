@@ -11,21 +11,17 @@ import inspect
 import math
 import re
 import types
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError
 
-from egsde.programs.build import located
+from egsde.programs.bounds import told
+from egsde.programs.takes import parameters
 
 PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-# The least value of what counts, by the last part of its key.
-LEAST = {"steps": 1, "batch_size": 1, "eval_batch_size": 1, "limit": 1, "train_limit": 1,
-         "columns": 1, "size": 1, "repeats": 1, "num_workers": 0, "cache_mib": 0,
-         "seed": 0}  # fmt: skip
 UNBOUNDED = ("t_hi", "s_tmax")
 NAMED = re.compile(r"\$\{(?:oc\.select:|anew:)?(\w+)(?![\w:])")  # not the name of a resolver
 WRITTEN = re.compile(r"\$\{(?:oc\.select:)?([\w.]+)\}")
@@ -82,7 +78,7 @@ def _value(
     if OmegaConf.is_missing(node, name):
         return
     reference = WRITTEN.fullmatch(str(node._get_node(name)._value()))
-    origin = reference[1] if reference else place
+    origin = _absolute(reference[1], place) if reference else place
     try:
         value = node[name]
     except InterpolationResolutionError as error:
@@ -109,9 +105,15 @@ def _value(
         raise ValueError(_told(origin, value, wanted, place))
     elif isinstance(value, float) and not (math.isfinite(value) or _boundless(node, name, value)):
         raise ValueError(f"{origin}={value}, but a finite number is wanted")
-    elif isinstance(value, (int, float)) and value < LEAST.get(place.rsplit(".", 1)[-1], value):
-        least = LEAST[place.rsplit(".", 1)[-1]]
-        raise ValueError(f"{origin}={value} is too small; the least is {least}")
+    elif isinstance(node, DictConfig) and ("_target_" in node or node is cfg):
+        whole = float not in _options(wanted)
+        told(origin, str(name), value, node.get("_target_"), whole)
+
+
+def _absolute(written: str, place: str) -> str:
+    """The whole key of ${...}, which may begin at the node it stands in (a dot a level)."""
+    up = len(written) - len(written.lstrip("."))
+    return ".".join([*place.split(".")[:-up], written[up:]]) if up else written
 
 
 def _boundless(node: Any, name: Any, value: float) -> bool:
@@ -208,37 +210,3 @@ def _word(wanted: Any) -> str:
     if _admits(wanted, dict):
         return "names with values such as {a: 1}"
     return "a part"
-
-
-@cache
-def parameters(target: str, place: str) -> tuple[dict[str, Any], bool]:
-    """The annotations of what `target` takes by name, and whether it takes any other, too."""
-    try:
-        thing = located(target)
-    except (ImportError, AttributeError) as error:
-        why = str(error).split(";")[0]
-        raise ValueError(
-            f"{place}._target_={target} cannot be imported ({why}); write package.module.NAME"
-        ) from error
-    call = thing.__init__ if inspect.isclass(thing) else thing
-    try:
-        known = inspect.signature(call).parameters.values()
-    except (TypeError, ValueError):
-        return {}, True
-    hints = _hints(thing, call)
-    named = {
-        p.name: hints.get(p.name, Any) if p.default is not None else hints.get(p.name, Any) | None
-        for p in known
-        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"
-    }
-    return named, any(p.kind is p.VAR_KEYWORD for p in known)
-
-
-def _hints(thing: Any, call: Callable[..., Any]) -> dict[str, Any]:
-    """What can be read of the annotations; names that exist for type checkers only are left out."""
-    for asked in (call, thing):
-        try:
-            return get_type_hints(asked)
-        except (NameError, TypeError, AttributeError):
-            continue
-    return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,21 @@ def whole_number(least: int = 0) -> Callable[[str], int]:
             value = least - 1
         if value < least:
             raise ValueError(f"a whole number of at least {least} is wanted, got {text!r}")
+        return value
+
+    return made
+
+
+def number(least: float = 0.0) -> Callable[[str], float]:
+    """Makes a finite number of at least `least`."""
+
+    def made(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and value >= least):
+            raise ValueError(f"a finite number of at least {least:g} is wanted, got {text!r}")
         return value
 
     return made

@@ -23,6 +23,7 @@ from egsde.disk import whole
 from egsde.networks.files import check_head, loaded
 from egsde.scores import blueprints
 from egsde.scores.blueprints import Allow
+from egsde.scores.record import check_record
 
 PACKAGE = Path(__file__).parents[1]
 FETCHED = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "egsde" / "networks"
@@ -150,17 +151,8 @@ def read_config(path: Path) -> dict[str, Any]:
             raise ValueError(f"its configuration is no JSON: {error}") from error
         if not isinstance(config, dict) or not isinstance(config.get("kind"), str):
             raise ValueError('its configuration has no "kind", so it was not written by egsde')
-        _check_record(config)
+        check_record(config)
         return blueprints.modern(config)
-
-
-def _check_record(config: dict[str, Any]) -> None:
-    """What a run is compared with: the data, and the numbers of the last validation."""
-    data, found = config.get("data") or {}, config.get("validation") or {}
-    if not isinstance(data, dict) or not isinstance(data.get("extra") or [], list):
-        raise ValueError("its data are no settings")
-    if not isinstance(found, dict) or not all(isinstance(v, (int, float)) for v in found.values()):
-        raise ValueError("its validation holds what is no number")
 
 
 def _names(file: Any, use: str) -> list[str]:

@@ -93,13 +93,16 @@ def chain_of(weights: str | Path | None) -> DDPM:
     if not file.is_file():
         raise ValueError(f"{file} is not there to say the process; add sde=ddpm, or what it was")
     c = read_json(file)
+    for key in ("_class_name", "beta_schedule", "prediction_type"):
+        if not isinstance(c.get(key, ""), str):
+            raise ValueError(f"{file}: {key}={c[key]!r:.80} is no name")
     if (name := c.get("_class_name", "DDPMScheduler")) not in CHAINS:
         raise ValueError(f"{file}: {name} is no scheduler of a DDPM chain; known: {sorted(CHAINS)}")
     levels, trained = c.get("num_train_timesteps", 1000), c.get("trained_betas")
     start, end = c.get("beta_start", 1e-4), c.get("beta_end", 0.02)
     schedule = c.get("beta_schedule", "linear")
-    if not isinstance(levels, int) or not 0 < levels <= LEVELS:
-        raise ValueError(f"{file}: num_train_timesteps={levels} is no number of levels")
+    if not isinstance(levels, int) or isinstance(levels, bool) or not 0 < levels <= LEVELS:
+        raise ValueError(f"{file}: num_train_timesteps={levels!r} is no number of levels")
     if trained is None and schedule not in BETAS:
         raise ValueError(f"{file}: beta_schedule={schedule} is none of {', '.join(BETAS)}")
     try:
@@ -110,8 +113,8 @@ def chain_of(weights: str | Path | None) -> DDPM:
         if c.get("rescale_betas_zero_snr"):
             betas = _without_signal(betas)
         return DDPM(betas)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{file}: its betas make no chain: {error}") from error
+    except (TypeError, ValueError, OverflowError, IndexError) as error:
+        raise ValueError(f"{file}: its betas make no chain: {str(error)[:200]}") from error
 
 
 def _without_signal(betas: Tensor) -> Tensor:
@@ -126,8 +129,10 @@ def prediction_of(weights: str | Path | None) -> Prediction:
     """What a folder's network predicts, eps where no scheduler says it; ValueError for others."""
     file = _scheduler(diffusers_folder(weights))
     kind = read_json(file).get("prediction_type", "epsilon") if file.is_file() else "epsilon"
-    if kind not in PREDICTIONS:
-        raise ValueError(f"{file}: prediction_type={kind} is none of {', '.join(PREDICTIONS)}")
+    if not isinstance(kind, str) or kind not in PREDICTIONS:
+        raise ValueError(
+            f"{file}: prediction_type={kind!s:.80} is none of {', '.join(PREDICTIONS)}"
+        )
     return PREDICTIONS[kind]()
 
 

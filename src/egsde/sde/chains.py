@@ -81,6 +81,14 @@ class Chain(SDE):
         return (t * self.levels).round() - 1
 
 
+def _check_levels(table: Tensor, chain: str) -> None:
+    if table.ndim != 1 or not len(table):
+        raise ValueError(
+            f"{chain} needs a table of shape (levels,) with one level or more, got "
+            f"{tuple(table.shape)}"
+        )
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class DDPM(Chain, VariancePreserving):
     """q(x_i | x_{i-1}) = N(sqrt(1 - beta_i) x_{i-1}, beta_i) (Ho 2020).
@@ -92,7 +100,8 @@ class DDPM(Chain, VariancePreserving):
 
     def __post_init__(self) -> None:
         betas = self.betas
-        if betas.ndim != 1 or not bool(((betas > 0) & (betas <= 1)).all()):
+        _check_levels(betas, "DDPM")
+        if not bool(((betas > 0) & (betas <= 1)).all()):
             raise ValueError(
                 f"DDPM needs betas of shape (levels,) in (0, 1], got {tuple(betas.shape)} in "
                 f"[{float(betas.min())}, {float(betas.max())}]"
@@ -129,7 +138,8 @@ class NCSN(Chain, VarianceExploding):
 
     def __post_init__(self) -> None:
         sigmas = self.sigmas
-        if sigmas.ndim != 1 or not bool((sigmas > 0).all() and (sigmas.diff() > 0).all()):
+        _check_levels(sigmas, "NCSN")
+        if not bool((sigmas > 0).all() and (sigmas.diff() > 0).all()):
             raise ValueError(
                 f"NCSN needs rising sigmas of shape (levels,) above 0, got {tuple(sigmas.shape)} "
                 f"from {float(sigmas.flatten()[0])} to {float(sigmas.flatten()[-1])}"

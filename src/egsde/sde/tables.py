@@ -59,7 +59,11 @@ def cosine_betas(levels: int = 1000, offset: float = 0.008, largest: float = 0.9
 
 
 def geometric_sigmas(levels: int = 1000, smallest: float = 0.01, largest: float = 50.0) -> Tensor:
-    """log(sigma_i) evenly spaced (Song 2021); 10 levels from 0.01 to 1 are NCSNv1's (Song 2019)."""
+    """log(sigma_i) evenly spaced (Song 2021); 10 levels from 0.01 to 1 are NCSNv1's (Song 2019).
+
+    ValueError for ends that are not above 0."""
+    if not (smallest > 0 and largest > 0):
+        raise ValueError(f"sigmas are above 0, got smallest={smallest} and largest={largest}")
     ends = math.log(smallest), math.log(largest)
     return torch.linspace(*ends, levels, dtype=torch.float64).exp()
 

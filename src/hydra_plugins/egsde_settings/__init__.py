@@ -14,6 +14,8 @@ from egsde.programs.better import mode_of
 from egsde.programs.folders import new_folder
 from egsde.programs.settings import CONF
 
+LONGEST_SIDE = 2**15  # pixels
+
 
 def eighth(size: Any) -> int:
     """The low pass that leaves 8x8 cells, as the paper's 32 does at 256 px: of the numbers that
@@ -61,9 +63,12 @@ def _sides(size: Any) -> list[int]:
     """Height and width of data.size, a number or [height, width]."""
     sides = list(size) if isinstance(size, (list, tuple, ListConfig)) else [size, size]
     whole = all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sides)
-    if whole and len(sides) == 2:
+    if whole and len(sides) == 2 and max(sides) <= LONGEST_SIDE:
         return sides
-    raise ValueError(f"data.size={size}, but a whole number above 0, or [height, width], is wanted")
+    raise ValueError(
+        f"data.size={size}, but a whole number above 0 and up to {LONGEST_SIDE}, or "
+        "[height, width], is wanted"
+    )
 
 
 OmegaConf.register_new_resolver("conf", lambda: str(CONF), replace=True)

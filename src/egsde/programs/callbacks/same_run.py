@@ -28,6 +28,9 @@ def same_run(
     group: str | None = None,
     job_type: str | None = None,
     tags: Sequence[str] | None = None,
+    project: str | None = "egsde",
+    offline: bool = False,
+    resume: str | bool | None = "allow",
     **options: Any,
 ) -> WandbLogger:
     """The logger of the run whose id out/wandb/id holds; written there the first time.
@@ -49,6 +52,9 @@ def same_run(
         group=group,
         job_type=job_type or program(),
         tags=list(chosen() if tags is None else tags),
+        project=project,
+        offline=offline,
+        resume=resume,
         **options,
     )
     logger._wandb_init.pop("anonymous", None)  # Lightning's None, of which W&B warns

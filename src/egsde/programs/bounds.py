@@ -1,0 +1,51 @@
+"""What a number of our parts may be, by the last part of its key, where its type does not say it.
+
+Bounds that depend on anything else are asked by the part itself when it is made.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+COUNTS = (
+    "batch_size", "blocks", "ch", "channels", "codes", "columns", "count", "depth",
+    "eval_batch_size", "evaluations", "factor", "image_size", "in_channels", "keys",
+    "levels", "limit", "num_channels", "num_class", "num_classes", "num_res_blocks",
+    "out_channels", "pairwise_size", "patches", "repeats", "resamples", "samples",
+    "segments", "size", "steps", "train_limit", "train_size", "width", "z_channels",
+)  # fmt: skip
+FROM_ZERO = (
+    "atol", "blur", "cache_mib", "commitment", "corrector", "cycle", "eta", "features",
+    "gain", "kl", "lr", "num_workers", "perceptual", "pool", "power", "ramp", "report",
+    "rtol", "s_churn", "s_noise", "s_tmax", "s_tmin", "seed", "self_training", "t_lo",
+    "tau", "trajectory", "until", "wait", "warmup", "weight", "weight_decay",
+)  # fmt: skip
+SHARES = (  # [0, 1]
+    "drop", "held", "one_side", "probability", "refine", "release", "share", "t_first",
+    "t_start",
+)  # fmt: skip
+MOST = {"steps": 10**6, "levels": 10**6, "size": 2**15, "image_size": 2**15}
+OURS = ("egsde.", "torch.optim.")
+
+
+def out_of_bounds(name: str, value: float, target: str | None, whole: bool) -> str | None:
+    """What is wrong with a number under the last part of its key; None where nothing is.
+
+    target: what the number is handed to, None for the program itself. whole: it takes no fraction.
+    """
+    if (target is not None and not target.startswith(OURS)) or (name in COUNTS and not whole):
+        return None
+    least = 2 if name == "kid_subset" else 1 if name in COUNTS else 0
+    if value < least and (least or name in FROM_ZERO or name in SHARES):
+        return f"is too small; the least is {least}"
+    if value > (most := 1 if name in SHARES else MOST.get(name, value)):
+        return f"is too large; the most is {most}"
+    return None
+
+
+def told(key: str, name: str, value: Any, target: str | None, whole: bool) -> None:
+    """ValueError for a number that is out of bounds, by its key."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return
+    if wrong := out_of_bounds(name, value, target, whole):
+        raise ValueError(f"{key}={value} {wrong}")

@@ -1,0 +1,55 @@
+"""What a weights file records beside its parts: the data, and the numbers that a run compares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+LONGEST_SIDE = 2**15  # pixels
+
+
+def check_record(config: Mapping[str, Any]) -> None:
+    """ValueError for an entry that is not of its kind; what a file does not record is not asked."""
+    data, found = config.get("data") or {}, config.get("validation") or {}
+    if not isinstance(data, dict) or not isinstance(found, dict):
+        raise ValueError("its data are no settings")
+    if not all(_number(value) for value in found.values()):
+        raise ValueError("its validation holds what is no number")
+    names, size, ends = data.get("extra"), data.get("size"), data.get("range")
+    if not (names is None or (isinstance(names, list) and all(isinstance(n, str) for n in names))):
+        raise ValueError(f"its data.extra={names!r:.80} are no domains")
+    for key in ("source", "target"):
+        if not isinstance(data.get(key), (str, type(None))):
+            raise ValueError(f"its data.{key}={data[key]!r:.80} is no domain")
+    sides = size if isinstance(size, list) and len(size) == 2 else [size]
+    if not (size is None or all(_count(side, LONGEST_SIDE) for side in sides)):
+        raise ValueError(f"its data.size={size!r:.80} is no size")
+    if not (data.get("channels") is None or _count(data["channels"], LONGEST_SIDE)):
+        raise ValueError(f"its data.channels={data['channels']!r:.80} is no number of channels")
+    two = isinstance(ends, list) and len(ends) == 2 and all(map(_number, ends))
+    if not (ends is None or (two and ends[0] < ends[1])):
+        raise ValueError(f"its data.range={ends!r:.80} is no range")
+    if not isinstance(config.get("space"), (str, type(None))):
+        raise ValueError(f"its space={config['space']!r:.80} is the mark of no codec")
+    if "times" in config:
+        _check_walk(config["times"], config.get("skip", 0.0))
+
+
+def _check_walk(times: Any, skip: Any) -> None:
+    """Between which times a student maps, from its start to its end, and what it takes over."""
+    numbers = isinstance(times, list) and len(times) > 1 and all(map(_number, times))
+    if not numbers or any(s >= t for t, s in pairwise(times)):
+        raise ValueError(f"its times={times!r:.80} do not fall from a start to an end")
+    if not _number(skip) or not 0 <= skip < 1:
+        raise ValueError(f"its skip={skip!r:.80} is no share")
+
+
+def _number(value: Any) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and abs(value) < 1e300 and math.isfinite(value)
+
+
+def _count(value: Any, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
