@@ -146,7 +146,7 @@ def test_a_run_whose_sources_are_gone_still_has_a_page(networks, tmp_path, monke
 def test_a_number_of_ways_that_is_none(networks, tmp_path, count, capsys):
     given = [*networks, "limit=1", f"trajectory={count}", f"out={tmp_path / 'run'}"]
     assert command("sample", *given) == 1
-    assert "trajectory=-1 is no number of images" in capsys.readouterr().err
+    assert "trajectory=-1 is too small; the least is 0" in capsys.readouterr().err
 
 
 def test_a_frame_with_an_edge_added_for_the_network_and_one_channel(networks, tmp_path):

@@ -58,7 +58,7 @@ def test_a_static_clip_stays_static_to_the_bit(tmp_path):
         place.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(frame).save(place)
     data = ["data=folder", f"data.source={tmp_path / 'clips'}", f"data.target={tmp_path / 'none'}",
-            "data.num_workers=0", "metrics=none", "report=false", "trajectory=0",
+            "data.num_workers=0", "metrics=none", "report=0", "trajectory=0",
             "data.eval_batch_size=2", "energy=none"]  # fmt: skip
     measured = {}
     for series in ("true", "false"):
@@ -80,7 +80,7 @@ def test_maps_and_columns_of_a_run(tmp_path):
         f"judge.weights={judge.split('=', 1)[1]}",
         "limit=2",
         "uncertainty=2",
-        "report=false",
+        "report=0",
         "trajectory=0",
         "energy=none",
     ]

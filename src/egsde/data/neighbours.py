@@ -58,6 +58,9 @@ class Beside:
     def counts(self, batch_size: int) -> list[int]:
         return self.view.counts(batch_size)
 
+    def in_order(self) -> list[list[Any]]:
+        return self.view.in_order()
+
     def __getitem__(self, draw: Any) -> dict[str, Any]:
         item, (_, _, flipped, *place) = self.view[draw], draw
         return item | {"neighbours": self.neighbours.flipped(item["id"], flipped, *place)}

@@ -33,7 +33,7 @@ def check_record(config: Mapping[str, Any]) -> None:
         raise ValueError(f"its data.range={ends!r:.80} is no range")
     if not isinstance(config.get("space"), (str, type(None))):
         raise ValueError(f"its space={config['space']!r:.80} is the mark of no codec")
-    if "times" in config:
+    if not isinstance(config.get("times", {}), dict):  # a checkpoint's: how a training draws them
         _check_walk(config["times"], config.get("skip", 0.0))
 
 

@@ -20,7 +20,7 @@ def load_student(
     path = find(weights, "score.weights")
     network, prediction, sde = opened(path, "student", sde, use, allow)
     times = read_config(path).get("times")
-    if times is None:
+    if not isinstance(times, list):
         raise ValueError(f"{path} does not say between which times it maps; train it again")
     skip = read_config(path).get("skip", 0.0)
     return FlowMap(network, sde, prediction, times=times, skip=skip, autocast=autocast)
