@@ -19,6 +19,7 @@ from egsde.solvers import GuidedAdams
 from egsde.source import Source
 
 
+@torch.no_grad()
 def algorithm_1(
     score: Score,
     energy: Energy,
