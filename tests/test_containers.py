@@ -24,9 +24,8 @@ from egsde.programs.callbacks import Report
 from egsde.programs.callbacks.shelf import Shelf
 from egsde.programs.sample import sample
 from egsde.programs.series import finish
-from egsde.sde import VE
 from runs import composed
-from test_pictures import RANGES, numbers, still
+from test_pictures import IDENTITIES, RANGES, numbers
 
 SHAPES = [(3, 8, 8), (4, 10, 16)]
 TABLE = [  # name, type, channels
@@ -77,12 +76,6 @@ def translated(data: TwoDomains, out: Path, translator) -> Report:
     report = Report(len(data.translations("test")))
     finish(data, "test", written, report)
     return report
-
-
-IDENTITIES = {
-    "t_start towards 0": lambda: still(VE(sigma_min=1e-9, sigma_max=1.0)),
-    "OnePass": lambda: OnePass(lambda x: x),
-}
 
 
 @pytest.mark.parametrize("identity", IDENTITIES)
