@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from demo_networks import write_networks
 from egsde.data.series import flicker
+from egsde.evaluation.known import Knowing, Range
 from egsde.evaluation.uncertainty import uncertain
 from egsde.methods import sdedit
 from egsde.noise import Noise
@@ -19,6 +21,7 @@ from egsde.sampling import LogSNR, Sampler
 from egsde.scores import ScoreModel
 from egsde.sde import VP
 from egsde.solvers import Ancestral
+from problems import Gaussian
 from runs import composed
 
 V = 0.04  # variance of the target's pixels
@@ -90,3 +93,48 @@ def test_maps_and_columns_of_a_run(tmp_path):
     assert all(0 < float(row["domain_probability"]) < 1 for row in rows)
     maps = sorted((out / "uncertainty").rglob("*.png"))
     assert len(maps) == 4 and Image.open(maps[0]).size == (16, 16)
+
+
+def test_images_that_a_network_does_not_know_are_flagged():
+    """An exact Gaussian field: of its own draws the stated share, of far and of blank ones all."""
+    problem, sde, share = Gaussian(0.2, 0.09), VP(), 0.1
+    knowing = Knowing(problem.score(sde), multiple=4)
+
+    def errors(seed: int, count: int, scale: float) -> list[float]:
+        generator = torch.Generator().manual_seed(seed)
+        x = 0.2 + scale * torch.randn(count, 3, 6, 10, generator=generator)
+        return list(knowing.each([(f"{seed}/{k}", one) for k, one in enumerate(x)], 100).values())
+
+    known = Range.of(errors(0, 1000, 0.3), share)
+    rates = {scale: np.mean([*map(known.outside, errors(1, 1000, scale))]) for scale in (0.3, 1, 0)}
+    assert rates[0.3] == pytest.approx(share, abs=0.03) and rates[1] == rates[0] == 1
+    alone = torch.randn(1, 3, 6, 10, generator=torch.Generator().manual_seed(2))
+    both = torch.cat([alone, alone])
+    assert knowing.errors(both, ["a", "b"])[0] == pytest.approx(float(knowing.errors(alone, ["a"])))
+    with pytest.raises(ValueError, match="two images"):
+        Range.of([1.0], share)
+
+
+def test_a_run_flags_what_is_outside_and_the_report_names_it(tmp_path):
+    """Of a share of .9 the middle tenth of the validation images is inside."""
+    networks = write_networks(tmp_path / "networks")
+    for domain, first in (("x", 90), ("y", 120)):
+        for k in range(24):
+            place = tmp_path / domain / ("val" if k < 20 else "test") / f"{k}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((16, 16, 3), first + k, np.uint8)).save(place)
+    data = ["data=folder", f"data.source={tmp_path / 'x'}", f"data.target={tmp_path / 'y'}",
+            "data.num_workers=0", "trajectory=0", "energy=none", "uncertainty=2",
+            "outside=0.9"]  # fmt: skip
+    sample(composed("sample", tmp_path / "out", *networks, *data))
+    rows = list(csv.DictReader((tmp_path / "out" / "images.csv").open()))
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert "outside_source" in found["metrics"]
+    for name, error in (("outside", "error"), ("input_outside", "input_error")):
+        told = found["protocol"][name]
+        assert told["images"] == 20 and told["share"] == 0.9 and told["low"] < told["high"]
+        flags = [not told["low"] <= float(row[error]) <= told["high"] for row in rows]
+        assert [float(row[name]) for row in rows] == flags and any(flags)
+        assert found["metrics"][name] == np.mean(flags)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "images given are unlike" in page and 'data-kind="spread"' in page

@@ -21,7 +21,7 @@ FROM_ZERO = (
     "tau", "trajectory", "until", "wait", "warmup", "weight", "weight_decay",
 )  # fmt: skip
 SHARES = (  # [0, 1]
-    "drop", "held", "one_side", "probability", "refine", "release", "share", "t_first",
+    "drop", "held", "one_side", "outside", "probability", "refine", "release", "share", "t_first",
     "t_start",
 )  # fmt: skip
 MOST = {"steps": 10**6, "levels": 10**6, "size": 2**15, "image_size": 2**15}

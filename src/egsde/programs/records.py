@@ -17,13 +17,13 @@ from egsde.programs.resumed import differences
 
 # What may differ between a translation run and its continuation: it changes no image.
 FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", "check", "shard",
-        "trajectory", "report", "uncertainty",
+        "trajectory", "report", "uncertainty", "outside",
         "data.limit", "data.batch_size", "data.eval_batch_size", "data.num_workers")  # fmt: skip
-WRITTEN = ("images", "previews", "checkpoints", "run.json", "metrics.json", "images.csv",
-           "trajectories", "report.html", "curve.png", "files.csv",
+WRITTEN = ("images", "slices", "uncertainty", "previews", "checkpoints", "run.json",
+           "metrics.json", "images.csv", "trajectories", "report.html", "curve.png", "files.csv",
            "grid.png", "seconds.csv", "config.yaml", "weights.safetensors",
            "metrics.csv", "likelihood.json", "hparams.yaml")  # fmt: skip
-FOLDERS = ("images", "previews", "trajectories", "checkpoints")
+FOLDERS = ("images", "slices", "uncertainty", "previews", "trajectories", "checkpoints")
 # Where a file lies: what is in it is compared, a network by its hash and a picture by its mark.
 BY_CONTENT = ("data.root", "data.store", "data.cache_mib", "allow",
               *(f"{name}.{key}" for name in ("score", "source_score", "extractor")

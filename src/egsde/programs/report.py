@@ -11,8 +11,9 @@ images    at most so many, evenly chosen; without it 1000, or what 5 pages of 5 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -22,6 +23,7 @@ from egsde.programs.opened import Opened, opened
 from egsde.programs.words import Usage, split, whole_number
 
 IMAGES, PAGES = 1000, 5
+NAMED = 8
 UNKNOWN = "How this run was started is not recorded; the configuration below is what ran."
 
 
@@ -50,9 +52,21 @@ def report(run: Opened, images: int = IMAGES, pages: int | None = PAGES) -> list
         configuration=yaml.safe_dump(
             run.record.get("config") or {}, sort_keys=False, allow_unicode=True, width=100
         ),
-        notes=run.notes,
+        notes=(*run.notes, *unknown(run.values)),
     )
     return write_report(run.folder, about, run.shown(chosen), run.values)
+
+
+def unknown(values: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Sentences that name the images outside of what the networks know."""
+    for column, what in (
+        ("input_outside", "images given are unlike those that the networks were made for"),
+        ("outside", "translations are unlike real images of the target"),
+    ):
+        names = [name for name, row in values.items() if row.get(column) == 1]
+        if names:
+            shown = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+            yield f"{len(names)} of {len(values)} {what} ({column}): {shown}"
 
 
 def title(run: Opened) -> str:

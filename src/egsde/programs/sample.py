@@ -28,6 +28,8 @@ from egsde.programs.agreement import check_networks
 from egsde.programs.build import Parts
 from egsde.programs.callbacks import Report, Translate
 from egsde.programs.callbacks.interrupts import Stopped
+from egsde.programs.callbacks.outside import Outside
+from egsde.programs.callbacks.rows import add_columns
 from egsde.programs.callbacks.trajectories import Trajectories
 from egsde.programs.callbacks.uncertainty import Uncertainty
 from egsde.programs.ended import Ended, again
@@ -144,10 +146,11 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
         )
     ]
     if shard is None:
-        known = cfg.get("uncertainty") and (cfg.get("judge") or {}).get("weights")
-        judge = parts("judge") if known else None
-        more = Uncertainty(out, cfg.seed, cfg.split, cfg.get("uncertainty"), judge)
-        callbacks += [Trajectories(out, cfg.seed, cfg.split, cfg.trajectory), more]
+        count = cfg.get("uncertainty")
+        judge = parts("judge") if count and (cfg.get("judge") or {}).get("weights") else None
+        more = Uncertainty(out, cfg.seed, cfg.split, count, judge)
+        known = Outside(out, cfg.seed, cfg.split, cfg.get("outside") if count else None)
+        callbacks += [Trajectories(out, cfg.seed, cfg.split, cfg.trajectory), more, known]
     loggers = list(parts("logger").values())
     with closing(loggers):
         trainer: Trainer = parts(
@@ -177,11 +180,10 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
         assert callback.report is not None
         if trainer.is_global_zero and shard is None:
             finish(data, cfg.split, written, callback.report)
-            callback.report.per_image = callback.report.per_image or [
-                {"id": name} for name in more.columns
-            ]
-            for row in callback.report.per_image:
-                row |= more.columns.get(row["id"], {})
+            for columns in (more.columns, known.columns):
+                callback.report.per_image = add_columns(callback.report.per_image, columns)
+            callback.report.metrics |= known.metrics
+            callback.report.protocol |= known.protocol
             _write(out, callback.report)
             if cfg.report:
                 print(told(report(opened(out, data, cfg.split), cfg.report)))

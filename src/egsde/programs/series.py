@@ -16,6 +16,7 @@ from egsde.data.kinds import raster
 from egsde.data.series import flicker, series_of
 from egsde.disk import whole
 from egsde.programs.callbacks import Report
+from egsde.programs.callbacks.pictures import as_float
 from egsde.programs.callbacks.rows import ids_of
 
 
@@ -79,11 +80,6 @@ def flicker_of(data: TwoDomains, split: str, written: Written) -> dict[str, floa
                 found[name] = flicker(*pairs) / 2
             before = y, x
     return found
-
-
-def as_float(image: Tensor) -> Tensor:
-    """uint8 as float32 in [-1, 1]."""
-    return image.float() / 127.5 - 1 if image.dtype == torch.uint8 else image
 
 
 def finish(data: TwoDomains, split: str, written: Written, report: Report) -> None:

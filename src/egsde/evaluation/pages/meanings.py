@@ -19,6 +19,11 @@ MEANINGS = {
     "psnr": "Peak signal-to-noise ratio to the source in dB; high keeps the source.",
     "ssim": "Structural similarity to the source; 1 is the source itself.",
     "ms_ssim": "Structural similarity to the source over several scales; 1 is the source itself.",
+    "flicker": "Mean change between neighbours of a series less that of their sources; 0 is still.",
+    "outside": "Share of translations whose denoising error is outside of the range of real target "
+    "images; the share that outside= gives is what real ones have.",
+    "input_outside": "Share of the images given whose denoising error is outside of the range of "
+    "the source's validation images: the networks may not know them.",
     "lpips": "Distance of deep features to the source; 0 is the source itself.",
     "tint": "Shift of the mean colour in CIELAB; 0 keeps it.",
     "noise": "High-frequency energy; well above the target's own is noise that was left.",
@@ -29,6 +34,7 @@ MEANINGS = {
 BETTER = {  # -1: lower, 1: higher; what is not here is told without a judgement
     "fid": -1, "kid": -1, "precision": 1, "recall": 1, "isc": 1, "domain": 1, "l2": -1,
     "psnr": 1, "ssim": 1, "ms_ssim": 1, "lpips": -1, "tint": -1, "mse": -1, "mae": -1, "uqi": 1,
+    "outside": -1,
 }  # fmt: skip
 
 

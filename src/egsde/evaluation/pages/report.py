@@ -19,14 +19,14 @@ from egsde.evaluation.pages.meanings import grouped, meaning
 from egsde.evaluation.pages.trajectory import Trajectory
 
 LIMIT = 4_600_000  # bytes of pictures and numbers in a file; the rest of it is small
-KINDS = ("source", "translation", "truth")
+KINDS = ("source", "translation", "truth", "spread", "change")
 EXTREMES = 6
 
 
 @dataclass(frozen=True)
 class Shown:
-    """An image of a run: uint8 (H, W, 3) pictures by kind (translation; source, truth if there are
-    any), its numbers, its way if that was kept."""
+    """An image of a run: uint8 (H, W, 3) pictures by kind (translation; source, truth and the maps
+    of uncertainty= if there are any), its numbers, its way if that was kept."""
 
     id: str
     pictures: Mapping[str, np.ndarray]

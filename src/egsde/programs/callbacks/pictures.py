@@ -19,11 +19,16 @@ def to_uint8(image: Tensor) -> Tensor:
     return ((image + 1) * 127.5).round().clamp(0, 255).to("cpu", torch.uint8)
 
 
+def as_float(image: Tensor) -> Tensor:
+    """uint8 as float32 in [-1, 1]; floats as they are."""
+    return image.float() / 127.5 - 1 if image.dtype == torch.uint8 else image
+
+
 def stacked(images: Sequence[Tensor]) -> Tensor:
     """(B, C, H, W) of images as they were saved: bytes, or floats where one of them is deeper."""
     if all(image.dtype == torch.uint8 for image in images):
         return torch.stack(list(images))
-    return torch.stack([i.float() / 127.5 - 1 if i.dtype == torch.uint8 else i for i in images])
+    return torch.stack(list(map(as_float, images)))
 
 
 def shown_like(image: Tensor, saved: Tensor) -> Tensor:

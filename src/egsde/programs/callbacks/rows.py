@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from egsde.data import TwoDomains, Written
@@ -26,3 +26,11 @@ def rows_of(
         truth = {"truth": to_uint8(item["truth"])} if "truth" in item else {}
         made = written.path(numbers["id"])
         yield {"source": to_uint8(item["x0"]), "translation": made, **truth, **numbers}
+
+
+def add_columns(
+    rows: list[dict[str, Any]], columns: Mapping[str, Mapping[str, float]]
+) -> list[dict[str, Any]]:
+    """The rows of images with further numbers by id; rows of their own where there are none."""
+    rows = rows or [{"id": name} for name in columns]
+    return [row | dict(columns.get(row["id"], {})) for row in rows]

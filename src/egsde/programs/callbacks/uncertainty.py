@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from lightning.pytorch import Callback, Trainer
 from matplotlib import colormaps
 from PIL import Image
@@ -17,9 +16,10 @@ from egsde.data.series import noise_of
 from egsde.disk import whole
 from egsde.evaluation.metrics.domain import domain_probability
 from egsde.evaluation.uncertainty import uncertain
+from egsde.programs.callbacks.pictures import as_float
 from egsde.programs.callbacks.progress import images_bar
 
-FULL = {"spread": 0.5, "change": 1.0}  # what is drawn brightest; black to white is 2
+MAPS = {"spread": 0.5, "change": 1.0}  # what is drawn brightest; black to white is 2
 
 
 class Uncertainty(Callback):
@@ -48,8 +48,7 @@ class Uncertainty(Callback):
                 found = uncertain(module.translator, batch.pop("x0"), keys, self.count, **batch)
                 maps = {"spread": found.spread[0].cpu(), "change": found.change[0].cpu()}
                 for kind, values in maps.items():
-                    place = self.out / "uncertainty" / f"{output_name(name)}.{kind}.png"
-                    save(values.numpy() / FULL[kind], place)
+                    save(values.numpy() / MAPS[kind], map_path(self.out, name, kind))
                 self.columns[name] = {kind: float(values.mean()) for kind, values in maps.items()}
                 self.columns[name] |= self._judged(module, name, images.dataset.ids)
                 advance(1)
@@ -60,9 +59,13 @@ class Uncertainty(Callback):
         found = module.data.writer(self.split).read(name, place)
         if self.judge is None or found is None:
             return {}
-        y = found[0].float() / 127.5 - 1 if found[0].dtype == torch.uint8 else found[0]
-        probability = domain_probability(self.judge, y[None].to(module.device))
+        probability = domain_probability(self.judge, as_float(found[0])[None].to(module.device))
         return {"domain_probability": float(probability)}
+
+
+def map_path(out: Path, name: str, kind: str) -> Path:
+    """Where a map of an image lies."""
+    return out / "uncertainty" / f"{output_name(name)}.{kind}.png"
 
 
 def save(values: np.ndarray, path: Path) -> None:
