@@ -18,6 +18,7 @@ from torch import Tensor
 
 from egsde.data.alike import Alike, Picture, of_one
 from egsde.data.asked import one_size
+from egsde.data.bound import series_in, translated
 from egsde.data.fits import Size
 from egsde.data.images import decode, square, to_rgb, to_tensor
 from egsde.methods.diffusion import Translator, networks_of
@@ -58,7 +59,8 @@ class PictureTranslator:
         (B, C, H, W) is taken as it is: uint8, or floats in [-1, 1]. names: the pictures' names,
         which key the noise; by default a file's name, else "0", "1", ... A file that is no
         picture of 8 bits and three channels, and any with data.restore or data.fit=keep, gives a
-        `Picture`: its numbers, and `save`.
+        `Picture`: its numbers, and `save`. A volume or clip (a TIFF of pages, a stack in .npy,
+        NIfTI, a DICOM folder, GIF, MP4) gives a `Bound`, the same container again.
         """
         if isinstance(picture, Tensor):
             return self._tensor(picture, names)
@@ -67,6 +69,12 @@ class PictureTranslator:
         else:
             path = Path(picture).expanduser()
             names = names or (path.name,)
+            data = self.config.get("data", {})
+            if (series := series_in(path, self.size, data, self._ends())) is not None:
+                run = padded(self.translator)
+                return translated(
+                    series, lambda x, noise: run(x.to(self.device), noise).cpu(), data, self.seed
+                )
             if (alike := self._alike(path)) is not None:
                 x = to_tensor(alike.images.array(0))
                 y = padded(self.translator)(x[None].to(self.device), Noise(self.seed, list(names)))
@@ -89,10 +97,13 @@ class PictureTranslator:
 
     def _alike(self, path: Path) -> Alike | None:
         """`of_one`, with the range that the networks were trained on."""
+        return of_one(path, self.size, self.config.get("data", {}), self._ends())
+
+    def _ends(self) -> Any:
+        """The range that the networks were trained on; None where none is recorded."""
         networks = [m for n in networks_of(self.translator).values() for m in n.modules()]
         saved = ((getattr(m, "record", None) or {}).get("data") or {} for m in networks)
-        ends = next((s["range"] for s in saved if s.get("range")), None)
-        return of_one(path, self.size, self.config.get("data", {}), ends)
+        return next((s["range"] for s in saved if s.get("range")), None)
 
     def _tensor(self, x: Tensor, names: Sequence[str]) -> Tensor:
         whole = x if x.is_floating_point() else x.to(torch.float32).div(127.5).sub(1.0)
