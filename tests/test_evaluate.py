@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -299,3 +301,51 @@ def test_the_metrics_json_is_plain(tmp_path: Path):
         "n", "nfe", "seconds_per_image", "protocol", "metrics", "intervals"
     }  # fmt: skip
     assert json.loads((tmp_path / "out/run.json").read_text())["program"] == "evaluate.py"
+
+
+def test_the_pattern_that_is_proposed_leaves_out_what_belongs_to_nothing():
+    """A folder of CycleGAN's: a_fake.png beside a_real.png."""
+    files = ["a_fake.png", "a_real.png", "b_fake.png", "b_real.png"]
+    with pytest.raises(ValueError, match=r"2 files .*pattern='\{id\}_fake.png'"):
+        paired(["a.png", "b.png"], files, "output=y")
+    assert paired(["a.png", "b.png"], files, "output=y", "{id}_fake.png")["a.png"] == "a_fake.png"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "dtype", "channels", "ends"),
+    [(".tif", "uint16", 1, None), (".tiff", "float32", 7, [-2, 2]), (".npy", "int16", 4, [0, 999])],
+)
+def test_deep_pictures_are_measured_as_the_numbers_they_are(
+    suffix, dtype, channels, ends, tmp_path
+):
+    """A step that 8 bits do not show; sets of four and seven channels are left out."""
+    chance, names = np.random.default_rng(0), [f"a{k}" for k in range(3)]
+    low, high = ends or (0, 65535)
+    step = (high - low) / 999 if dtype != "uint16" else 3
+
+    def save(path: Path, pixels: np.ndarray) -> None:
+        path.parent.mkdir(exist_ok=True)
+        flat = pixels[..., 0] if channels == 1 else pixels
+        if suffix == ".npy":
+            np.save(path, flat)
+        else:
+            planes = {} if channels == 1 else {"planarconfig": "contig"}
+            tifffile.imwrite(path, flat, photometric="minisblack", **planes)
+
+    for name in names:
+        x = chance.uniform(low, high - 10 * step, (16, 12, channels)).astype(dtype)
+        save(tmp_path / "x" / f"{name}{suffix}", x)
+        save(tmp_path / "y" / f"{name}_fake{suffix}", (x + step).astype(dtype))
+        save(tmp_path / "real" / f"{name}{suffix}", x[::-1])
+    given = [f"source={tmp_path / 'x'}", f"output={tmp_path / 'y'}", f"target={tmp_path / 'real'}"]
+    given += [f"channels={channels}", f"range={ends or 'null'}"]
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        run = measured(tmp_path / "out", *given)
+    expected = step / (high - low) * (16 * 12 * channels) ** 0.5
+    assert run.metrics["l2"] == pytest.approx(expected, rel=1e-3)
+    left_out = any(f"images have {channels} channels" in str(w.message) for w in seen)
+    assert left_out == (channels > 3) == ("kid" not in run.metrics)
+    assert (tmp_path / "out" / "report.html").exists()
+    with pytest.raises(ValueError, match="channels=2"):
+        measured(tmp_path / "two", *given[:3], "channels=2", given[4])

@@ -1,6 +1,7 @@
 """Folders that are measured: sources, outputs, truths paired by name, and the target's images.
 
-Pictures are taken as they lie in their files, converted to 8-bit sRGB. Where an output is of
+Pictures are taken as they lie in their files, converted to 8-bit sRGB, or as numbers of a range
+where other channels or a range are asked for. Where an output is of
 another size than its source, source and truth are brought to the output's size by `fit` (crop:
 short side and centre, as sample.py cuts its sources; pad; stretch; refuse), and the target's images
 to the size that all outputs share.
@@ -12,58 +13,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
-from egsde.data.files import Files, Folder, open_files
-from egsde.data.folder import Folders
-from egsde.data.images import decode, square
-from egsde.data.opened import UnreadableImage
 from egsde.data.pairing import paired, refuse_missing, shown
+from egsde.data.piles import Pile, Size, reader_of
+from egsde.data.rasters import range_of
 
 FITS = ("crop", "pad", "stretch", "refuse")
-Size = tuple[int, int]  # width, height
-
-
-class Pile:
-    """Pictures of one folder, zip or folder in a zip, at any depth; split: as data= does."""
-
-    def __init__(self, key: str, path: str, split: str | None = None) -> None:
-        self.what = f"{key}={path}"
-        place = Path(path).expanduser()
-        if (place / "images").is_dir() and (place / "run.json").is_file():
-            place = place / "images"  # a run of sample.py
-        files = open_files(place)
-        if files is None:
-            raise ValueError(f"{self.what} does not exist; give a folder or a zip")
-        self.files: Files = files
-        if split is not None:
-            self.files, self.paths = Folders().paths(str(place), split)
-        else:
-            self.paths = {name: name for name in files.under("")}
-        if not self.paths:
-            raise ValueError(f"{self.what} holds no pictures that can be read")
-        self.names = list(self.paths)
-
-    def picture(self, name: str) -> Image.Image:
-        """ValueError that names the file where it cannot be read."""
-        try:
-            return decode(self.files.read(self.paths[name]))
-        except (UnreadableImage, OSError) as error:
-            raise ValueError(
-                f"{self.what}: {name} cannot be read ({error}); repair or remove it"
-            ) from error
-
-    def place(self, name: str) -> str:
-        """The file's path, as it is recorded."""
-        if isinstance(self.files, Folder):
-            return str(Path(self.files.name("")).resolve() / self.paths[name])
-        return f"{self.files.name('')}/{self.paths[name]}"
 
 
 @dataclass(frozen=True)
@@ -86,21 +43,24 @@ class Compared:
         return list(self.outputs)
 
     def item(self, name: str) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """y, x0 and truth, uint8 (1, 3, H, W) each, of one size."""
+        """y, x0 and truth, (1, C, H, W) each, of one size; uint8, or float32 in [-1, 1]."""
+        reader = self.output.reader
         y = self.output.picture(self.outputs[name])
-        x0 = None if self.source is None else fitted(self.source.picture(name), y.size, self.fit)
-        truth = None
+        size, x0, truth = reader.size(y), None, None
+        if self.source is not None:
+            x0 = reader.tensor(reader.fitted(self.source.picture(name), size, self.fit))
         if self.truth is not None:
-            truth = fitted(self.truth.picture(self.truths[name]), y.size, self.fit)
-        return tensor(y), *(None if p is None else tensor(p) for p in (x0, truth))  # type: ignore[return-value]
+            there = self.truth.picture(self.truths[name])
+            truth = reader.tensor(reader.fitted(there, size, self.fit))
+        return reader.tensor(y), x0, truth
 
     def real(self, name: str, as_it_is: bool) -> Tensor:
-        """A target image (1, 3, H, W)."""
+        """A target image (1, C, H, W)."""
         assert self.target is not None
-        picture = self.target.picture(name)
+        reader, picture = self.target.reader, self.target.picture(name)
         if as_it_is or self.size is None:
-            return tensor(picture)
-        return tensor(fitted(picture, self.size, self.fit))
+            return reader.tensor(picture)
+        return reader.tensor(reader.fitted(picture, self.size, self.fit))
 
     def rows(self) -> list[dict[str, str]]:
         """files.csv: where the pictures of each id lie."""
@@ -113,25 +73,6 @@ class Compared:
         return rows
 
 
-def fitted(picture: Image.Image, size: Size, fit: str) -> Image.Image:
-    """The picture at (width, height) by Pillow's bicubic; unchanged where it is of that size."""
-    if picture.size == size:
-        return picture
-    if size[0] == size[1]:
-        return Image.fromarray(square(picture, size[0], fit))
-    way: Any = {"crop": ImageOps.fit, "pad": _padded}.get(fit, Image.Image.resize)
-    return way(picture, size, Image.Resampling.BICUBIC)
-
-
-def _padded(picture: Image.Image, size: Size, method: Image.Resampling) -> Image.Image:
-    return ImageOps.pad(picture, size, method, color="white")
-
-
-def tensor(picture: Image.Image) -> Tensor:
-    """uint8 (1, 3, H, W) of a picture."""
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].contiguous()
-
-
 def compared(
     output: str,
     source: str | None = None,
@@ -142,10 +83,13 @@ def compared(
     split: str | None = None,
     fit: str = "crop",
     partial: bool = False,
+    channels: int = 3,
+    range: Sequence[float] | None = None,
 ) -> Compared:
     """Folders as they are measured; every picture of the output and its source is opened once.
 
-    partial: measure those of the sources that have an output. ValueError names what is missing,
+    partial: measure those of the sources that have an output. channels, range: of the files, and
+    which of their numbers are black and white. ValueError names what is missing,
     belongs to nothing, cannot be read, or has a size of its own.
     """
     if fit not in FITS:
@@ -154,11 +98,12 @@ def compared(
         raise ValueError("give source=DIR, target=DIR or both: what are the outputs compared with?")
     if truth is not None and source is None:
         raise ValueError("truth=DIR pairs with the sources; give source=DIR, too")
-    piles = {"output": Pile("output", output)}
+    reader = reader_of(channels, range_of(range))
+    piles = {"output": Pile("output", output, reader=reader)}
     for key, path, part in (("source", source, split), ("truth", truth, None),
                             ("target", target, split)):  # fmt: skip
         if path is not None:
-            piles[key] = Pile(key, path, part)
+            piles[key] = Pile(key, path, part, reader)
     outs = piles["output"]
     outputs, truths = {name: name for name in outs.names}, {}
     if source is not None:
@@ -182,12 +127,12 @@ def compared(
 
 def _sized(found: Compared) -> Compared:
     """With the size that all outputs share; ValueError where sizes are mixed without a reason."""
-    sizes = {name: found.output.picture(file).size for name, file in found.outputs.items()}
+    sizes = {name: found.output.size(file) for name, file in found.outputs.items()}
     counted = Counter(sizes.values())
     (size, most), *others = counted.most_common()
     differ: list[str] = []
     if found.source is not None:
-        differ = [n for n, s in sizes.items() if found.source.picture(n).size != s]
+        differ = [n for n, s in sizes.items() if found.source.size(n) != s]
     odd = [n for n, s in sizes.items() if s != size and (n in differ or found.source is None)]
     if others and odd and found.source is not None:
         raise ValueError(
@@ -197,7 +142,7 @@ def _sized(found: Compared) -> Compared:
         )
     if differ and found.fit == "refuse":
         name = differ[0]
-        theirs, mine = found.source.picture(name).size, sizes[name]  # type: ignore[union-attr]
+        theirs, mine = found.source.size(name), sizes[name]  # type: ignore[union-attr]
         raise ValueError(
             f"{found.output.what}: {len(differ)} pictures are of another size than their source, "
             f"such as {name}: {mine[0]}x{mine[1]} and {theirs[0]}x{theirs[1]}; fit=crop, pad or "

@@ -54,7 +54,9 @@ def paired(
             f"{name}); say which by a pattern of their names, such as {_guess(found[0], name)}"
         )
     if alone:
-        hint = _guess(alone[0], sources[0] if sources else "")
+        fitting = (_guess(found[0], name) for name, found in matched.items())
+        apart = (g for g in fitting if _by_pattern(alone[0], g[9:-1]) is None)  # leaves them out
+        hint = next(apart, _guess(alone[0], sources[0] if sources else ""))
         raise ValueError(
             f"{what} has {len(alone)} files that belong to no source ({shown(alone)}); remove "
             f"them, or say how translations are named, such as {hint}"

@@ -18,6 +18,7 @@ from egsde.data.compared import Compared, compared, content_key
 from egsde.data.exchanged import MOST, exchanged, thumbnail
 from egsde.evaluation import runs
 from egsde.evaluation.metrics import Suite
+from egsde.evaluation.metrics.features import as_bytes
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.progress import images_bar
 from egsde.programs.judged import add_judge
@@ -88,7 +89,7 @@ class Measurement(LightningModule):
 
     def _images(self, names: Sequence[str], of: Callable[[str], Tensor], what: str) -> Iterator:
         for name in shown(names, f"features of the {what}", self.trainer.global_rank):
-            yield of(name)
+            yield as_bytes(of(name))
 
 
 def shown(names: Sequence[str], doing: str, rank: int) -> Iterator[str]:
@@ -122,8 +123,9 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
     if cfg.target is None:  # nothing to compare sets with, so no network is looked for
         suite.sets = replace(suite.sets, fid=False, kid=False, prc=False, isc=False)
     check_objective(cfg.objective, ["fid", *suite.names])
-    options = {key: cfg[key] for key in ("pattern", "split", "fit", "partial")}
+    options = {key: cfg[key] for key in ("pattern", "split", "fit", "partial", "channels", "range")}
     folders = compared(cfg.output, *(cfg[key] for key in FOLDERS[1:]), **options)
+    suite.check_channels(cfg.channels)
     _tell(folders)
     module = Measurement(folders, suite)
     loggers = list(parts("logger").values())
@@ -166,8 +168,8 @@ def _tell(folders: Compared) -> None:
         rank_zero_warn(f"{rest} sources have no output and are left out")
     if folders.source is not None:
         ids = folders.ids[:MOST]
-        outputs = [thumbnail(folders.output.picture(folders.outputs[name])) for name in ids]
-        sources = [thumbnail(folders.source.picture(name)) for name in ids]
+        outputs = [thumbnail(folders.output.shown(folders.outputs[name])) for name in ids]
+        sources = [thumbnail(folders.source.shown(name)) for name in ids]
         if found := exchanged(ids, outputs, sources):
             one, other = next(iter(found.items()))
             rank_zero_warn(

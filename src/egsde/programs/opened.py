@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
+from PIL import Image
 
 from egsde.data import Written, output_name, output_names
-from egsde.data.compared import fitted
 from egsde.data.domains import stem
 from egsde.data.images import decode
+from egsde.data.piles import fitted
 from egsde.data.shown import shown
 from egsde.evaluation import runs
 from egsde.evaluation.pages import Shown, load_trajectory, trajectory_path
 from egsde.evaluation.reports.grid import as_picture
 from egsde.programs.build import Parts
+from egsde.programs.callbacks.uncertainty import MAPS, map_path
 from egsde.programs.records import owner_of, read_record
 from egsde.programs.trusted import check_plain, with_allow
 from egsde.scores import blueprints
@@ -102,7 +104,7 @@ def _pictures(folder: Path, data: Any, split: str | None) -> dict[str, Pictures]
     for output, path in Written.of(folder).listed().items():
         if not written or output in written:
             name = written.get(output, output)
-            found[name] = _reader(path, dataset, places.get(name))
+            found[name] = _reader(path, dataset, places.get(name), maps_of(folder, name))
     return found
 
 
@@ -113,7 +115,7 @@ def _listed(files: Mapping[str, Mapping[str, Path]]) -> dict[str, Pictures]:
         def read() -> dict[str, np.ndarray]:
             y = shown(paths["output"])
             size = y.shape[1], y.shape[0]
-            kinds = {k: decode(paths[k].read_bytes()) for k in ("source", "truth") if k in paths}
+            kinds = {k: Image.fromarray(shown(paths[k])) for k in ("source", "truth") if k in paths}
             beside = {k: np.array(fitted(v, size, "crop")) for k, v in kinds.items()}
             return {"translation": y, **beside}
 
@@ -122,14 +124,20 @@ def _listed(files: Mapping[str, Mapping[str, Path]]) -> dict[str, Pictures]:
     return {name: reader(paths) for name, paths in files.items()}
 
 
-def _reader(path: Path, dataset: Any, place: int | None) -> Pictures:
+def maps_of(folder: Path, name: str) -> dict[str, Path]:
+    """Where uncertainty= has left maps of an image."""
+    there = {kind: map_path(folder, name, kind) for kind in MAPS}
+    return {kind: path for kind, path in there.items() if path.is_file()}
+
+
+def _reader(path: Path, dataset: Any, place: int | None, maps: Mapping[str, Path]) -> Pictures:
     def read() -> dict[str, np.ndarray]:
         pictures = {"translation": shown(path)}
         if place is not None:
             item = dataset[place]
             kinds = {"source": "x0", "truth": "truth"}
             pictures |= {kind: as_picture(item[key]) for kind, key in kinds.items() if key in item}
-        return pictures
+        return pictures | {kind: np.array(decode(m.read_bytes())) for kind, m in maps.items()}
 
     return read
 

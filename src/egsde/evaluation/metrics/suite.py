@@ -85,13 +85,14 @@ class Suite:
         return [*self.sets.names, *each, *truth, *(["nearer"] if "l2" in self.pairwise else [])]
 
     def check(self, size: int | Sequence[int], channels: int = 3) -> None:
-        """ValueError where a distance cannot be had of images of this size: before the work.
-
-        FID and KID of other channels than one, which is repeated, or three are left out.
-        """
+        """ValueError where a distance cannot be had of images of this size: before the work."""
         shape = (1, channels, *([size, size] if isinstance(size, int) else size))
         images = torch.arange(math.prod(shape)).remainder(256).to(torch.uint8).view(shape)
         self._pairwise(images, images, "")
+        self.check_channels(channels)
+
+    def check_channels(self, channels: int) -> None:
+        """FID and KID of other channels than one, which is repeated, or three are left out."""
         if channels not in COLOURS and self.sets.any:
             self.sets = replace(self.sets, fid=False, kid=False, prc=False, isc=False)
             rank_zero_warn(
