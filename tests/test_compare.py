@@ -14,7 +14,7 @@ from scipy import stats
 from browser import Elements, asked, browser, complaints
 from demo_networks import write_networks
 from egsde.evaluation.pages.comparison import System, differences, measured, shared, unlike
-from egsde.evaluation.pages.frontier import frontier
+from egsde.evaluation.pages.frontier import NOTHING, frontier, points_of
 from egsde.evaluation.pages.intervals import Interval, apart, paired, share
 from egsde.evaluation.pages.pairs import drawn, scored
 from egsde.programs.cli import main
@@ -118,6 +118,24 @@ def test_systems_are_compared_on_what_they_share():
     third = system("t", {"a": 1.0}, protocol={"reference": "x", "n_images": 1})
     fourth = system("f", {"a": 1.0}, protocol={"reference": "y", "n_images": 2})
     assert "t and f were measured in different ways (reference)" in unlike([third, fourth])[0]
+
+
+def test_doing_nothing_is_a_point_of_the_frontier():
+    """At no cost, at the number of the untouched sources; absent where that is unknown."""
+    numbers = {"nfe": {"score": 9}, "seconds_per_image": 2}
+    systems = [System(name, numbers, {}, {}) for name in "ab"]
+    found = {
+        name: {"kid": Interval(k, k, k), "l2": Interval(3, 3, 3)}
+        for name, k in zip("ab", (1, 2), strict=True)
+    }
+    assert all(p[0] != NOTHING for _, ps in points_of(systems, found)[1].items() for p in ps)
+    found["b"]["kid_source"] = Interval(7, 6, 8)
+    y, points = points_of(systems, found)
+    assert y == "kid" and list(points) == ["l2", "evaluations", "seconds an image"]
+    for inside in points.values():
+        name, x, height = inside[0]
+        assert (name, x.value, height.value) == (NOTHING, 0, 7) and len(inside) == 3
+        assert frontier(inside, True, True)[0] == (0, 7)
 
 
 def test_the_frontier_is_what_none_beats():

@@ -247,3 +247,8 @@ def test_names_that_look_like_numbers_stay_as_they_were_written(tmp_path):
     cfg = composed("sample", tmp_path, *given)
     check("sample", cfg, given)
     assert (cfg.data.source, cfg.data.target) == ("2024_01", "1e3")
+
+
+def test_no_best_checkpoint_may_be_asked_for(tmp_path):
+    """`best=null`, as its comment says."""
+    check("train", composed("train", tmp_path, "best=null"))

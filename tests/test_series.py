@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import yaml
 
 import stand_in
 from demo_networks import write_networks
@@ -14,7 +15,8 @@ from runs import TRAIN, command, rows, trained
 from test_loggers import runs_below
 from wandb_files import read_run
 
-PAGE = Path(__file__).parents[1] / "docs" / "series.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "series.md"
 METRICS = ("fid", "kid", "precision", "recall", "isc", "l2", "psnr", "ssim", "domain", "tint",
            "noise", "lpips", "ms_ssim")  # fmt: skip
 SETTINGS = ("trainer.val", "trainer.accelerator", "metrics")
@@ -24,6 +26,12 @@ QUICK = ["trainer.max_steps=2", "trainer.val_check_interval=2", "trainer.acceler
 
 def listed() -> set[str]:
     return set(re.findall(r"^\| `([^`]+)` \|", PAGE.read_text(), re.MULTILINE))
+
+
+def of_models() -> set[str]:
+    """Those that not every model has."""
+    rows = re.findall(r"^\| `([^`]+)` \|(.*)$", PAGE.read_text(), re.MULTILINE)
+    return {name for name, told in rows if "`model=" in told}
 
 
 def plain(names: Iterable[str]) -> set[str]:
@@ -56,12 +64,30 @@ def test_the_page_lists_what_a_score_logs(tmp_path):
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     trained(tmp_path / "run", *given(tmp_path / "n"), *QUICK, "logger=tensorboard", drop=SETTINGS)
     found = logged(tmp_path / "run")
-    only = {"train/total", "train/cycle", "train/cycle_x", "train/cycle_y", "val/evaluations_N"}
-    assert found == {n for n in listed() - only if "accuracy" not in n}
+    assert found == listed() - of_models()
     events = reader.EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
     board = set(events.Tags()["scalars"]) - {"epoch", "hp_metric"}
     assert board == {name for row in rows(tmp_path / "run") for name in row} - {"step"}
+
+
+def test_the_page_lists_every_name_that_a_model_writes():
+    """Names in the source of trainings; what stands in braces there is filled in here."""
+    text = "\n".join(path.read_text() for path in (ROOT / "src/egsde/training").rglob("*.py"))
+    found = set(re.findall(r'(?:means|measured)\.add\(\s*f?"([^"]+)"', text))
+    files = (yaml.safe_load(path.read_text()) for path in (ROOT / "conf/model").glob("*.yaml"))
+    terms = {term for file in files for term in (file.get("module") or {}).get("terms") or ()}
+    filled = {
+        "train/{name}": {f"train/{term}" for term in terms},
+        "{stage}/{name}": {f"{s}/{n}" for s in ("train", "val") for n in ("entropy", "cross")},
+        "{stage}/distance": {"train/distance", "val/distance"},
+    }
+    for name in found:
+        if name.endswith(("_{name}", "_{d}")):
+            filled[name] = {f"{name.rpartition('_')[0]}_{domain}" for domain in "xy"}
+    every = set().union(*(filled.get(name, {name}) for name in found))
+    assert {"train/nce", "train/cycle_x", "train/fool_y", "val/cross"} <= every
+    assert every <= listed()
 
 
 @pytest.mark.slow

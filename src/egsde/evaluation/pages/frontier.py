@@ -17,31 +17,21 @@ from egsde.evaluation.pages.meanings import better
 HEIGHTS = ("kid", "fid", "domain", "l2_truth", "l2")  # the first that two systems have
 LABELS = {"l2": "L2 to the source", "l2_truth": "L2 to the truth", "kid": "KID", "fid": "FID"}
 Point = tuple[str, Interval, Interval]  # (system, x, y)
+NOTHING = "doing nothing"
 
 
 def draw_frontier(
     path: Path, systems: Sequence[System], numbers: Mapping[str, Mapping[str, Interval]]
 ) -> None:
-    """A panel for each of L2, evaluations and seconds that is known; a line joins the systems that
-    no other beats in both."""
-    have = {n: sum(n in numbers[s.name] for s in systems) for n in HEIGHTS}
-    y = next((n for n in HEIGHTS if have[n] > 1), max(HEIGHTS, key=lambda n: have[n]))
-    panels: dict[str, dict[str, Interval]] = {}
-    if y != "l2":
-        panels["l2"] = {n: v["l2"] for n, v in numbers.items() if "l2" in v}
-    for label, value in (("evaluations", "evaluations"), ("seconds an image", "seconds")):
-        known = {s.name: getattr(s, value) for s in systems if getattr(s, value) is not None}
-        panels[label] = {n: Interval(v, math.nan, math.nan) for n, v in known.items()}
-    points = {
-        label: [(n, x, numbers[n][y]) for n, x in found.items() if y in numbers[n]]
-        for label, found in panels.items()
-    }
-    points = {label: found for label, found in points.items() if found}
+    """A panel for each of L2, evaluations and seconds that is known; a line joins the points that
+    no other beats in both. Doing nothing, the untouched sources, is one, at no cost."""
+    y, points = points_of(systems, numbers)
     figure = Figure(figsize=(4.2 * max(len(points), 1), 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     if not points:
         figure.text(0.5, 0.5, "no number to draw", ha="center")
     marks = {s.name: (f"C{k % 10}", "osD^vPX*"[k // 10 % 8]) for k, s in enumerate(systems)}
+    marks.setdefault(NOTHING, ("black", "x"))
     for k, (label, found) in enumerate(points.items(), 1):
         axes = figure.add_subplot(1, len(points), k)
         for name, x, height in found:
@@ -58,6 +48,30 @@ def draw_frontier(
             axes.legend(fontsize=7)
     with whole(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
+
+
+def points_of(
+    systems: Sequence[System], numbers: Mapping[str, Mapping[str, Interval]]
+) -> tuple[str, dict[str, list[Point]]]:
+    """The number that is drawn upwards, and the points of each panel."""
+    have = {n: sum(n in numbers[s.name] for s in systems) for n in HEIGHTS}
+    y = next((n for n in HEIGHTS if have[n] > 1), max(HEIGHTS, key=lambda n: have[n]))
+    panels: dict[str, dict[str, Interval]] = {}
+    if y != "l2":
+        panels["l2"] = {n: v["l2"] for n, v in numbers.items() if "l2" in v}
+    for label, value in (("evaluations", "evaluations"), ("seconds an image", "seconds")):
+        known = {s.name: getattr(s, value) for s in systems if getattr(s, value) is not None}
+        panels[label] = {n: Interval(v, math.nan, math.nan) for n, v in known.items()}
+    points = {
+        label: [(n, x, numbers[n][y]) for n, x in found.items() if y in numbers[n]]
+        for label, found in panels.items()
+    }
+    points = {label: found for label, found in points.items() if found}
+    free = Interval(0.0, math.nan, math.nan)
+    untouched = next((v[f"{y}_source"] for v in numbers.values() if f"{y}_source" in v), None)
+    if untouched is not None:
+        points = {label: [(NOTHING, free, untouched), *found] for label, found in points.items()}
+    return y, points
 
 
 def frontier(points: Sequence[Point], lower_x: bool, lower_y: bool) -> list[tuple[float, float]]:

@@ -22,9 +22,11 @@ class Best(Callback):
     without Inception's weights, `otherwise` is taken, and that is said.
     """
 
-    def __init__(self, dirpath: str | Path, watched: str, otherwise: str = "val/loss") -> None:
+    def __init__(
+        self, dirpath: str | Path, watched: str | None, otherwise: str = "val/loss"
+    ) -> None:
         self.path = Path(dirpath) / BEST
-        self.watched, self.otherwise = watched, otherwise
+        self.watched, self.otherwise = watched or otherwise, otherwise
         self.name = ""  # of what is watched, once it is known
         self.value, self.step = math.nan, 0
         self.waiting = False
