@@ -89,6 +89,20 @@ def dicom(
         one.save_as(folder / f"IM{len(stack) - k:03d}.dcm", enforce_file_format=True)
 
 
+def dicom_frames(path: Path, stack: np.ndarray) -> None:
+    """One file of several frames."""
+    import pydicom
+
+    dicom(path.parent / "frame", stack[:1])
+    one = pydicom.dcmread(next((path.parent / "frame").iterdir()))
+    for file in (path.parent / "frame").iterdir():
+        file.unlink()
+    (path.parent / "frame").rmdir()
+    one.NumberOfFrames = len(stack)
+    one.PixelData = stack.tobytes()
+    one.save_as(path, enforce_file_format=True)
+
+
 def gif(path: Path, stack: np.ndarray) -> None:
     times = [40 + 10 * k for k in range(len(stack))]
     path.write_bytes(animated(stack, times, 3, b"a clip"))

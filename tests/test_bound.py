@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 import containers
 import egsde
@@ -28,6 +29,7 @@ def translator(function, **data) -> PictureTranslator:
         ("a.nii.gz", containers.nifti, "int16", 1, "nibabel"),
         ("a.gif", containers.gif, "uint8", 3, "PIL"),
         ("scan", containers.dicom, "int16", 1, "pydicom"),
+        ("frames.dcm", containers.dicom_frames, "int16", 1, "pydicom"),
     ],
 )
 def test_a_container_comes_back_in_its_kind(name, make, dtype, channels, package, tmp_path):
@@ -73,3 +75,35 @@ def test_a_folder_of_other_things_is_refused(tmp_path):
         np.save(tmp_path / f"{name}.npy", np.zeros((2, 8, 8), np.uint8))
     with pytest.raises(ValueError, match="no single volume"):
         translator(lambda x: x, channels=1).translate(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "dtype", "channels", "package"),
+    [
+        ("frames.dcm", containers.dicom_frames, "int16", 1, "pydicom"),
+        ("scan", containers.dicom, "int16", 1, "pydicom"),
+        ("a.tif", containers.tiff, "uint8", 3, "tifffile"),
+    ],
+)
+def test_noise_follows_the_flow_of_any_container(name, make, dtype, channels, package, tmp_path):
+    """Frames that move by two columns: so does most of the noise, which stays with data.series."""
+    pytest.importorskip(package)
+    pytest.importorskip("skimage")
+    random = np.random.default_rng(0)
+    wide = np.kron(random.integers(0, 200, (8, 16, channels)), np.ones((4, 4, 1), int))
+    stack = np.stack([wide[:, 2 * k : 2 * k + 40] for k in range(3)]).astype(dtype)
+    make(tmp_path / name, stack)
+    seen: list[torch.Tensor] = []
+
+    def noises(x0, noise, **cond):
+        seen.append(noise.stream("start")(x0))
+        return x0
+
+    data = {"fit": "native", "channels": channels, "range": [0, 255], "eval_batch_size": 3}
+    for series in ("flow", True):
+        config = {"data": {**data, "series": series}}
+        PictureTranslator(noises, 8, config).translate(tmp_path / name)
+    moved, still = seen
+    assert torch.equal(still[0], still[1]) and torch.equal(moved[0], still[0])
+    carried = (moved[1][..., :-2] == moved[0][..., 2:]).float().mean()
+    assert carried > 0.7 and (moved[1] == moved[0]).float().mean() < 0.1

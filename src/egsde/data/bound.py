@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from torch import Tensor
 
 from egsde.data.alike import Alike
 from egsde.data.containers.base import cut_of
-from egsde.data.containers.entries import reader_of
+from egsde.data.containers.entries import is_dicom, reader_of
 from egsde.data.containers.names import is_slice, place_of
 from egsde.data.file_images import FileImages
+from egsde.data.files import Folder
 from egsde.data.fits import Size
 from egsde.data.images import to_tensor
 from egsde.data.one import one_picture
@@ -58,7 +59,8 @@ def series_in(
 
     ends: the range where data have none. ValueError for a folder of other things than one volume.
     """
-    if not path.is_dir() and reader_of(path.name) is None and not path.name.endswith(".dcm"):
+    named = path.is_dir() or reader_of(path.name) is not None
+    if not named and not is_dicom(Folder(path.parent), path.name):
         return None
     fit, channels, given = data.get("fit", "crop"), data.get("channels", 3), data.get("range")
     scale = range_of(ends if given is None else given)
@@ -90,15 +92,14 @@ def translated(
     first_name = images.ids[0]
     numbered = {place_of(name)[1]: pixels for name, pixels in made.items()}
     place = place_of(first_name)[0]
-    return Bound(
-        np.stack(list(made.values())), files.bound(images.paths[first_name], numbered),
-        _suffixes(place),
-    )  # fmt: skip
+    bound = files.bound(images.paths[first_name], numbered)
+    suffixes = _suffixes(place) if "." in bound else ()
+    return Bound(np.stack(list(made.values())), bound, suffixes)
 
 
 def _suffixes(place: str) -> Sequence[str]:
     reader, name = reader_of(place), place.lower()
-    if reader is None:
-        return ()
+    if reader is None:  # DICOM, which may have none
+        return tuple(filter(None, [PurePosixPath(name).suffix]))
     suffix = max((s for s in reader.suffixes if name.endswith(s)), key=len)
     return TIFFS if suffix in TIFFS else (suffix,)
