@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+import containers
 from egsde.data.compared import compared, content_key
 from egsde.data.exchanged import exchanged
 from egsde.data.pairing import paired
@@ -301,6 +302,26 @@ def test_the_metrics_json_is_plain(tmp_path: Path):
         "n", "nfe", "seconds_per_image", "protocol", "metrics", "intervals"
     }  # fmt: skip
     assert json.loads((tmp_path / "out/run.json").read_text())["program"] == "evaluate.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "package"),
+    [
+        ("a.npy", containers.npy, "numpy"),
+        ("a.nii.gz", containers.nifti, "nibabel"),
+        ("scan", containers.dicom, "pydicom"),
+    ],
+)
+def test_volumes_are_measured_slice_by_slice(name, make, package, tmp_path):
+    pytest.importorskip(package)
+    stack = np.random.default_rng(0).integers(0, 900, (5, 16, 12, 1)).astype("int16")
+    for folder, volume in (("x", stack), ("y", stack + np.int16(100))):
+        (tmp_path / folder).mkdir()
+        make(tmp_path / folder / name, volume)
+    given = [f"source={tmp_path / 'x'}", f"output={tmp_path / 'y'}", "channels=1"]
+    run = measured(tmp_path / "out", *given, "range=[0,1000]", "report=0")
+    assert len(run.rows) == 5
+    assert run.metrics["l2"] == pytest.approx(0.1 * (16 * 12) ** 0.5, rel=1e-4)
 
 
 def test_the_pattern_that_is_proposed_leaves_out_what_belongs_to_nothing():

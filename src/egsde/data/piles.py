@@ -12,7 +12,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from egsde.data.files import Files, Folder, open_files
+from egsde.data.containers import Cut, Slices, opened_files
+from egsde.data.files import Folder
 from egsde.data.fits import fitted as fitted_pixels
 from egsde.data.folder import Folders
 from egsde.data.images import decode, square
@@ -26,6 +27,8 @@ Size = tuple[int, int]  # width, height
 class Reader(Protocol):
     """How pictures are read, brought to a size, and given to metrics."""
 
+    @property
+    def channels(self) -> int: ...
     def read(self, name: str, data: bytes) -> Any:
         """A picture; UnreadableImage with the reason."""
         ...
@@ -44,6 +47,8 @@ class Reader(Protocol):
 @dataclass(frozen=True)
 class Plain:
     """Pictures of Pillow, 8-bit sRGB."""
+
+    channels: int = 3
 
     def read(self, name: str, data: bytes) -> Image.Image:
         return decode(data)
@@ -96,7 +101,8 @@ def reader_of(channels: int, scale: Scale) -> Reader:
 
 
 class Pile:
-    """Pictures of one folder, zip or folder in a zip, at any depth; split: as data= does."""
+    """Pictures of one folder, zip or folder in a zip, at any depth, slices of volumes among them;
+    split: as data= does."""
 
     def __init__(
         self, key: str, path: str, split: str | None = None, reader: Reader | None = None
@@ -105,12 +111,13 @@ class Pile:
         place = Path(path).expanduser()
         if (place / "images").is_dir() and (place / "run.json").is_file():
             place = place / "images"  # a run of sample.py
-        files = open_files(place)
+        channels = self.reader.channels
+        files = opened_files(place, Cut(channels=channels))
         if files is None:
             raise ValueError(f"{self.what} does not exist; give a folder or a zip")
-        self.files: Files = files
+        self.files: Slices = files
         if split is not None:
-            self.files, self.paths = Folders().paths(str(place), split)
+            self.files, self.paths = Folders(channels=channels).paths(str(place), split)
         else:
             self.paths = {name: name for name in files.under("")}
         if not self.paths:
@@ -136,7 +143,7 @@ class Pile:
 
     def place(self, name: str) -> str:
         """The file's path, as it is recorded."""
-        if isinstance(self.files, Folder):
+        if isinstance(self.files.files, Folder):
             return str(Path(self.files.name("")).resolve() / self.paths[name])
         return f"{self.files.name('')}/{self.paths[name]}"
 
