@@ -84,7 +84,11 @@ NAMES = [f"{k:04d}.png" for k in range(12)]
 
 
 @pytest.mark.filterwarnings("ignore:FID")
-@pytest.mark.parametrize("ending", [".png", ".jpg.png", "_fake.png", "_fake_B.png"])
+@pytest.mark.parametrize(
+    "ending",
+    [".png", pytest.param(".jpg.png", marks=pytest.mark.slow),
+     pytest.param("_fake.png", marks=pytest.mark.slow), "_fake_B.png"],
+)  # fmt: skip
 def test_a_filters_folder_has_the_known_numbers(tmp_path: Path, ending: str):
     sources = draw(tmp_path / "a", NAMES, 0)
     brighter(sources, tmp_path / "made", ending)
@@ -194,7 +198,7 @@ def test_names_pair_by_patterns():
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 def test_few_images_and_no_weights(tmp_path: Path, count: int):
     """n below k + 1, and without the network: what can be measured is."""
     sources = draw(tmp_path / "a", NAMES[:count], 0)
@@ -288,7 +292,7 @@ def test_lpips_without_weights_is_left_out(monkeypatch, tmp_path: Path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.warns(UserWarning, match="LPIPS is left out"):
-        assert Suite(pairwise={"lpips": lpips()}).pairwise == {}
+        assert Suite(pairwise={"lpips": lpips()}).each.pairwise == {}
     with pytest.raises(ValueError, match="net=res is unknown"):
         lpips("res")
 

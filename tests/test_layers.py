@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 FLOORS = [  # bottom first
-    {"_torchvision", "disk", "old_names"},
+    {"_torchvision", "disk", "old_names", "optional"},
     {"noise", "linear", "networks"},
     {"sde"},
     {"source", "solvers"},
@@ -59,3 +59,42 @@ def test_imports_go_down():
             if upward or sideways or heavy:
                 wrong.append(f"{name} imports {other}")
     assert not wrong, "\n".join(wrong)
+
+
+def raised(function: ast.FunctionDef) -> set[str]:
+    """Names of the errors that a function raises itself, functions inside it left out."""
+    found, left = set(), list(ast.iter_child_nodes(function))
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            found.add(ast.unparse(node.exc.func if isinstance(node.exc, ast.Call) else node.exc))
+        left += ast.iter_child_nodes(node)
+    return found
+
+
+def silent(body: list[ast.stmt], room: str, said: str = "") -> list[str]:
+    """Public functions below that raise ValueError; neither they nor their class say so."""
+    found = []
+    for node in body:
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+            continue
+        told = said + (ast.get_docstring(node) or "")
+        public = not node.name.startswith("_") or node.name.endswith("__")
+        if isinstance(node, ast.ClassDef):
+            found += silent(node.body, f"{room}.{node.name}", told) if public else []
+        elif public and "ValueError" in raised(node) and "ValueError" not in told:
+            found.append(f"{room}.{node.name}")
+    return found
+
+
+def test_errors_are_told_in_docstrings():
+    wrong = [
+        n
+        for name, path in modules().items()
+        for n in silent(ast.parse(path.read_text()).body, name)
+    ]
+    assert not wrong, "\n".join(wrong)
+    case = ast.parse("class A:\n  def __init__(self, a):\n    raise ValueError('a')").body
+    assert silent(case, "case") == ["case.A.__init__"]

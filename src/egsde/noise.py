@@ -81,6 +81,7 @@ class Replay:
     path: str = ""
 
     def stream(self, key: str) -> Randn:
+        """The recorded numbers of a name; ValueError where it has none."""
         name = f"{self.path}{key}"
         if name not in self.records:
             raise ValueError(f"no recorded noise {name!r}; recorded are {sorted(self.records)}")

@@ -40,7 +40,8 @@ class Augment:
 
     def __call__(self, images: Tensor, uniform: Draw, copies: int = 1) -> Tensor:
         """uniform: so many numbers in [0, 1), a row for each image. copies: the batch holds so many
-        parts, one after another, that are treated alike."""
+        parts, one after another, that are treated alike. ValueError where `size` does not divide
+        the side."""
         count, channels, side, _ = images.shape
         if side % self.size:
             raise ValueError(

@@ -140,7 +140,8 @@ def hash_split(name: str) -> str:
 
 
 def spread(count: int, limit: int | None) -> list[int]:
-    """At most `limit` of the indices below count, evenly spread: floor(k count / limit)."""
+    """At most `limit` of the indices below count, evenly spread: floor(k count / limit).
+    ValueError for a limit below 1."""
     if limit is None or limit >= count:
         return list(range(count))
     if limit < 1:

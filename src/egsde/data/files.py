@@ -46,6 +46,10 @@ class Files(Protocol):
         """The folder for messages."""
         ...
 
+    def place(self, path: str) -> str:
+        """Where a file lies, as it is recorded."""
+        ...
+
     def size(self, path: str) -> tuple[Hashable, int]:
         """What tells a file from all others, whatever it is called, and its bytes."""
         ...
@@ -97,6 +101,9 @@ class Folder:
 
     def name(self, folder: str) -> str:
         return str(self.root / folder)
+
+    def place(self, path: str) -> str:
+        return str(self.root.resolve() / path)
 
     def size(self, path: str) -> tuple[Hashable, int]:
         found = (self.root / path).stat()
@@ -173,6 +180,9 @@ class Archive:
 
     def name(self, folder: str) -> str:
         return "/".join(part for part in (str(self.root), self.inner + folder) if part).rstrip("/")
+
+    def place(self, path: str) -> str:
+        return self.name(path)
 
     def size(self, path: str) -> tuple[Hashable, int]:
         member = self.inner + path

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from egsde.data.containers.base import needed
 from egsde.noise import Noise, Randn
+from egsde.optional import needed
 
 Flow = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (now, before) -> (2, H, W), rows first
 

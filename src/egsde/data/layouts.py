@@ -85,7 +85,8 @@ def pool(files: Files, parts: list[str]) -> Found | None:
 
 
 def divided(files: Files, parts: list[str]) -> Found | None:
-    """Pictures in folders that are named like splits."""
+    """Pictures in folders that are named like splits. ValueError where two of them mean one
+    split."""
     place = next(i for i, part in enumerate(parts) if "{split}" in part)
     parent, tail = "/".join(parts[:place]), "/".join(parts[place + 1 :])
     before, after = parts[place].split("{split}")

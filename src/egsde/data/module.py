@@ -13,22 +13,21 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Subset as SubsetOfDataset
 
 from egsde.data.alike import Alike, Pngs, Writer
-from egsde.data.asked import check, check_beside, check_sizes, one_size, square_side
+from egsde.data.asked import check, check_beside, check_sizes, one_size
 from egsde.data.augment import Augment, augmented
+from egsde.data.conditions import conditions
 from egsde.data.containers.base import cut_of
 from egsde.data.degradations import Degradation
 from egsde.data.domains import Images, Store, Subset, look, spread
 from egsde.data.fits import WHOLE, Size
-from egsde.data.low_resolution import LowResolution
-from egsde.data.masks import masks
-from egsde.data.neighbours import Neighbours, beside_each
+from egsde.data.neighbours import beside_each
 from egsde.data.one import is_picture, one_picture
 from egsde.data.rasters import range_of
 from egsde.data.resident import Resident
 from egsde.data.restorations import Restorations
 from egsde.data.series import Keys
 from egsde.data.shards import Batches, ResumableLoader, batches_trained, of_one_shape, shard
-from egsde.data.views import VIEWS, Conditions, Pictures, Translations, View, pair, validated
+from egsde.data.views import VIEWS, Pictures, Translations, View, pair, validated
 
 
 class TwoDomains(LightningDataModule):
@@ -98,13 +97,7 @@ class TwoDomains(LightningDataModule):
         self.single = is_picture(source if degradation is None else target, store)
         self.train_size, self.augment = one_size(train_size or size), augment
         self.held: Resident | None = None
-        self.beside: dict[str, Conditions] = {}
-        if mask and fit not in (*WHOLE, "random_crop"):
-            self.beside["mask"] = masks(mask, square_side(size, "mask"), self.fit)
-        if low:
-            self.beside["low"] = LowResolution(low, square_side(size, "low"))
-        if neighbours is not None:
-            self.beside["neighbours"] = Neighbours(neighbours)
+        self.beside = conditions(mask, low, neighbours, size, fit)
         self.mine: Callable[[str], bool] = lambda name: True  # of the images to translate
         self.opened: dict[tuple[str, str, Size], Images] = {}
 
@@ -144,7 +137,8 @@ class TwoDomains(LightningDataModule):
         return Alike(images, self.restore) if hasattr(images, "source") else Pngs()
 
     def domain(self, which: str, split: str, limit: int | None = None) -> Pictures:
-        """Dataset of dict(id, image) of "source" or "target", looked at; `limit` of them."""
+        """Dataset of dict(id, image) of "source" or "target", looked at; `limit` of them.
+        ValueError for another name."""
         if which not in ("source", "target"):
             raise ValueError(f"domain {which!r} is unknown; use source or target")
         images = self.images(self.source if which == "source" else self.target, split)

@@ -18,7 +18,8 @@ from egsde.data.views import picture
 
 
 class Neighbours:
-    """Conditions by id, `Conditions` of a data set: (2 K C, H, W)."""
+    """Conditions by id, `Conditions` of a data set: (2 K C, H, W). ValueError for a count below
+    1."""
 
     def __init__(self, count: int) -> None:
         if count < 1:

@@ -32,7 +32,7 @@ def one_picture(
     cut: Cut | None = None,
 ) -> FileImages:  # fmt: skip
     """The picture alone, whose id is the file's name, the slices of a container, or a folder's
-    pictures."""
+    pictures. ValueError where a folder holds none."""
     path, cut = Path(domain).expanduser(), cut or Cut(channels=channels)
     if path.is_dir():
         found = opened_files(path, cut)

@@ -41,6 +41,7 @@ class HalvesOfAFile(Folders):
         """Both domains lie in the same files."""
 
     def unseen(self, domain: str, split: str, size: Size, part: Part | None = None) -> FileImages:
+        """The halves of one side, not yet looked at; ValueError for an unknown side."""
         if domain not in self.parts:
             raise ValueError(f"domain {domain!r} is unknown; use {' or '.join(self.parts)}")
         return super().unseen(domain, split, size, self.parts[domain])

@@ -13,7 +13,6 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from egsde.data.containers import Cut, Slices, opened_files
-from egsde.data.files import Folder
 from egsde.data.fits import fitted as fitted_pixels
 from egsde.data.folder import Folders
 from egsde.data.images import decode, square
@@ -102,7 +101,7 @@ def reader_of(channels: int, scale: Scale) -> Reader:
 
 class Pile:
     """Pictures of one folder, zip or folder in a zip, at any depth, slices of volumes among them;
-    split: as data= does."""
+    split: as data= does. ValueError where there is none, or no picture in it."""
 
     def __init__(
         self, key: str, path: str, split: str | None = None, reader: Reader | None = None
@@ -143,9 +142,7 @@ class Pile:
 
     def place(self, name: str) -> str:
         """The file's path, as it is recorded."""
-        if isinstance(self.files.files, Folder):
-            return str(Path(self.files.name("")).resolve() / self.paths[name])
-        return f"{self.files.name('')}/{self.paths[name]}"
+        return self.files.place(self.paths[name])
 
 
 def fitted(picture: Image.Image, size: Size, fit: str) -> Image.Image:

@@ -74,7 +74,8 @@ class Raster:
 
 @dataclass(frozen=True)
 class Scale:
-    """[low, high] of stored numbers <-> [-1, 1]; None: the whole of 8 or 16 unsigned bits."""
+    """[low, high] of stored numbers <-> [-1, 1]; None: the whole of 8 or 16 unsigned bits.
+    ValueError unless low < high."""
 
     given: tuple[float, float] | None = None
 

@@ -23,7 +23,8 @@ def series_of(name: str) -> str:
 @dataclass(frozen=True)
 class Keys:
     """What keys the noise of images. series: None, those of a container share one; true, those of
-    a folder, too; false, none do; "flow": as true, and noise moves with what is seen."""
+    a folder, too; false, none do; "flow": as true, and noise moves with what is seen. ValueError
+    for another value."""
 
     series: bool | str | None = None
     known: dict[str, dict[str, Way]] = field(default_factory=dict, repr=False, compare=False)
@@ -75,7 +76,8 @@ def grey(pixels: np.ndarray) -> np.ndarray:
 
 
 def flicker(y: Tensor, x: Tensor) -> float:
-    """Mean |y_i+1 - y_i| less that of the source x, of frames (N, C, H, W) in order."""
+    """Mean |y_i+1 - y_i| less that of the source x, of frames (N, C, H, W) in order. ValueError
+    for fewer than two frames, or other shapes."""
     if len(y) < 2 or y.shape != x.shape:
         raise ValueError(
             f"flicker is that of two frames or more, of one shape: got {tuple(y.shape)} and "

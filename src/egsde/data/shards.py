@@ -38,7 +38,8 @@ def of_one_shape(
 
 
 def evenly(total: int, parts: int) -> list[int]:
-    """A batch dealt out to the domains, the first ones getting what is left over."""
+    """A batch dealt out to the domains, the first ones getting what is left over. ValueError for
+    a batch smaller than the number of domains."""
     if total < parts:
         raise ValueError(
             f"batch_size={total} is too small for {parts} domains; use {parts} or more"

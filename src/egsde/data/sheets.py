@@ -52,8 +52,14 @@ class Sheets:
         tiles = sheet.reshape(rows, SIDE, cls.columns, SIDE, 3).swapaxes(1, 2)
         return tiles.reshape(-1, SIDE, SIDE, 3)[: len(cls.index())]
 
+    @classmethod
+    @cache
+    def shrunk(cls, style: str, size: int) -> np.ndarray:
+        """The same, shrunk with an antialiased filter where size < 64: (n, size, size, 3)."""
+        return np.stack([square(Image.fromarray(p), size) for p in cls.pictures(style)])
+
     def images(self, domain: str, split: str, size: int) -> ArrayImages:
-        """Pictures of one split, shrunk with an antialiased filter where size < 64."""
+        """Pictures of one split. ValueError for an unknown style."""
         if domain not in self.styles:
             known = " or ".join(self.styles)
             raise ValueError(f"{self.name} style {domain!r} is unknown; use {known}")
@@ -61,8 +67,7 @@ class Sheets:
         if self.disjoint and split == "train":
             mine = self.styles.index(domain)
             rows = [i for i in rows if part_of(self.index()[i]["id"], len(self.styles)) == mine]
-        arrays = [square(Image.fromarray(self.pictures(domain)[i]), size) for i in rows]
-        return ArrayImages([self.index()[i]["id"] for i in rows], np.stack(arrays))
+        return ArrayImages([self.index()[i]["id"] for i in rows], self.shrunk(domain, size)[rows])
 
 
 def part_of(name: str, parts: int) -> int:

@@ -81,7 +81,8 @@ class Translations(Dataset):
 
 
 def pair(source: Images, target: Images) -> tuple[Subset, Subset]:
-    """The images of two domains that share an id (without suffix), in the source's order."""
+    """The images of two domains that share an id (without suffix), in the source's order.
+    ValueError where none do."""
     mine_by, theirs_by = by_stem(source.ids, "source"), by_stem(target.ids, "target")
     place = {name: index for index, name in enumerate(target.ids)}
     both = [(i, place[theirs_by[s]]) for i, s in enumerate(mine_by) if s in theirs_by]

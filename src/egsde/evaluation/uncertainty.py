@@ -27,7 +27,8 @@ class Uncertain:
 def uncertain(
     translator: Translator, x0: Tensor, noise: Noise, count: int, **cond: Tensor
 ) -> Uncertain:
-    """Of images x0 (B, C, H, W); two translations in memory at a time."""
+    """Of images x0 (B, C, H, W); two translations in memory at a time. ValueError for a count
+    below 2, which has no spread."""
     if count < 2:
         raise ValueError(f"uncertainty={count} translations have no spread; use 2 or more")
     mean, squares = torch.zeros_like(x0, dtype=torch.float64), torch.zeros_like(x0).double()

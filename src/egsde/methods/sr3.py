@@ -30,7 +30,8 @@ def resized(x: Tensor, size: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Stage:
-    """A translator of images of size x size; clip: its source is kept in [-1, 1]."""
+    """A translator of images of size x size; clip: its source is kept in [-1, 1]. ValueError for
+    a size below 1."""
 
     translator: Translator
     size: int

@@ -40,6 +40,8 @@ class ADMEncoder(nn.Module):
     ValueError for sizes that do not divide (groups of 32 channels, heads, halvings).
     """
 
+    own_head = "I2Iout."  # all else is as in guided-diffusion's ImageNet classifier
+
     def __init__(
         self,
         image_size: Size,

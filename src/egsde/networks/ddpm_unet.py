@@ -49,7 +49,8 @@ class ResnetBlock(Recomputed):
 
 
 class AttnBlock(Recomputed):
-    """x + proj_out(attention(norm x)) over all pixels, in heads of head_channels, or one head."""
+    """x + proj_out(attention(norm x)) over all pixels, in heads of head_channels, or one head.
+    ValueError where the channels are no whole number of heads."""
 
     def __init__(self, channels: int, eps: float = EPS, head_channels: int | None = None) -> None:
         super().__init__()

@@ -24,7 +24,8 @@ def described(
     """The network of `make` with these weights as float32, frozen.
 
     weights: or what names them for the network, which has no memory yet. count: of the tensors in
-    the file; more parameters are not made. what: the network, for messages.
+    the file; more parameters are not made. what: the network, for messages. ValueError where it
+    cannot be made.
     """
     try:
         with at_most(count), torch.device("meta"):

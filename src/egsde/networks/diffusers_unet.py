@@ -215,7 +215,7 @@ def _options(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """The weights beside a config.json."""
+    """The weights beside a config.json. ValueError where there are none."""
     found = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
     if found is None:
         raise ValueError(f"{folder} holds no weights: neither {' nor '.join(WEIGHTS)} is there")

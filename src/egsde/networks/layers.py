@@ -67,7 +67,8 @@ class GaussianFourier(nn.Module):
 
 
 def labelled(emb: Tensor, table: nn.Embedding | None, label: Tensor | None) -> Tensor:
-    """emb + table(label), (B, E); emb where the network has no labels."""
+    """emb + table(label), (B, E); emb where the network has no labels. ValueError where it has
+    some and none is given."""
     if table is None:
         return emb
     if label is None:
@@ -198,7 +199,8 @@ class ResBlock(Recomputed):
 
 
 class AttentionBlock(Recomputed):
-    """x + proj(attention(norm x)) over pixels; `heads_first` is the legacy channel order."""
+    """x + proj(attention(norm x)) over pixels; `heads_first` is the legacy channel order.
+    ValueError where heads do not divide the channels."""
 
     def __init__(self, channels: int, heads: int, *, heads_first: bool) -> None:
         super().__init__()

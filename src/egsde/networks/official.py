@@ -152,7 +152,7 @@ def start_from_imagenet(net: ADMEncoder, state_dict: State) -> ADMEncoder:
     `256x256_classifier.pt` fits ADMEncoder(256). ValueError lists the keys that do not fit.
     """
     trunk = {k: v for k, v in without_prefix(state_dict).items() if not k.startswith("out.")}
-    own = {k: v for k, v in net.state_dict().items() if not k.startswith("I2Iout.")}
+    own = {k: v for k, v in net.state_dict().items() if not k.startswith(net.own_head)}
     check_fit(own, trunk, "the 'dse' network that the config describes")
     net.load_state_dict(trunk, strict=False)
     return net

@@ -73,7 +73,8 @@ def level_widths(image_size: int, width: int, channel_mult: Numbers) -> tuple[in
 def downsampling(image_size: int, resolutions: Numbers, levels: int) -> frozenset[int]:
     """Resolutions such as "16,8" as downsampling factors image_size / resolution.
 
-    Warns of those at which the network, halving levels - 1 times, has no feature map.
+    Warns of those at which the network, halving levels - 1 times, has no feature map. ValueError
+    for one that does not divide image_size.
     """
     factors, sides = set(), [image_size // 2**level for level in range(levels)]
     for resolution in numbers(resolutions):

@@ -141,7 +141,8 @@ def jobs(folder: Path) -> list[Path]:
 
 def named(folders: Sequence[Path]) -> list[str]:
     """Short names that differ: folders' own, with those around them where they are alike; a
-    sweep's job is called by what it sets that the others do not."""
+    sweep's job is called by what it sets that the others do not. ValueError for a run named
+    twice."""
     places = [folder.absolute().parts for folder in folders]
     for depth in range(1, max(map(len, places)) + 1):
         names = ["/".join(place[-depth:]) for place in places]

@@ -48,7 +48,7 @@ OWN = re.compile(r"[+~]*(translator|out|limit|split|logger|trainer|metrics|shard
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command line: egsde demo [RUN]."""
+    """The command line: egsde demo [RUN]. ValueError for more than one."""
     runs, settings = split("demo", arguments, host=(str, "127.0.0.1"), port=(whole_number(1), 7860))
     if len(runs) > 1:
         raise ValueError(f"a demo is of one run, got {', '.join(runs)}")
@@ -169,7 +169,7 @@ def energies(moments: Sequence[Mapping[str, Any]]) -> Image.Image:
 
 
 def blocks(networks: Networks) -> Any:
-    """The page, in what gradio 4 to 6 share."""
+    """The page, in what gradio 4 to 6 share. ValueError where gradio is absent."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:

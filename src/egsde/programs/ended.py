@@ -22,6 +22,7 @@ SIGNALS = [s for s in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, s)]
 class Ended(BaseException):
     """A signal has come; not an Exception, which what runs may catch. `code`: the exit code."""
 
+    heard = False  # by the other processes of the run
     out: Path | None = None  # the run's folder, where the command line does not name it
     standing = "what was finished is kept"
 
@@ -75,7 +76,7 @@ def launched(command: Sequence[str], environment: Mapping[str, str] | None = Non
     try:
         return process.wait()
     except BaseException as error:
-        signum = error.signum if isinstance(error, Ended) else signal.SIGTERM
+        signum = getattr(error, "signum", signal.SIGTERM)
         with contextlib.suppress(OSError):
             process.send_signal(signum)
         try:

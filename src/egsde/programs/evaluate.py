@@ -77,7 +77,7 @@ class Measurement(LightningModule):
         if folders.source is not None:
             sources = self._images(folders.ids[rank::world], self._source, "source")
         suite.set_reference(real, sources, key, gather=all_gather, collect=to_first)
-        if folders.truth is None and (suite.pairwise or suite.single):
+        if folders.truth is None and (suite.each.pairwise or suite.each.single):
             for name, other in list(zip(folders.ids, names, strict=False))[rank::world]:
                 x0 = None if folders.source is None else self._source(name)
                 suite.add_floor(folders.real(other, as_they_are), x0)

@@ -72,7 +72,8 @@ def _pipeline(cfg: DictConfig, out: Path) -> Path:
 
 
 def written(graph: Any, form: Format, out: Path, about: dict[str, Any]) -> tuple[Path, bool, float]:
-    """The file, whether height and width are free in it, and how far it is from PyTorch."""
+    """The file, whether height and width are free in it, and how far it is from PyTorch.
+    ValueError where it cannot be written, or differs by more than TOLERANCE."""
     path, step = out / f"{about['kind']}{form.suffix}", about["multiple"]
     side = max(about["size"][0], 2 * step), max(about["size"][1], 2 * step)
     reasons: list[str] = []

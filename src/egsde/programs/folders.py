@@ -62,7 +62,8 @@ def new_folder(prefix: str) -> str:
 
 
 def given_back(program: str, arguments: Sequence[str]) -> list[str]:
-    """The arguments with what a configuration that is given back needs to be a run of its own."""
+    """The arguments with what a configuration that is given back needs to be a run of its own.
+    ValueError where that file is none."""
     words = [part for a in arguments for part in (a.split("=", 1) if a[:2] == "--" else [a])]
     options = dict(pairwise(words))
     folder = next((options[o] for o in ("--config-path", "-cp") if o in options), None)

@@ -10,7 +10,6 @@ import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from egsde.disk import whole
+from egsde.optional import needed
 
 Run = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
-INSTALL = "pip install 'egsde[export]'"
 
 
 @dataclass(frozen=True)
@@ -31,16 +30,6 @@ class Format:
     suffix: str
     write: Callable[[Any, tuple[Tensor, ...], Any, Path, Mapping[str, str]], None]
     read: Callable[[Path], Run]
-
-
-def needed(name: str) -> Any:
-    """An optional package; ValueError says how to install it."""
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise ValueError(f"this format needs the package {name}, not installed: {INSTALL}") from (
-            error
-        )
 
 
 def recorded(graph: nn.Module, inputs: tuple[Tensor, ...], shapes: Any) -> Any:
@@ -54,7 +43,7 @@ def write_onnx(
     graph: Any, inputs: tuple[Tensor, ...], shapes: Any, path: Path, text: Mapping[str, str]
 ) -> None:
     """By torch.onnx, names and metadata inside; ValueError without onnxscript."""
-    needed("onnxscript")
+    needed("onnxscript", "export", "ONNX")
     program = recorded(graph, inputs, shapes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -73,7 +62,8 @@ def write_onnx(
 
 def read_onnx(path: Path) -> Run:
     """By onnxruntime, on the CPU; ValueError where it is not installed."""
-    session = needed("onnxruntime").InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    runtime = needed("onnxruntime", "export", "ONNX")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [entry.name for entry in session.get_inputs()]
     return lambda arrays: session.run(None, dict(zip(names, arrays, strict=True)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from omegaconf import DictConfig
 
 from egsde.evaluation.metrics import DomainAccuracy, Suite, per_image
@@ -11,6 +13,7 @@ from egsde.programs.build import Parts
 def add_judge(suite: Suite, parts: Parts, cfg: DictConfig) -> None:
     """`domain` among the suite's numbers of single images, where it is not and a judge is known."""
     judge = cfg.get("judge")
-    if judge is None or judge.get("weights") is None or "domain" in suite.single:
+    if judge is None or judge.get("weights") is None or "domain" in suite.each.single:
         return
-    suite.single["domain"] = per_image(DomainAccuracy(parts("judge")))
+    single = {**suite.each.single, "domain": per_image(DomainAccuracy(parts("judge")))}
+    suite.each = replace(suite.each, single=single)

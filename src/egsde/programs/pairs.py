@@ -49,7 +49,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def score(arguments: Sequence[str]) -> None:
-    """Percentages of the answers in files, printed, and written where asked."""
+    """Percentages of the answers in files, printed, and written where asked. ValueError for
+    files of another kind."""
     files, settings = split("pairs score", arguments, key=(str, None), out=(str, None))
     if not files:
         raise Usage("name the files of answers: egsde pairs score FILE ...")

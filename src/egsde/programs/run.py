@@ -150,7 +150,7 @@ def command(program: str, out: Path) -> str | None:
 def stopped(out: Path, error: Stopped | Ended, standing: str, trainer: Trainer) -> NoReturn:
     """Say in two lines where a run stands and how it goes on; leave with the signal's code."""
     procs = getattr(trainer.strategy.launcher, "procs", [])
-    if isinstance(error, Ended):  # of `Stopped` all have heard
+    if not error.heard:
         for process in procs:
             with contextlib.suppress(OSError):
                 process.send_signal(error.signum)

@@ -12,7 +12,8 @@ from egsde.programs.build import located
 
 @cache
 def parameters(target: str, place: str) -> tuple[dict[str, Any], bool]:
-    """The annotations of what `target` takes by name, and whether it takes any other, too."""
+    """The annotations of what `target` takes by name, and whether it takes any other, too.
+    ValueError where it cannot be imported."""
     try:
         thing = located(target)
     except (ImportError, AttributeError) as error:

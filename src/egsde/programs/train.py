@@ -11,11 +11,10 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from omegaconf import DictConfig
 
-from egsde.networks import ADMEncoder, check_fit, named_as, start_from_imagenet, widened
+from egsde.networks import check_fit, named_as, start_from_imagenet, widened
 from egsde.old_names import current
 from egsde.programs.build import Parts
-from egsde.programs.callbacks.best import Best
-from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, Checkpoints, TwoFiles, read
+from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, TwoFiles, read
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.ended import Ended, again
 from egsde.programs.folders import to_give_back
@@ -132,11 +131,12 @@ def allowed(callback: Any, cfg: DictConfig) -> bool:
     trainer = cfg.trainer
     off = trainer.get("barebones") or trainer.get("enable_progress_bar") is False
     saves = trainer.get("enable_checkpointing") is not False
+    needed = getattr(callback, "needs", None)
     return not (
         callback is None
         or (off and isinstance(callback, ProgressBar))
-        or (not saves and isinstance(callback, Checkpoints | Best))
-        or (cfg.get("best") is None and isinstance(callback, Best))
+        or (not saves and getattr(callback, "saves", False))
+        or (needed is not None and cfg.get(needed) is None)
     )
 
 
@@ -203,7 +203,7 @@ def _initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
             continue
         path, network = find(name, "init_weights"), module.network.get_submodule(part)
         key = f"init_weights.{part}" if part else "init_weights"
-        if isinstance(network, ADMEncoder) and not is_ours(path):
+        if hasattr(network, "own_head") and not is_ours(path):
             start_from_imagenet(network, read_checkpoint(path))
             continue
         if is_ours(path):

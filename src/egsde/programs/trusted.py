@@ -53,7 +53,8 @@ def _check_name(name: Any, allow: tuple[str, ...]) -> None:
 
 
 def check_plain(node: Any, allow: tuple[str, ...] = (), depth: int = 0) -> None:
-    """`check_names` of a record, in which nothing is left to resolve."""
+    """`check_names` of a record, in which nothing is left to resolve. ValueError where something
+    is."""
     if depth == 0:
         check_names(node, allow)
     if isinstance(node, Mapping):

@@ -135,7 +135,8 @@ class LogSNR:
     """Evenly spaced log(alpha / sigma) (Lu 2022); a chain's last step goes from level 1 to 0.
 
     shift > 0 spaces -log(sigma / alpha + shift) evenly: steps widen where the noise falls below it
-    (one grey level is 2 / 255), which lets few steps go where they matter.
+    (one grey level is 2 / 255), which lets few steps go where they matter. ValueError for a shift
+    below 0.
     """
 
     steps: int = 20
@@ -161,7 +162,7 @@ class Karras:
     """Evenly spaced (sigma / alpha)^(1 / rho) (Karras 2022, eq. 5, with its N = steps + 1).
 
     On `sde.EDM` these are the paper's noise levels; its step to 0 is the sampler's `denoise`. A
-    chain's last step goes from level 1 to 0.
+    chain's last step goes from level 1 to 0. ValueError for rho of 0 or less.
     """
 
     steps: int = 17

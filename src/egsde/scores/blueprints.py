@@ -121,7 +121,8 @@ def network(node: Any, shapes: Mapping[str, tuple[int, ...]], allow: Allow = ())
     """The network that a node describes, with memory for no more than the file's tensors.
 
     One of ours is made without memory first, of at most as many parameters as the file has
-    tensors, and compared with their shapes.
+    tensors, and compared with their shapes. ValueError where it describes none, or one of other
+    shapes.
     """
     _check(node, "network", prefixes(allow))
     if not isinstance(node, dict):

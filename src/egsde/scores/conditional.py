@@ -26,6 +26,8 @@ class ConditionalScore(ScoreModel):
     masked: pixels where cond mask is 1 are known (Palette): the network sees them as they are.
     """
 
+    conditional = True
+
     def __init__(
         self,
         net: nn.Module,
@@ -48,12 +50,13 @@ class ConditionalScore(ScoreModel):
         return ConditionedScore(self, condition, known)
 
     def outputs(self, x: Tensor, t: Tensor) -> Tensor:
+        """ValueError always: without a condition there is no value."""
         raise ValueError("a conditional score has no value without a condition: use given(...)")
 
     def forward(  # type: ignore[override]
         self, y: Tensor, t: Tensor, source: Source | None = None
     ) -> Tensor:
-        """The score at y given the source, (B, C, H, W)."""
+        """The score at y given the source, (B, C, H, W). ValueError without one."""
         if source is None:
             raise ValueError("a conditional score needs the source, got None")
         known = known_pixels(source.cond.get("mask"), y) if self.masked else None

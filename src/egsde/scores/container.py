@@ -35,7 +35,7 @@ LONGEST = 2**20  # characters of a file's configuration
 
 def find(weights: str | Path | None, hint: str) -> Path:
     """The file: as given, else inside the package (`demo/...`) or among the files fetched from
-    elsewhere; FileNotFoundError says where it was looked for."""
+    elsewhere; FileNotFoundError says where it was looked for. ValueError where none is named."""
     if weights is None:
         raise ValueError(f"no weights are given; add {hint}=PATH")
     path = Path(weights).expanduser()

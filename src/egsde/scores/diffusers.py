@@ -56,7 +56,8 @@ LEVELS = 10**5
 def diffusers_folder(
     weights: str | Path | None, option: str = "score.weights", extra: str = "diffusers"
 ) -> Path:
-    """The folder, or a name of the hub where huggingface_hub is there; FileNotFoundError else."""
+    """The folder, or a name of the hub where huggingface_hub is there; FileNotFoundError else.
+    ValueError where none is named."""
     if weights is None:
         raise ValueError(f"no weights are given; add {option}=DIR, a folder of save_pretrained")
     path = Path(weights).expanduser()
@@ -175,7 +176,7 @@ def save_pipeline(score: ScoreModel, out: Path) -> None:
     kinds = {kind: name for name, kind in PREDICTIONS.items()}
     kind = kinds.get(type(score.prediction))
     betas = getattr(score.sde, "betas", None)
-    if not isinstance(score.net, DDPMUNet):
+    if not isinstance(score.net, DDPMUNet):  # the layout of exactly this class is written
         raise ValueError(
             f"a {type(score.net).__name__} has no counterpart in diffusers' UNet2DModel; "
             "train one with network=ddpm_tiny or ddpm_256"

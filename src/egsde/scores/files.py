@@ -36,7 +36,8 @@ def opened(
 
     part: of a file with several networks, with a dot.
     The network's `record` is what the file says of it, with the option that named the file and the
-    side whose images it makes: a run asks whether they agree.
+    side whose images it makes: a run asks whether they agree. ValueError for a file of another kind
+    or process, or one that cannot be opened.
     """
     config = read_config(path)
     if config["kind"] != kind:
@@ -106,7 +107,8 @@ def load_cycle(
     makes: str = "y",
     allow: Allow = (),
 ) -> ConditionalScore:
-    """One score in a file of `train.py model=cycle`; makes: "y", its target, or "x", its source."""
+    """One score in a file of `train.py model=cycle`; makes: "y", its target, or "x", its source.
+    ValueError for another side."""
     if makes not in ("x", "y"):
         raise ValueError(f"score.makes={makes!r} is unknown; use y (the target) or x (the source)")
     path = find(weights, "score.weights")
@@ -204,6 +206,7 @@ def official_score(
     """A published score network (`afhq_dog_4m.pt`, `celebahq_female_ddpm.pth`), predicting eps.
 
     label: the class of a class-conditional one (`256x256_diffusion.pt`: ImageNet's 0 .. 999).
+    ValueError where a label is missing, or there are none.
     """
     path = find(weights, "score.weights")
     _refuse_ours(path, "score=trained")

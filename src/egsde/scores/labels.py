@@ -38,7 +38,8 @@ class LabelledScore(ScoreModel):
         return view
 
     def outputs(self, x: Tensor, t: Tensor) -> Tensor:
-        """All channels that the network returns at x_t for the label, (B, C', H, W)."""
+        """All channels that the network returns at x_t for the label, (B, C', H, W). ValueError
+        without one."""
         if self.label is None:
             raise ValueError("a score with labels has no value without one: use given(label)")
         label = torch.as_tensor(self.label, device=x.device).expand(len(x))

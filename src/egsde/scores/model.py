@@ -71,6 +71,8 @@ class ScoreModel(ScoreViews, nn.Module):
     bfloat16 around the network where the hardware multiplies it, on CUDA and on CPUs with AMX.
     """
 
+    conditional: bool = False  # whether `given` makes the score of a condition
+
     def __init__(
         self,
         net: nn.Module,

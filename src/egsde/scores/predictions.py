@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -49,6 +49,8 @@ class NoiseLevel:
     one (sde=vp). The sinusoids of networks are made for labels of 0 to 1000, which scale gives
     (WaveGrad, whose label this is, has 5000).
     """
+
+    of_level: ClassVar[bool] = True  # the process itself is not asked, but for alpha and sigma
 
     scale: float = 1000.0
 
@@ -161,6 +163,7 @@ class EDMPrediction(Prediction):
     With r = sigma / alpha the noise level of x / alpha and v = sigma^2 + (alpha sigma_data)^2:
     c_in = 1 / sqrt(v), c_skip = alpha sigma_data^2 / v, c_out = sigma sigma_data / sqrt(v),
     c_noise = log(r) / 4. Mean squared error of the output is EDM's weighting, 1 / c_out^2.
+    ValueError for sigma_data of 0 or less.
     """
 
     label: Label = LogSigma(0.25)

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from egsde.scores.predictions import NoiseLevel
 from egsde.sde import SDE
 
 
@@ -66,7 +65,7 @@ def same_process(a: SDE, b: SDE, prediction: Any = None) -> bool:
     Where the label is the noise level itself, any two with alpha^2 + sigma^2 = 1 have: Palette is
     sampled on another chain than it was trained on.
     """
-    if isinstance(getattr(prediction, "label", None), NoiseLevel):
+    if getattr(getattr(prediction, "label", None), "of_level", False):
         return all(_preserves_variance(sde) for sde in (a, b))
     if not same_levels(a, b):
         return False

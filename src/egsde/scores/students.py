@@ -16,7 +16,8 @@ def load_student(
     autocast: bool = False,
     allow: Allow = (),
 ) -> FlowMap:
-    """The flow map in a file of `train.py model=student`, with the times of its teacher's walk."""
+    """The flow map in a file of `train.py model=student`, with the times of its teacher's walk.
+    ValueError where it does not hold them."""
     path = find(weights, "score.weights")
     network, prediction, sde = opened(path, "student", sde, use, allow)
     times = read_config(path).get("times")

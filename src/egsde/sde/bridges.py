@@ -19,7 +19,8 @@ from egsde.sde.base import SDE, VarianceExploding
 class Straight(SDE):
     """alpha = 1 - t, sigma = t: x_t = (1 - t) x_0 + t eps (Lipman 2023, Liu 2023), eps the source.
 
-    It ends at T < 1, where alpha is not yet 0: conversions divide by alpha.
+    It ends at T < 1, where alpha is not yet 0: conversions divide by alpha. ValueError unless 0 <
+    t_min < T < 1.
     """
 
     T: float = 0.999

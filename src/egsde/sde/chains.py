@@ -65,6 +65,7 @@ class Chain(SDE):
         return 1 / self.levels
 
     def check_start(self, start: float) -> None:
+        """ValueError for a start between two levels."""
         super().check_start(start)
         below = math.floor(start * self.levels + 1e-6)
         if start * self.levels - below > 1e-6:
@@ -93,7 +94,7 @@ def _check_levels(table: Tensor, chain: str) -> None:
 class DDPM(Chain, VariancePreserving):
     """q(x_i | x_{i-1}) = N(sqrt(1 - beta_i) x_{i-1}, beta_i) (Ho 2020).
 
-    betas: (levels,) in (0, 1].
+    betas: (levels,) in (0, 1]. ValueError for others.
     """
 
     betas: Tensor = field(default_factory=linear_betas)
@@ -132,6 +133,7 @@ class NCSN(Chain, VarianceExploding):
     """q(x_i | x_{i-1}) = N(x_{i-1}, sigma_i^2 - sigma_{i-1}^2) (Song 2021, eq. 20).
 
     sigmas: (levels,), rising, above 0; sigma_0 = 0. VE is the limit of many geometric levels.
+    ValueError for others.
     """
 
     sigmas: Tensor = field(default_factory=geometric_sigmas)

@@ -15,7 +15,8 @@ from egsde.sde.base import VarianceExploding, VariancePreserving
 class VP(VariancePreserving):
     """Variance preserving, beta(t) = beta_min + t (beta_max - beta_min) (Song 2021, eq. 32).
 
-    alpha = exp(-t^2 (beta_max - beta_min) / 4 - t beta_min / 2), sigma^2 = 1 - alpha^2.
+    alpha = exp(-t^2 (beta_max - beta_min) / 4 - t beta_min / 2), sigma^2 = 1 - alpha^2. ValueError
+    unless 0 < beta_min <= beta_max.
     """
 
     beta_min: float = 0.1
@@ -60,7 +61,8 @@ class CosineVP(VariancePreserving):
     """alpha = cos(pi/2 (t + offset) / (1 + offset)) over its value at 0 (Nichol 2021, eq. 17).
 
     beta = pi / (1 + offset) tan(...) has a pole at t = 1, so the process ends at T = 0.9946, as
-    in DPM-Solver (Lu 2022): alpha(T) = 0.0084 (VP ends at 0.0066) and beta(T) = 370.
+    in DPM-Solver (Lu 2022): alpha(T) = 0.0084 (VP ends at 0.0066) and beta(T) = 370. ValueError for
+    an offset of 0 or less, or T of 1 or more.
     """
 
     offset: float = 0.008

@@ -39,6 +39,7 @@ class AdaptiveSDE(Solver):
     weak_order: ClassVar[float | None] = 1.0
 
     def check(self, sde: SDE) -> None:
+        """ValueError for a process with levels."""
         if sde.levels is not None:
             raise ValueError(
                 f"AdaptiveSDE chooses times between the levels of {sde}; use a continuous process, "
@@ -48,6 +49,8 @@ class AdaptiveSDE(Solver):
     def step(
         self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
     ) -> tuple[Tensor, Carry]:
+        """From t to s in as many steps as each image needs; ValueError where no step is small
+        enough."""
         length = t - s
         x, before = x.clone(), x.abs()
         place = torch.zeros(len(x), dtype=torch.int64)  # how far each image is, in units

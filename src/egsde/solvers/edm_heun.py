@@ -25,7 +25,8 @@ class EDMHeun(Solver):
 
     steps is the paper's N of a whole run: the grid's steps and, where the grid ends in noise, the
     denoising one: Karras(N - 1) with Sampler(denoise=True) is Algorithm 2 with N steps, since
-    Euler's step into zero noise returns D. s_churn = 0 is deterministic.
+    Euler's step into zero noise returns D. s_churn = 0 is deterministic. ValueError for s_churn
+    below 0 or steps below 1.
     """
 
     s_churn: float = 0.0
@@ -45,6 +46,7 @@ class EDMHeun(Solver):
             object.__setattr__(self, "strong_order", None)
 
     def check(self, sde: SDE) -> None:
+        """ValueError for s_churn above 0 on a process with levels."""
         if self.s_churn > 0 and sde.levels is not None:
             raise ValueError(
                 f"EDMHeun with s_churn={self.s_churn} raises the noise between the levels of "

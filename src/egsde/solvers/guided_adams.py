@@ -31,7 +31,8 @@ from egsde.solvers.exponential.forms import Point
 @dataclass(frozen=True)
 class GuidedAdams(Solver):
     """order: values of D that the predictor reads; corrector: those of the corrector, the new one
-    included, 0 for none. One evaluation a step."""
+    included, 0 for none. One evaluation a step. ValueError for an order below 1 or a corrector
+    below 0."""
 
     order: int = 3
     corrector: int = 3

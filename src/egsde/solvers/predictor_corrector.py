@@ -24,7 +24,7 @@ class PredictorCorrector(Solver):
 
     A constraint acts after each of the two. Clean data (sigma_s = 0) is not corrected; without a
     predictor the step into it is x0. A corrector's error stays as steps shrink, so no order is
-    declared.
+    declared. ValueError for neither, or corrections below 1.
     """
 
     predictor: Solver | None

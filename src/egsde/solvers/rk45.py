@@ -33,6 +33,7 @@ class RK45(Solver):
     strong_order: ClassVar[float | None] = 5.0
 
     def check(self, sde: SDE) -> None:
+        """ValueError for a process with levels."""
         if sde.levels is not None:
             raise ValueError(
                 f"RK45 chooses times between the levels of {sde}; use a continuous process, as "

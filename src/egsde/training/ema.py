@@ -16,7 +16,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class EMA(nn.Module):
-    """`.net`: a frozen copy of the network given, averaged by `update`. `decay` in [0, 1)."""
+    """`.net`: a frozen copy of the network given, averaged by `update`. `decay` in [0, 1).
+    ValueError for another."""
 
     updates: Tensor
 

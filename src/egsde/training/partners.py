@@ -86,6 +86,8 @@ class KeptPartners(nn.Module):
     They are kept in half precision, in the checkpoint too. ValueError for every < 1.
     """
 
+    are_data = True  # no gradient flows through them
+
     def __init__(self, inner: InLoop, every: int = 5, coupling: Coupling | None = None) -> None:
         super().__init__()
         if every < 1:

@@ -67,7 +67,8 @@ class Pairs:
             return False
 
     def make(self, key: int, shard: int, device: torch.device) -> None:
-        """Walk the teacher over the images of one shard, and write it."""
+        """Walk the teacher over the images of one shard, and write it. ValueError where the walk
+        is not finite."""
         places = self._places(shard)
         x0 = torch.stack([picture(self.images, i) for i in places]).to(device)
         states, times = self.teacher.walk(x0, [self.images.ids[i] for i in places], key)
@@ -118,7 +119,7 @@ class TaughtDomains(TwoDomains):
     """Two domains whose training batches are a teacher's walks from the source to the target.
 
     keys: noises of each training image; the `limit` validation images have one. pairs: the folder
-    of shards.
+    of shards. ValueError for fewer than one noise, or data that is augmented or kept on a device.
     """
 
     def __init__(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import IO, Any, Protocol
 
 import numpy as np
@@ -21,7 +20,8 @@ MOST_NUMBERS = 2**31  # of one container, unpacked
 @dataclass(frozen=True)
 class Cut:
     """axis: what is cut into slices, counted as the file counts, or null for its kind's own;
-    slices: [first, last] of them that are images, the others stay; channels: of an image."""
+    slices: [first, last] of them that are images, the others stay; channels: of an image.
+    ValueError for an axis or slices that no volume has."""
 
     axis: int | None = None
     slices: tuple[int, int] | None = None
@@ -98,17 +98,6 @@ class Container(Protocol):
         ...
 
     def read(self, data: bytes, cut: Cut) -> Volume: ...
-
-
-def needed(package: str, extra: str, what: str) -> Any:
-    """An optional package; ValueError names the extra that brings it."""
-    try:
-        return import_module(package)
-    except ImportError as error:
-        raise ValueError(
-            f"{what} is read by the package {package}, which is not installed: "
-            f"pip install 'egsde[{extra}]'"
-        ) from error
 
 
 def grey(pixels: np.ndarray) -> np.ndarray:

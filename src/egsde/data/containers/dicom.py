@@ -14,10 +14,11 @@ from typing import IO, Any
 
 import numpy as np
 
-from egsde.data.containers.base import Glance, Volume, needed
+from egsde.data.containers.base import Glance, Volume
 from egsde.data.images import HIGHEST
 from egsde.data.opened import UnreadableImage
 from egsde.data.rasters import cast
+from egsde.optional import needed
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
 MAGIC, AT = b"DICM", 128

@@ -16,7 +16,8 @@ def is_slice(name: str) -> bool:
 
 
 def place_of(name: str) -> tuple[str, int]:
-    """The container of a slice, "" where that is the root itself, and which of its slices."""
+    """The container of a slice, "" where that is the root itself, and which of its slices.
+    ValueError for another name."""
     found = SLICE.match(name)
     if found is None:
         raise ValueError(f"{name} is no slice; slices are called CONTAINER/@0000.png")

@@ -11,9 +11,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from egsde.data.containers.base import MOST_NUMBERS, Cut, Glance, Volume, needed
+from egsde.data.containers.base import MOST_NUMBERS, Cut, Glance, Volume
 from egsde.data.opened import UnreadableImage
 from egsde.data.rasters import cast, checked
+from egsde.optional import needed
 
 HEAD = 2**16
 PACKED = b"\x1f\x8b"

@@ -63,7 +63,8 @@ class Slices:
         return sorted(found)
 
     def names(self, place: str, entry: Entry) -> list[str]:
-        """The slices that are images."""
+        """The slices that are images. ValueError where the container has fewer than `slices`
+        says."""
         count = entry.count(self.cut)
         every = slice_names(place, count, entry.glance.suffix if entry.glance else ".npy")
         if self.cut.slices is None or entry.glance is None:
@@ -99,6 +100,9 @@ class Slices:
         entry, (_, index) = self.found(path), place_of(path)
         identity, size = self.files.size(entry.files[0])
         return (identity, index), size
+
+    def place(self, path: str) -> str:
+        return self.files.place(path)
 
     def ends(self, path: str) -> tuple[bytes, bytes, int]:
         if not is_slice(path):

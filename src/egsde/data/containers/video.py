@@ -11,8 +11,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from egsde.data.containers.base import MOST_NUMBERS, Cut, Glance, Volume, needed
+from egsde.data.containers.base import MOST_NUMBERS, Cut, Glance, Volume
 from egsde.data.opened import UnreadableImage
+from egsde.optional import needed
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi",
            ".webm": "webm"}  # fmt: skip

@@ -51,7 +51,8 @@ def _hidden(image: Tensor, known: Tensor, generator: torch.Generator) -> Degrade
 
 @dataclass(frozen=True)
 class Inpaint:
-    """Pixels hidden by a random mask: `Rectangle`, `Strokes`, `Both` or `Either` of them."""
+    """Pixels hidden by a random mask: `Rectangle`, `Strokes`, `Both` or `Either` of them.
+    ValueError for images below 4 x 4."""
 
     mask: Mask = Either()
 
@@ -81,7 +82,8 @@ class Colourise:
 
 @dataclass(frozen=True)
 class JPEG:
-    """Saved and read by Pillow, with a quality drawn uniformly from low..high (Palette: 5..30)."""
+    """Saved and read by Pillow, with a quality drawn uniformly from low..high (Palette: 5..30).
+    ValueError outside 1 <= low <= high <= 95."""
 
     low: int = 5
     high: int = 30
@@ -103,7 +105,8 @@ class JPEG:
 
 @dataclass(frozen=True)
 class Shrink:
-    """Shrunk by `factor` (anti-aliased) and enlarged again, both bicubic; cut to [-1, 1]."""
+    """Shrunk by `factor` (anti-aliased) and enlarged again, both bicubic; cut to [-1, 1].
+    ValueError for a factor below 2."""
 
     factor: int = 4
 
@@ -119,7 +122,8 @@ class Shrink:
 @dataclass(frozen=True)
 class Painted:
     """A painting of few strokes: a median filter, then so many colours (SDEdit, Meng 2022, which
-    has 23 px at 256 px and 6 colours). size: of the filter, as a share of the side."""
+    has 23 px at 256 px and 6 colours). size: of the filter, as a share of the side. ValueError
+    outside 2 to 256 colours and sizes in (0, 1)."""
 
     colours: int = 6
     size: float = 0.09

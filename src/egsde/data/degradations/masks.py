@@ -57,7 +57,8 @@ class Rectangle:
 class Strokes:
     """One to `most` broken lines of round brushes, as if drawn by hand (free-form masks, Yu 2019).
 
-    Widths are `low` to `high` of the shorter side, a line has two to `bends` + 1 pieces.
+    Widths are `low` to `high` of the shorter side, a line has two to `bends` + 1 pieces. ValueError
+    for no line or no bend.
     """
 
     most: int = 3
@@ -123,7 +124,8 @@ class Both:
 class Border:
     """All but a centred window, or all but a window at one side (with probability `one_side`).
 
-    share: how much of the area is hidden (Palette's uncropping: one half).
+    share: how much of the area is hidden (Palette's uncropping: one half). ValueError for shares
+    outside (0, 1).
     """
 
     share: float = 0.5

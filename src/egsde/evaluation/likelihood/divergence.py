@@ -35,6 +35,7 @@ class Hutchinson:
     """`count` random probes with E v v^T = 1: an unbiased divergence.
 
     Rademacher signs have the smallest variance; gaussian: normal probes (Grathwohl 2019).
+    ValueError for a count below 1.
     """
 
     count: int = 1

@@ -113,7 +113,8 @@ def _of_script(data: bytes, path: Path) -> dict[str, Tensor]:
 
 
 def from_script(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The package's 94 x (weight, beta, mean, var), in the order of layers, under other names."""
+    """The package's 94 x (weight, beta, mean, var), in the order of layers, under other names.
+    ValueError for another number of layers."""
     layers = [name.removesuffix(".weight") for name in state if name.endswith(".weight")]
     names = list(_layer_names())
     if len(layers) != len(names):

@@ -75,7 +75,8 @@ def ssim(y: Tensor, x: Tensor) -> Tensor:
 
 
 def ms_ssim(y: Tensor, x: Tensor) -> Tensor:
-    """Multi-scale SSIM over five halvings (Wang 2003); the images must be larger than 160 px."""
+    """Multi-scale SSIM over five halvings (Wang 2003); the images must be larger than 160 px.
+    ValueError for smaller ones."""
     if min(y.shape[-2:]) <= 160:
         raise ValueError(
             f"ms_ssim needs images larger than 160 px, got {tuple(y.shape[-2:])}; use ssim instead"

@@ -8,7 +8,7 @@ size and number of processes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,21 +17,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 from torchmetrics.utilities.prints import rank_zero_warn
 
 from egsde.evaluation.intervals import Interval, described, means_of
-from egsde.evaluation.metrics import pairwise as pairs
 from egsde.evaluation.metrics.features import COLOURS, Features, Gather, alone, as_bytes
+from egsde.evaluation.metrics.image_numbers import Pairwise, Single, image_numbers
 from egsde.evaluation.metrics.inception import Inception, find_inception
-from egsde.evaluation.metrics.per_image import Distance, per_image
 from egsde.evaluation.metrics.protocol import EvaluationProtocol
 from egsde.evaluation.metrics.reference import Reference
 from egsde.evaluation.metrics.sets import SetNumbers
-
-Pairwise = Mapping[str, Distance | Metric | None]
-Single = Mapping[str, Callable[[Tensor], Tensor] | Metric | None]
-Values = dict[str, Tensor]
 
 
 class Suite:
@@ -39,9 +33,8 @@ class Suite:
 
     `pairwise`: name -> function (y, x) -> (B,) of images in [0, 1], or a torchmetrics.Metric,
     whose value is taken of one pair at a time. `single`: name -> function y -> (B,) of the
-    translations alone, uint8. `sets`: what is taken of feature rows, FID and so on. Each number has
-    NAME_source, of the untouched sources in place of translations, NAME_floor, of real target
-    images in that place (the truth where there is one), and those of the truth NAME_truth.
+    translations alone, uint8. NAME_source, NAME_floor and NAME_truth: see image_numbers.py.
+    `sets`: what is taken of feature rows, FID and so on.
     `extractor`: returns the feature network or None, asked once, at `start`; None leaves the
     numbers of sets out. A plain object: nothing of it belongs into a checkpoint.
     """
@@ -62,10 +55,7 @@ class Suite:
         cache: str | Path | None = None,
     ) -> None:
         self.protocol = protocol or EvaluationProtocol()
-        usual = {"l2": pairs.l2, "psnr": pairs.psnr, "ssim": pairs.ssim}
-        given = usual if pairwise is None else pairwise
-        self.pairwise = {k: per_image(v) for k, v in given.items() if v is not None}
-        self.single = {k: per_image(v) for k, v in (single or {}).items() if v is not None}
+        self.each = image_numbers(pairwise, single, self.protocol)
         self.sets = SetNumbers(fid, kid, prc, isc, subset=kid_subset, intervals=intervals)
         self.intervals, self.extractor = intervals, extractor
         self.cache = Path(cache).expanduser() if cache else None
@@ -79,16 +69,13 @@ class Suite:
     @property
     def names(self) -> list[str]:
         """What `compute` may find."""
-        ways = ("", "_source", "_floor", "_truth")
-        each = [f"{name}{of}" for name in (*self.pairwise, *self.single) for of in ways]
-        truth = [f"{name}_truth_source" for name in self.pairwise]
-        return [*self.sets.names, *each, *truth, *(["nearer"] if "l2" in self.pairwise else [])]
+        return [*self.sets.names, *self.each.names]
 
     def check(self, size: int | Sequence[int], channels: int = 3) -> None:
         """ValueError where a distance cannot be had of images of this size: before the work."""
         shape = (1, channels, *([size, size] if isinstance(size, int) else size))
         images = torch.arange(math.prod(shape)).remainder(256).to(torch.uint8).view(shape)
-        self._pairwise(images, images, "")
+        self.each.pair(images, images, "")
         self.check_channels(channels)
 
     def check_channels(self, channels: int) -> None:
@@ -150,17 +137,7 @@ class Suite:
     ) -> list[dict]:
         """Add translations y of sources x0, as in the file: uint8 (B, C, H, W), or float in [-1, 1]
         where it holds more; values per image."""
-        values = self._single(y, "")
-        if x0 is not None:
-            values = self._pairwise(y, x0, "") | values | self._stand_in(x0, x0, "_source")
-        if truth is not None:
-            values |= self._pairwise(y, truth, "_truth")
-            values |= self._single(truth, "_truth")
-        if truth is not None and x0 is not None:
-            values |= self._pairwise(x0, truth, "_truth_source")
-            values |= self._stand_in(truth, x0, "_floor")
-        if "l2_truth_source" in values:
-            values["nearer"] = (values["l2_truth"] < values["l2_truth_source"]).double()
+        values = self.each.of(y, x0, truth)
         images = [
             {"id": str(name), **{k: float(v[b]) for k, v in values.items()}}
             for b, name in enumerate(ids)
@@ -173,9 +150,9 @@ class Suite:
     def add_floor(self, real: Tensor, x0: Tensor | None = None) -> None:
         """NAME_floor: real target images in place of translations of x0, for lack of a truth."""
         if x0 is None or x0.shape != real.shape:
-            values = self._single(real, "_floor")
+            values = self.each.alone(real, "_floor")
         else:
-            values = self._stand_in(real, x0, "_floor")
+            values = self.each.stand_in(real, x0, "_floor")
         self._floors += [{k: float(v[b]) for k, v in values.items()} for b in range(len(real))]
 
     def compute(self, gather: Gather = alone) -> dict:
@@ -215,26 +192,6 @@ class Suite:
         metrics = {name: value for name, value in metrics.items() if name not in bad}
         within = {name: within[name] for name in metrics if name in within}
         return {"metrics": metrics, "intervals": within, "per_image": images, "protocol": protocol}
-
-    def _stand_in(self, y: Tensor, x0: Tensor, suffix: str) -> Values:
-        """Every number of images that stand in place of the translations of x0."""
-        return self._pairwise(y, x0, suffix) | self._single(y, suffix)
-
-    def _single(self, y: Tensor, suffix: str) -> Values:
-        return {f"{k}{suffix}": f.each(as_bytes(y)) for k, f in self.single.items()}
-
-    def _pairwise(self, y: Tensor, x: Tensor, suffix: str) -> Values:
-        y, x = self.protocol.for_pairs(y), self.protocol.for_pairs(x)
-        values = {}
-        for name, distance in self.pairwise.items():
-            found = distance.each(y, x)
-            if found.shape != (len(y),):
-                raise ValueError(
-                    f"metrics.pairwise.{name} returned shape {tuple(found.shape)} for {len(y)} "
-                    "images; it has to give one number for each, (B,)"
-                )
-            values[name + suffix] = found
-        return values
 
     def _of_sets(self, y: Tensor) -> tuple[dict[str, float], dict[str, Interval]]:
         if min(len(y), len(self.reference.target)) < 2:

@@ -22,6 +22,9 @@ class Best(Callback):
     without Inception's weights, `otherwise` is taken, and that is said.
     """
 
+    saves = True  # checkpoints, which a switch of the Trainer turns off
+    needs = "best"  # the key of a configuration without which it has nothing to do
+
     def __init__(
         self, dirpath: str | Path, watched: str | None, otherwise: str = "val/loss"
     ) -> None:

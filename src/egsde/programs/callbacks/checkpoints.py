@@ -57,7 +57,7 @@ class TwoFiles(TorchCheckpointIO):
             with whole(path) as temporary:
                 torch.save(checkpoint, temporary)
                 if read(temporary)["global_step"] != checkpoint["global_step"]:
-                    raise ValueError("what was read back is of another step")
+                    raise OSError("what was read back is of another step")
                 if path.exists() and path.name == LAST:
                     path.replace(path.with_name(PREVIOUS))
         except (OSError, RuntimeError, ValueError) as error:
@@ -69,8 +69,10 @@ class Checkpoints(Callback):
 
     A save lies between two whole steps, their logs and their validation: what goes on from it is
     the run that was not stopped. `Stopped` after the save that a signal asked for, on all
-    processes at the same step.
+    processes at the same step. ValueError for `every` below 1.
     """
+
+    saves = True  # which a switch of the Trainer turns off
 
     def __init__(self, dirpath: str | Path, every: int = 1000) -> None:
         if every < 1:

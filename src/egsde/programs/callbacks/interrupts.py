@@ -21,9 +21,11 @@ from egsde.programs.ended import SIGNALS
 class Stopped(Exception):
     """Work that was asked to stop has stopped; `code` is the exit code that says so."""
 
+    heard = True  # all processes stop at the same step
+
     def __init__(self, signum: int) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name}")
-        self.code = 128 + signum
+        self.signum, self.code = signum, 128 + signum
 
 
 class Interrupts:

@@ -111,7 +111,7 @@ def _of_images(state: Tensor, y: Tensor) -> bool:
 class Trajectories(Callback):
     """After a run's images, those of `count` of them, evenly chosen, in out/trajectories.
 
-    count None: 4, where that takes seconds; 0: none.
+    count None: 4, where that takes seconds; 0: none. ValueError for a count below 0.
     """
 
     def __init__(self, out: Path, seed: int, split: str, count: int | None) -> None:

@@ -24,7 +24,7 @@ MAPS = {"spread": 0.5, "change": 1.0}  # what is drawn brightest; black to white
 
 class Uncertainty(Callback):
     """`count` more translations of each image; None: none. columns: numbers by image id, means of
-    the maps."""
+    the maps. ValueError for a count below 2."""
 
     def __init__(
         self, out: Path, seed: int, split: str, count: int | None, judge: Any = None

@@ -31,6 +31,7 @@ class Validation(Callback):
 
     images: so many of the split (`data.limit`). columns: of them in the picture. `make`, set by the
     entry point, gives the translator of the network that is trained, once it knows its data.
+    ValueError for a count below 1.
     """
 
     make: Callable[[], Translator]

@@ -31,7 +31,7 @@ class Ordered(Solver):
 
     last: the largest orders of the last steps of a run, (2, 1) for the last two; fewer than ten
     steps to a continuous process's t_min are steadier so (Lu 2022). Steps into clean data have
-    order 1 always: the log-SNR there is infinite.
+    order 1 always: the log-SNR there is infinite. ValueError for other orders.
     """
 
     order: int

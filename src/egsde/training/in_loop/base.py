@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -68,6 +68,8 @@ class Truncated:
 @dataclass(frozen=True)
 class Detached:
     """No gradients: the sampled image is data."""
+
+    flows: ClassVar[bool] = False  # gradients do, through every other mode
 
     def __call__(self, walk: Walk, x: Tensor) -> Tensor:
         with torch.no_grad():

@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from egsde.scores import ScoreModel
-from egsde.scores.conditional import ConditionalScore
 from egsde.training.bridges import Coupled, Independent, Path, together
 from egsde.training.modules.base import Schedule, TimedModule
 
@@ -63,7 +62,7 @@ class BridgeModule(TimedModule):
         else:  # processes may validate different numbers of batches
             x, y = couple(batch["x"], batch["y"], u)
         u, noise = self.draws.uniform(y), self.draws.normal(y)
-        given: Any = score.given(x) if isinstance(score, ConditionalScore) else score
+        given: Any = score.given(x) if score.conditional else score  # type: ignore[operator]
         t, losses = matching(given, self.path, y, x, u, noise)
         self.bins[stage].add(score.sde.fraction(t), losses)
         return losses.mean()

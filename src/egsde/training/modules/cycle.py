@@ -21,10 +21,9 @@ from torch.optim import Optimizer
 
 from egsde.noise import Noise
 from egsde.scores.conditional import ConditionalScore
-from egsde.training.in_loop import Detached
 from egsde.training.modules.base import Schedule, TimedModule
 from egsde.training.objectives import Objective, Simple, Times, UniformTimes
-from egsde.training.partners import InLoop, KeptPartners, Partners
+from egsde.training.partners import InLoop, Partners
 
 OTHER = {"x": "y", "y": "x"}
 
@@ -55,16 +54,13 @@ class CycleModule(TimedModule):
         networks = nn.ModuleDict({"x": score_x.net, "y": score_y.net})
         super().__init__(networks, optimizer, schedule, ema_decay)
         mode = None if reconstruct is None else reconstruct.mode
-        if cycle and (mode is None or isinstance(mode, Detached)):
+        flows = mode is not None and getattr(mode, "flows", True)
+        if cycle and not flows:
             raise ValueError(
                 f"cycle={cycle} needs a reconstruct that gradients flow through, got {mode}: use "
                 "gradient=checkpointed, square_root, adjoint, truncated or full, or module.cycle=0"
             )
-        if (
-            not cycle
-            and isinstance(partners, KeptPartners)
-            and not isinstance(mode, Detached | None)
-        ):
+        if not cycle and flows and getattr(partners, "are_data", False):
             raise ValueError(
                 f"gradient {mode} would have no effect: kept partners are data and module.cycle=0; "
                 "use gradient=detached, or module.cycle=10, or partners=in_loop"

@@ -23,7 +23,8 @@ from egsde.training.objectives.denoising import Weighting, likelihood
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """What of the bound a process alone decides, and what is drawn at a time."""
+    """What of the bound a process alone decides, and what is drawn at a time. ValueError for a
+    process with levels, or times that are not uniform."""
 
     sde: SDE
 

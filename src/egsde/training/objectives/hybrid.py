@@ -12,7 +12,8 @@ from egsde.training.objectives.variational import VariationalLoss, step_at
 
 @dataclass(frozen=True)
 class Hybrid:
-    """The network has twice the image's channels (`learn_sigma`); one evaluation serves both."""
+    """The network has twice the image's channels (`learn_sigma`); one evaluation serves both.
+    ValueError for other channels."""
 
     steps: int = 1000
     weight: float = 1e-3  # Nichol 2021, section 3.1

@@ -17,7 +17,7 @@ class Masked:
     """Mean of |error|^norm over an image's unknown elements; with nothing known that of all.
 
     norm 2 (Palette) draws more varied samples than norm 1 (SR3's choice; Palette, section 4.1).
-    An image of which all is known has loss 0.
+    An image of which all is known has loss 0. ValueError for another norm.
     """
 
     norm: int = 2

@@ -63,7 +63,7 @@ class ExplicitScoreMatching:
 class SlicedScoreMatching:
     """`draws` projections v per image, `rademacher` or `gaussian`.
 
-    reduced: ||s||^2 exactly (SSM-VR) instead of (v . s)^2.
+    reduced: ||s||^2 exactly (SSM-VR) instead of (v . s)^2. ValueError for fewer than one draw.
     """
 
     project: Callable[[Tensor], Tensor] = rademacher

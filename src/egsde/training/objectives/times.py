@@ -118,7 +118,8 @@ class LossSecondMoment(nn.Module):
     """q proportional to sqrt(E loss^2) of the last `memory` losses per bin (Nichol 2021, eq. 18).
 
     Uniform until every bin is full. `floor`: the share that stays uniform. The memory is part of a
-    checkpoint and the same on all ranks. bins: a chain's levels, or fewer.
+    checkpoint and the same on all ranks. bins: a chain's levels, or fewer. ValueError for a floor
+    outside (0, 1].
     """
 
     history: Tensor
