@@ -13,12 +13,17 @@ import pytest
 import torch
 from hydra.core.hydra_config import HydraConfig
 
+import once
+
 torch.set_num_threads(1)
+once.install()
+gc.disable()  # until all tests are known: nothing of what is imported becomes garbage
 
 
 def pytest_collection_finish():
     """What the modules hold stays: each run ends with a search for garbage, half a second in it."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -58,4 +58,5 @@ def write_networks(folder: Path) -> list[str]:
         "metrics=pairwise",
         "trainer.accelerator=cpu",
         "logger=none",
+        "trajectory=0",
     ]

@@ -29,6 +29,7 @@ TRAIN = [
     "translate.images=3",
     "sampler.grid.steps=4",
     "metrics=pairwise",
+    "best=null",
 ]
 
 

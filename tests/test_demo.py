@@ -28,7 +28,9 @@ def picture(size: tuple[int, int] = (50, 40)) -> Image.Image:
     return Image.fromarray(generator.integers(0, 256, (*size, 3), dtype=np.uint8))
 
 
-@pytest.mark.parametrize("method", ["cycle_egsde", "egsde_fast"])
+@pytest.mark.parametrize(
+    "method", ["cycle_egsde", pytest.param("egsde_fast", marks=pytest.mark.slow)]
+)
 def test_the_last_view_is_the_translation(method):
     made = translator(Networks(), method, 0.05, 40, (100.0, 1.0))
     views = list(walk(made, picture(), seed=3))

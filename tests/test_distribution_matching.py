@@ -49,7 +49,7 @@ class AtLevel:
         return torch.full_like(u, LEVEL), torch.ones_like(u)
 
 
-@pytest.mark.parametrize("weight", [0.0, WEIGHT])
+@pytest.mark.parametrize("weight", [pytest.param(0.0, marks=pytest.mark.slow), WEIGHT])
 def test_the_gain_of_linear_gaussians_is_exact(weight):
     """G = a x minimises KL(N(0, a^2 s1^2) || N(0, s2^2)) + weight / 2 (a - 1)^2 s1^2."""
     share = S1**2 / S2**2 + weight * S1**2

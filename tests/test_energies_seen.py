@@ -52,14 +52,17 @@ def folders(tmp_path_factory):
     return made
 
 
+MADE = {
+    "clip_prompt": lambda folders: load_clip(folders / "clip", prompt="a dog"),
+    "clip_source": lambda folders: load_clip(folders / "clip"),
+    "dino": lambda folders: load_dino(folders / "dino"),
+    "dinov2": lambda folders: load_dino(folders / "dinov2", layer=0),
+    "lpips": lambda folders: load_lpips(weights=folders / "alexnet.pth", side=32),
+}
+
+
 def terms(folders):
-    return {
-        "clip_prompt": load_clip(folders / "clip", prompt="a dog"),
-        "clip_source": load_clip(folders / "clip"),
-        "dino": load_dino(folders / "dino"),
-        "dinov2": load_dino(folders / "dinov2", layer=0),
-        "lpips": load_lpips(weights=folders / "alexnet.pth", side=32),
-    }
+    return {name: make(folders) for name, make in MADE.items()}
 
 
 def source(x):
@@ -71,14 +74,11 @@ def images(seed: int, side: int = 16, channels: int = 3) -> torch.Tensor:
     return (torch.rand(2, channels, side, side) * 2 - 1).double()
 
 
-NAMES = ["clip_prompt", "clip_source", "dino", "dinov2", "lpips"]
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MADE)
 def test_gradients_are_those_of_the_value(folders, name):
     """By differences along random directions, plain, decoded and on the denoised image; and no
     image sees another."""
-    energy = terms(folders)[name]
+    energy = MADE[name](folders)
     (energy.seen if hasattr(energy, "seen") else energy).net.double()
     law, t = Gaussian(0.1, 0.2).score(VP()), f64(0.3)
     codec = BlockDCT(2)

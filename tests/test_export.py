@@ -69,7 +69,7 @@ def about(**more) -> dict:
     return {"kind": "score", "size": [8, 8], "channels": 3, "multiple": 2, "T": 1.0, **more}
 
 
-@pytest.mark.parametrize("sde", [DDPM(), VP()], ids=repr)
+@pytest.mark.parametrize("sde", [DDPM(), pytest.param(VP(), marks=pytest.mark.slow)], ids=repr)
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_score_is_the_same_in_every_format(form, sde, tmp_path):
     if form == "onnx":

@@ -57,7 +57,7 @@ def test_25_evaluations_are_within_a_percent(weight):
     assert np.abs(np.divide(reached, exact) - 1).max() < 0.01
 
 
-@pytest.mark.parametrize("weight", [0.5, 2.0])
+@pytest.mark.parametrize("weight", [pytest.param(0.5, marks=pytest.mark.slow), 2.0])
 def test_guided_weak_order(weight):
     """The error falls with the square of the steps, guided as unguided."""
     exact = moments(GuidedAdams(), LogSNR(1600), weight, rows=900)

@@ -230,7 +230,7 @@ NODES = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(st.sampled_from(["network", "sde", "prediction", "format", "data"]), NODES))
 def test_any_json_is_answered(tmp_path, changes):
     path = weights(tmp_path / "fuzz.safetensors", genuine("score") | changes)

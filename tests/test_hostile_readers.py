@@ -170,6 +170,11 @@ def test_the_command_of_a_run(tmp_path, words):
     path, command = tmp_path / "run.json", "python sample.py experiment=demo "
     path.write_text(json.dumps({"command": command + words.replace("MARK", str(tmp_path / MARK))}))
     refused(path, lambda: networks_of_run(tmp_path), tmp_path / MARK)
-    path.write_text(json.dumps({"command": command + "seed=3 out=x"}))
-    assert networks_of_run(tmp_path).given == ("experiment=demo", "seed=3")
-    assert os.environ["HOME"] not in str(networks_of_run(tmp_path))
+
+
+def test_the_command_of_a_run_of_ours(tmp_path):
+    words = "python sample.py experiment=demo seed=3 out=x"
+    (tmp_path / "run.json").write_text(json.dumps({"command": words}))
+    found = networks_of_run(tmp_path)
+    assert found.given == ("experiment=demo", "seed=3")
+    assert os.environ["HOME"] not in str(found)

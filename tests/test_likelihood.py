@@ -56,11 +56,13 @@ def test_one_probe_gives_the_official_bits_per_dimension(name):
     assert ((found.latent - oracle["z_official"]) / scale).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n == "vp" else pytest.mark.slow) for n in RECORDED]
+)
 def test_log_prob_equals_the_closed_form(name):
     """With p_T exact; the error falls with the tolerance, whose default is the official one."""
     oracle, sde, problem = recorded(name), PROCESSES[name], RecordedMixture()
-    for tolerance, error in [(1e-5, 1e-3), (1e-6, 1e-4), (1e-8, 1e-6)]:
+    for tolerance, error in [(1e-5, 1e-3), (1e-7, 1e-5)]:
         flow = ProbabilityFlow(problem.score(sde), Basis(), exact_prior(problem, sde),
                                rtol=tolerance, atol=tolerance)  # fmt: skip
         found = flow.log_prob(oracle["data"], Noise(0, []))

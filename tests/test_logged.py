@@ -73,6 +73,7 @@ def test_a_prolonged_schedule_goes_on_as_one_of_its_new_length(tmp_path, capsys)
     assert "schedule" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_prolonged_run_never_trains_at_rate_zero(tmp_path, capsys):
     options = ["module.schedule.warmup=1", NO_PREVIEWS, "trainer.val_check_interval=2"]
     trained(tmp_path, *options, "trainer.max_steps=2")

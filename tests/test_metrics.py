@@ -130,7 +130,7 @@ def test_same_numbers_for_any_order_batch_and_process_count(tmp_path: Path) -> N
         assert low - 1e-9 <= want["metrics"][name] <= high + 1e-9
     assert want["metrics"]["l2_source"] == 0 and want["metrics"]["psnr_source"] == 100
     assert want["protocol"]["n_images"] == 7 and want["protocol"]["n_reference"] == 9
-    for world, batch, split in ((2, 2, False), (2, 3, True), (3, 1, True), (9, 2, True)):
+    for world, batch, split in ((2, 3, True), (9, 2, False)):
         got = evaluate(tmp_path / f"{world}{split}", [6, 2, 0, 4, 5, 1, 3], world, batch, split)
         assert got == want
 

@@ -65,7 +65,13 @@ def plain(outside, networks, tmp_path_factory) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("term", "network"), [("bright", None), ("judged", "critic"), ("seen", "eye"), ("flat", None)]
+    ("term", "network"),
+    [
+        ("bright", None),
+        ("judged", "critic"),
+        ("seen", "eye"),
+        pytest.param("flat", None, marks=pytest.mark.slow),
+    ],
 )
 def test_an_energy_takes_one_override(outside, networks, plain, tmp_path, term, network):
     """Its gradient moves the pixels; its network is recorded and counted."""
@@ -83,8 +89,7 @@ def test_the_readmes_energy_without_a_weight_counts_once(outside, networks, plai
     assert told
     once = translated(tmp_path / "a", outside, *networks, told[1])
     same = translated(tmp_path / "b", outside, *networks, told[1], "+energy.weights.colour=1.0")
-    more = translated(tmp_path / "c", outside, *networks, told[1], "+energy.weights.colour=1e4")
-    assert np.array_equal(once, same) and (more != plain).any()
+    assert np.array_equal(once, same) and (once != plain).any()
 
 
 @pytest.mark.parametrize("sampler", ["plain_euler", "leaps"])

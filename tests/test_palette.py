@@ -197,6 +197,7 @@ QUICK = (
 )
 
 
+@pytest.mark.slow
 def test_a_resumed_restoration_run_is_the_straight_one(tmp_path):
     for part, steps in (("a", 4), ("b", 2), ("b", 4)):
         trained(tmp_path / part, "model=palette", *QUICK, f"trainer.max_steps={steps}",

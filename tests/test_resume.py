@@ -151,7 +151,7 @@ def test_of_a_damaged_checkpoint_the_one_before_is_taken(how, straight, tmp_path
         trained(tmp_path, *QUICK, CONSTANT)
 
 
-@pytest.mark.parametrize("left", ["nothing", "half"])
+@pytest.mark.parametrize("left", [pytest.param("nothing", marks=SLOW), "half"])
 def test_a_run_that_was_stopped_before_its_export_exports(left, straight, tmp_path, capsys):
     shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
     weights = tmp_path / "weights.safetensors"

@@ -124,7 +124,7 @@ def test_training_and_sampling_from_the_command_line(tmp_path):
     weights = tmp_path / "run" / "weights.safetensors"
     quick = ("experiment=none", "degradation=shrink", "data.size=16", "limit=3", "logger=none",
              "sampler.grid.steps=3", "metrics=pairwise", "trainer.accelerator=cpu")  # fmt: skip
-    for samples in (1, 2):
+    for samples in (2,):
         out = tmp_path / f"mean{samples}"
         sample(composed("sample", out, "translator=sr3", f"score.weights={weights}",
                         f"translator.samples={samples}", *quick))  # fmt: skip

@@ -19,7 +19,7 @@ from runs import composed, rows, trained
 @pytest.fixture(scope="module")
 def score(tmp_path_factory):
     out = tmp_path_factory.mktemp("score")
-    return out, trained(out)
+    return out, trained(out, drop=("best",))
 
 
 def test_the_numbers_are_logged(score):
@@ -84,7 +84,7 @@ def test_a_run_starts_from_given_weights(score, tmp_path):
         assert all(torch.allclose(after[k], v, atol=1e-7) for k, v in before.items())
 
 
-@pytest.mark.parametrize("use", ["averaged", "raw"])
+@pytest.mark.parametrize("use", ["averaged", pytest.param("raw", marks=pytest.mark.slow)])
 def test_a_checkpoint_opens_as_its_weights_do(score, use, tmp_path):
     last, weights = score[0] / "checkpoints" / "last.ckpt", score[0] / "weights.safetensors"
     networks = [load_score(path, DDPM(), use).net.state_dict() for path in (last, weights)]
@@ -112,7 +112,10 @@ def test_weights_are_for_everyone_whom_the_umask_lets_read(score):
         (["model=classifier", "network.channel_mult=[1,1]"], "a score, and a classifier is train"),
     ],
 )
-@pytest.mark.parametrize("name", ["weights.safetensors", "checkpoints/last.ckpt"])
+@pytest.mark.parametrize(
+    "name",
+    ["weights.safetensors", pytest.param("checkpoints/last.ckpt", marks=pytest.mark.slow)],
+)
 def test_weights_of_another_network_start_none(given, words, name, score, tmp_path):
     path, drop = score[0] / name, ("network", "translate", "sampler", "metrics")
     with pytest.raises(ValueError, match=words) as caught:
