@@ -65,7 +65,7 @@ def test_the_snr_rule_is_too_wide_by_a_known_factor(sde, snr):
     def randn(x):
         return stream(x[None])[0]
 
-    x = mean + (factor * v).sqrt() * randn(torch.empty(32, 2, 32, 32, dtype=torch.float64))
+    x = mean + (factor * v).sqrt() * randn(torch.empty(64, 2, 32, 32, dtype=torch.float64))
     found = []
     for k in range(30):
         x, _ = corrector.step(reverse, x, t, s, randn)

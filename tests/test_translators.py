@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from egsde.energies import DomainCosine, LowPassL2
+from egsde.energies import DomainCosine, Energy, LowPassL2
 from egsde.methods import egsde, sdedit
 from egsde.methods.diffusion import Diffusion
 from egsde.noise import Noise
@@ -218,6 +218,26 @@ def test_energies_differentiate_inside_an_inference_mode_loop():
         y = translate(images(), Noise(5, IDS))
     assert torch.equal(y, expected)
     assert not y.requires_grad
+
+
+class Product(Energy):
+    """What keeps the source, and a mask, for the gradient; its network is not frozen."""
+
+    def __init__(self):
+        self.net = torch.nn.Conv2d(3, 3, 1)
+
+    def __call__(self, y, t, source):
+        seen = self.net(source.x0) * self.net(y) * source.cond["mask"]
+        return seen.flatten(1).sum(1)
+
+
+def test_energies_may_keep_the_source_inside_an_inference_mode_loop():
+    torch.manual_seed(0)
+    translate = egsde(toy(DDPM())[0], SAMPLERS[0], Product())
+    expected = translate(images(), Noise(5, IDS), mask=torch.ones(len(IDS), 1, 1, 1))
+    with torch.inference_mode():
+        y = translate(images(), Noise(5, IDS), mask=torch.ones(len(IDS), 1, 1, 1))
+    assert torch.equal(y, expected)
 
 
 def test_state_stays_float32_and_times_float64():

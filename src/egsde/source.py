@@ -54,6 +54,11 @@ class Source:
 
     def __post_init__(self) -> None:
         check_mode(self.mode)
+        if self.x0.is_inference():  # what energies differentiate may keep it for the way back
+            same = self.current is self.x0
+            self.x0 = self.x0.clone()
+            self.current = self.x0 if same else self.current
+            self.cond = {name: value.clone() for name, value in self.cond.items()}
         self.draws = DRAWS[self.mode]
         self.now: Tensor | None = None
         self.step = self._part = 0  # the step in progress

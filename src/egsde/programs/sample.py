@@ -73,7 +73,7 @@ class Translation(LightningModule):
     def __init__(self, translator: Translator, data: LightningDataModule) -> None:
         super().__init__()
         self.translator, self.data = translator, data
-        self.networks = nn.ModuleDict(networks_of(translator))
+        self.networks = nn.ModuleDict(networks_of(translator)).requires_grad_(False)
 
     def test_dataloader(self) -> DataLoader:
         return DataLoader([0])  # type: ignore[arg-type]
