@@ -156,7 +156,11 @@ def sampler(name: str) -> Sampler:
     return instantiate(OmegaConf.load(CONF / "sampler" / f"{name}.yaml"))
 
 
-@pytest.mark.parametrize("corrector_first", [False, True], ids=["predictor", "corrector"])
+@pytest.mark.parametrize(
+    "corrector_first",
+    [False, pytest.param(True, marks=pytest.mark.slow)],
+    ids=["predictor", "corrector"],
+)
 @pytest.mark.parametrize("name", PROCESSES)
 def test_the_pc_sampler_generates_gaussian_data(name, corrector_first):
     """conf/sampler/pc.yaml in 200 steps, both orders, on every process."""

@@ -31,7 +31,9 @@ def guidance(sde, device="cpu"):
     return score, DomainCosine(extractor), LowPassL2(2)
 
 
-@pytest.mark.parametrize("sde", [DDPM(), VP()], ids=["ddpm", "vp"])
+@pytest.mark.parametrize(
+    "sde", [DDPM(), pytest.param(VP(), marks=pytest.mark.slow)], ids=["ddpm", "vp"]
+)
 @pytest.mark.parametrize(
     ("solver", "grid"),
     [(Ancestral(), Uniform(6)), (EulerMaruyama(), Uniform(6)), (Heun(), Uniform(6)),
@@ -60,7 +62,10 @@ def test_few_steps_wait_no_more():
 @pytest.mark.parametrize("make", [
     lambda: ADMUNet(SIZE, **NET),
     lambda: ADMEncoder(SIZE, **ENCODER),
-    lambda: DDPMUNet(SIZE, ch=32, ch_mult=(1,), num_res_blocks=1, attn_resolutions=(16,)),
+    pytest.param(
+        lambda: DDPMUNet(SIZE, ch=32, ch_mult=(1,), num_res_blocks=1, attn_resolutions=(16,)),
+        marks=pytest.mark.slow,
+    ),
 ], ids=["adm", "encoder", "ddpm"])  # fmt: skip
 def test_a_network_is_one_graph(make):
     found = torch._dynamo.explain(make())(torch.zeros(1, 3, SIZE, SIZE), torch.zeros(1))

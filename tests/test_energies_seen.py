@@ -74,7 +74,10 @@ def images(seed: int, side: int = 16, channels: int = 3) -> torch.Tensor:
     return (torch.rand(2, channels, side, side) * 2 - 1).double()
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in ("clip_source", "dino") else n for n in MADE],
+)
 def test_gradients_are_those_of_the_value(folders, name):
     """By differences along random directions, plain, decoded and on the denoised image; and no
     image sees another."""
@@ -184,6 +187,7 @@ def test_from_the_command_line(folders, tmp_path):
         f"energy.terms.lpips.energy.weights={folders / 'alexnet.pth'}", "+energy.weights.lpips=2",
         "energy.weights.realism=0", "experiment=none", "sampler.grid.steps=4", "limit=2",
         "metrics=none", "report=0", "trainer.accelerator=cpu", "data.size=16", "check=false",
+        "trajectory=0",
     ]  # fmt: skip
     assert command("sample", *given, f"out={tmp_path / 'a'}", "translator=egsde") == 0
     assert len(list((tmp_path / "a/images").iterdir())) == 2
@@ -198,7 +202,7 @@ def test_each_term_guides(folders):
 
     x, law = images(0).float(), Gaussian(0.0, 0.3).score(VP())
     for name, weight in (("clip_prompt", 300.0), ("dino", 3000.0), ("lpips", 3000.0)):
-        energy, found = terms(folders)[name], []
+        energy, found = MADE[name](folders), []
         for w in (0.0, weight):
             sampler = Sampler(EulerMaruyama(), Uniform(40))
             y = guided(law, sampler, w * energy, 0.3)(x, Noise(0, ["a", "b"]))

@@ -37,10 +37,10 @@ def source(size: int = 16) -> torch.Tensor:
     "method",
     [
         ["translator=egsde"],
-        ["translator=egsde", "translator.source_noise=fresh"],
-        ["translator=egsde", "translator.repeats=2"],
+        pytest.param(["translator=egsde", "translator.source_noise=fresh"], marks=pytest.mark.slow),
+        pytest.param(["translator=egsde", "translator.repeats=2"], marks=pytest.mark.slow),
         ["translator=egsde_fast", "translator.steps=12"],
-        ["translator=sdedit"],
+        pytest.param(["translator=sdedit"], marks=pytest.mark.slow),
         ["translator=ilvr"],
         ["translator=repaint", "data.mask=null"],
     ],
