@@ -323,8 +323,9 @@ def test_volumes_are_measured_slice_by_slice(name, make, package, tmp_path):
         (tmp_path / folder).mkdir()
         make(tmp_path / folder / name, volume)
     given = [f"source={tmp_path / 'x'}", f"output={tmp_path / 'y'}", "channels=1"]
-    run = measured(tmp_path / "out", *given, "range=[0,1000]", "report=0")
+    run = measured(tmp_path / "out", *given, "range=[0,1000]", "report=3")
     assert len(run.rows) == 5
+    assert (tmp_path / "out" / "report.html").read_text().count('data-kind="source"') >= 3
     assert run.metrics["l2"] == pytest.approx(0.1 * (16 * 12) ** 0.5, rel=1e-4)
 
 
