@@ -40,6 +40,14 @@ def test_help_is_quick(program, tmp_path):
     assert shown.stdout.startswith(f"egsde {program} ") and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("tool", cli.TOOLS)
+def test_help_of_a_tool_is_read_and_not_imported(tool, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "import_module", lambda name: pytest.fail(f"{name} is imported"))
+    monkeypatch.setattr(sys, "argv", ["egsde", tool, "--help"])
+    cli.main()
+    assert capsys.readouterr().out.startswith(f"egsde {tool} ")
+
+
 def helped(program: str, capsys, *arguments: str) -> tuple[set[str], str]:
     """The groups that --help names, and all of it."""
     assert command(program, "--help", *arguments) == 0

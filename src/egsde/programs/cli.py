@@ -5,8 +5,8 @@ Nothing heavy is imported before the configuration is known, so --help and mista
 
 from __future__ import annotations
 
+import ast
 import difflib
-import inspect
 import json
 import os
 import sys
@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -109,10 +110,11 @@ def _start(name: str, arguments: list[str]) -> None:
 
 def _use(name: str, arguments: list[str]) -> None:
     """A tool: mistakes in one message, as those of the programs."""
-    tool = import_module(TOOLS[name])
-    if {"--help", "-h"} & set(arguments):
-        print(inspect.cleandoc(tool.__doc__ or ""))
+    if {"--help", "-h"} & set(arguments):  # read, not imported, which takes seconds
+        spec = find_spec(TOOLS[name])
+        print(ast.get_docstring(ast.parse(Path(str(spec and spec.origin)).read_text())))
         return
+    tool = import_module(TOOLS[name])
     try:
         with in_sentences():
             tool.main(arguments)
