@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+
+from egsde.programs.checks import check
+from runs import composed
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import casts
+import how_many
 import networks
 
 
@@ -22,3 +29,29 @@ def test_memory_grows_with_pixels_and_with_a_way_back(tmp_path):
     without, back = found[False], found[True]
     assert 3 < without["32", "1"] / without["16", "1"] < 5
     assert all(back[key] > 3 * without[key] for key in back)
+
+
+def test_what_the_tables_start_is_a_configuration(tmp_path, monkeypatch):
+    """Every command of both, composed and checked; their numbers are those that runs leave."""
+    began: list[str] = []
+
+    def run(program: str, *options: str) -> None:
+        name = program.removesuffix(".py")
+        began.append(name)
+        kept = [o for o in options if o != "-m" and not o.startswith("hydra.")]
+        kept = [o.replace(",".join(casts.SAMPLERS), "ddim") for o in kept]
+        cfg = composed(name, tmp_path / "out", *casts.DATA, *kept)
+        check(name, cfg)
+        place = tmp_path / "eps" / "out"
+        for job in range(len(casts.SAMPLERS) if name == "sample" else 0):
+            (place / str(job)).mkdir(parents=True)
+            numbers = {"metrics": dict.fromkeys(casts.NAMES, job)}
+            (place / str(job) / "metrics.json").write_text(json.dumps(numbers))
+
+    monkeypatch.setattr(how_many, "run", run)
+    monkeypatch.setattr(casts, "run", run)
+    how_many.trained(64, 60, tmp_path)
+    (tmp_path / "metrics.csv").write_text("step,val/loss\n1,\n2,0.5\n")
+    assert how_many.loss(tmp_path) == 0.5
+    rows = casts.rows_of("eps", SimpleNamespace(out=tmp_path, steps=9, images=4, t_start=0.6))
+    assert [row["tint"] for row in rows] == [0, 1, 2, 3] and began == ["train", "train", "sample"]

@@ -1,0 +1,74 @@
+"""How many images a score needs: equal short trainings on 64, 250 and 1000 of the demo's.
+
+    python benchmarks/how_many.py --out runs/how_many [--counts 64 250 1000] [--steps 60]
+
+Each starts from the embedded score of the drawings and sees `steps` batches of 16 renderings, of so
+many different ones; then the default translator translates the same held-out drawings with it. Row
+0 translates with the score of the drawings itself. Leaves how_many.csv and prints the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+FLAT = files("egsde") / "demo" / "flat.safetensors"
+NAMES = ("kid", "kid_source", "domain", "l2_truth", "l2_truth_source", "nearer")
+
+
+def run(program: str, *options: str) -> None:
+    subprocess.run([sys.executable, program, "logger=none", *options], check=True)
+
+
+def trained(count: int, steps: int, out: Path) -> Path:
+    """The averaged weights of a training on so many images, and its loss on the validation's."""
+    run(
+        "train.py", "data=fluent", "network=folded_64", f"limit={count}", f"out={out}",
+        f"init_weights={FLAT}", "data.batch_size=16", "data.num_workers=0",
+        "module.ema_decay=0.95", "module.schedule.warmup=5", "module.optimizer.lr=2e-4",
+        f"trainer.max_steps={steps}", f"trainer.val_check_interval={steps}",
+        "translate=null", "best=val/loss", "logger=csv",
+    )  # fmt: skip
+    return out / "weights.safetensors"
+
+
+def loss(out: Path) -> float:
+    with (out / "metrics.csv").open(newline="") as file:
+        return next(float(r["val/loss"]) for r in csv.DictReader(file) if r.get("val/loss"))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--counts", type=int, nargs="+", default=[64, 250, 1000])
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--images", type=int, default=64)
+    args = parser.parse_args(arguments)
+    rows = []
+    for count in (0, *args.counts):
+        place = args.out / str(count)
+        score = trained(count, args.steps, place / "score") if count else FLAT
+        run(
+            "sample.py", f"score.weights={score}", f"limit={args.images}", "check=false",
+            "report=0", "trajectory=0", f"out={place / 'out'}",
+        )  # fmt: skip
+        found = json.loads((place / "out" / "metrics.json").read_text())["metrics"]
+        row = {"images": count, "val_loss": loss(place / "score") if count else None}
+        rows.append(row | {name: found[name] for name in NAMES})
+        with (args.out / "how_many.csv").open("w", newline="") as file:
+            table = csv.DictWriter(file, list(rows[0]))
+            table.writeheader()
+            table.writerows(rows)
+    print("| " + " | ".join(rows[0]) + " |")
+    for row in rows:
+        cells = [f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()]
+        print("| " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()
