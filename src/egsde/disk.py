@@ -10,9 +10,12 @@ import contextlib
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+UMASK = threading.Lock()  # there is no way to ask for it without setting it for all threads
 
 
 @contextlib.contextmanager
@@ -26,8 +29,9 @@ def whole(path: Path, shared: bool = False) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        mask = os.umask(0)  # there is no way to ask without setting
-        os.umask(mask)
+        with UMASK:
+            mask = os.umask(0)
+            os.umask(mask)
         temporary.chmod(0o666 & ~mask)  # some writers make files that only their owner can read
         flush(temporary)
         temporary.replace(path)

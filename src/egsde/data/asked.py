@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
+
+import torch
 
 from egsde.data.degradations import Degradation
 from egsde.data.fits import WHOLE, Size, sides
@@ -29,6 +31,14 @@ def check(
             )
     if source == target and degradation is None:
         raise ValueError(f"data.source and data.target are both {source!r}; choose two domains")
+
+
+def at_once(batch_size: int | Literal["auto"]) -> int:
+    """How many images go together; "auto": many, of which a translation takes half as soon as
+    memory ends."""
+    if batch_size == "auto":
+        return 256 if torch.cuda.is_available() else 32
+    return batch_size
 
 
 def check_beside(degradation: Degradation | None, fit: str, **beside: str | None) -> None:

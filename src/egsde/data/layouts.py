@@ -62,7 +62,9 @@ def pool(files: Files, parts: list[str]) -> Found | None:
     if not names:
         return None
     files_of = {place_of(name)[0] if is_slice(name) else name for name in names}
-    inner = sorted({str(p) for name in files_of for p in PurePosixPath(name).parents} - {"."})
+    folders = {name.rpartition("/")[0] for name in files_of} - {""}
+    inner = sorted({str(p) for f in folders for p in (PurePosixPath(f), *PurePosixPath(f).parents)})
+    inner = [path for path in inner if path != "."]
     last = {path: path.rsplit("/", 1)[-1] for path in inner}
     if cyclegan := [path for path in inner if CYCLEGAN.match(last[path].casefold())]:
         raise ValueError(

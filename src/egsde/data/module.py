@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Subset as SubsetOfDataset
 
 from egsde.data.alike import Alike, Pngs, Writer
-from egsde.data.asked import check, check_beside, check_sizes, one_size
+from egsde.data.asked import at_once, check, check_beside, check_sizes, one_size
 from egsde.data.augment import Augment, augmented
 from egsde.data.conditions import conditions
 from egsde.data.containers.base import cut_of
@@ -57,7 +57,7 @@ class TwoDomains(LightningDataModule):
         size: Size,
         extra: Sequence[str] = (),
         view: str = "target",
-        batch_size: int = 32,
+        batch_size: int | Literal["auto"] = 32,
         eval_batch_size: int | None = None,
         num_workers: int = 0,
         flip: bool = False,
@@ -85,7 +85,8 @@ class TwoDomains(LightningDataModule):
         check_sizes(size, train_size, augment, resident, view, fit)
         self.store, self.source, self.target, self.extra = store, source, target, list(extra)
         self.size, self.view, self.flip, self.seed = size, view, flip, seed
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+        self.batch_size = at_once(batch_size)
+        self.eval_batch_size = eval_batch_size or self.batch_size
         self.num_workers = min(num_workers, os.cpu_count() or 1)
         self.limit, self.train_limit = limit, train_limit
         self.degradation, self.fit = degradation, fit

@@ -37,6 +37,7 @@ GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
         "report": int | None,
         "trajectory": int | None,
         "check": bool,
+        "compile": bool,
         "shard": str | None,
         "objective": str | Sequence[str],
     },
@@ -96,6 +97,11 @@ def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
         )
     if program != "train":
         _precision(program, cfg)
+    elif cfg.data.get("batch_size") == "auto":
+        raise ValueError(
+            "data.batch_size=auto is of translations, whose images do not depend on it; what is "
+            "trained does: give a number, half of it where memory ends"
+        )
 
 
 def _device(trainer: DictConfig) -> None:

@@ -32,6 +32,7 @@ from egsde.programs.callbacks.outside import Outside
 from egsde.programs.callbacks.rows import add_columns
 from egsde.programs.callbacks.trajectories import Trajectories
 from egsde.programs.callbacks.uncertainty import Uncertainty
+from egsde.programs.compiled import compile_networks
 from egsde.programs.ended import Ended, again
 from egsde.programs.first import look_first, name_foreign, refuse_unfinished
 from egsde.programs.inputs import name_unread
@@ -114,7 +115,9 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     data, translator = parts("data"), translator_of(parts)
     module = Translation(translator, data)
     refuse_inside(out, data.domains, config["data"].get("root"))
-    check_networks(module.networks.values(), data, check=cfg.check)
+    check_networks(module.networks, data, check=cfg.check)
+    if cfg.compile:
+        compile_networks(module.networks.values())
     name_unread(data, translator, config["data"], overrides())
     record: dict[str, Any] = {
         "program": "sample.py",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import IO, Any
 
 import numpy as np
@@ -26,13 +25,12 @@ MAGIC, AT = b"DICM", 128
 
 def named(path: str) -> bool:
     """Whether a file's name is one of DICOM, or says nothing: IM000001, 1.2.840.1."""
-    name = PurePosixPath(path).name.lower()
-    return name.endswith(SUFFIXES)
+    return path.lower().endswith(SUFFIXES)
 
 
 def nameless(path: str) -> bool:
     """A name without a suffix, or a UID: its first bytes tell."""
-    name = PurePosixPath(path).name
+    name = path.rpartition("/")[2]
     return "." not in name or all(part.isdigit() for part in name.split("."))
 
 

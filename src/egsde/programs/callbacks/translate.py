@@ -7,6 +7,7 @@ meet once, when the numbers are gathered.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from egsde.data.series import noise_of
 from egsde.evaluation.metrics import Suite
 from egsde.evaluation.reports import draw_grid
 from egsde.methods.diffusion import Translator, networks_of, steps_of
+from egsde.programs.callbacks.background import Background, background
 from egsde.programs.callbacks.interrupts import Interrupts
 from egsde.programs.callbacks.made import Tally
 from egsde.programs.callbacks.pictures import (
@@ -33,6 +35,7 @@ from egsde.programs.callbacks.pictures import (
 )
 from egsde.programs.callbacks.progress import Advance, images_bar, step_by_step
 from egsde.programs.callbacks.reference import set_reference
+from egsde.programs.callbacks.room import Room
 from egsde.programs.callbacks.rows import ids_of, rows_of
 from egsde.programs.callbacks.shelf import Seconds, Shelf
 from egsde.programs.multiples import padded
@@ -83,7 +86,7 @@ class Translate(Callback):
         self.metrics, self.columns = metrics, columns
         self.recipe, self.shard = recipe, shard
         self.report: Report | None = None
-        self.interrupts = Interrupts()
+        self.interrupts, self.room = Interrupts(), Room()
 
     def on_test_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.interrupts.begin(trainer)
@@ -136,14 +139,14 @@ class Translate(Callback):
         made = Tally(networks_of(translator))
         total = len(data.translations(self.split))
         share = len(range(trainer.global_rank, total, trainer.world_size))
-        with images_bar(share, shown) as counted:
+        with images_bar(share, shown) as counted, background() as files:
 
             def advance(images: float) -> None:
                 self.interrupts.check()
                 counted(images)
 
             for batch in loader:
-                y = self._translate(translator, batch, device, writer, shelf, made, advance)
+                y = self._translate(translator, batch, device, writer, shelf, files, made, advance)
                 x0 = shown_like(batch["x0"], y)
                 truth = shown_like(batch["truth"], y) if "truth" in batch else None
                 if self.metrics is not None:
@@ -166,6 +169,7 @@ class Translate(Callback):
         device: torch.device,
         writer: Writer,
         shelf: Shelf | None,
+        files: Background,
         made: Tally,
         advance: Advance,
     ) -> Tensor:
@@ -185,22 +189,26 @@ class Translate(Callback):
             y[b], nfe = found
             made.add(1, nfe)
         advance(len(ids) - len(missing))
-        if not missing:
-            return stacked([y[b] for b in range(len(ids))])
-        cond = {k: v[torch.as_tensor(missing)].to(device) for k, v in tensors.items()}
-        x0, chosen = cond.pop("x0"), [ids[b] for b in missing]
-        before, score = made.seconds, made.networks.get("score")
-        with (
-            made.count(len(missing)) as nfe,
-            step_by_step(score, steps_of(translator), len(missing), advance),
-        ):
-            new = made.look_at(translator(x0, self.noise(chosen), **cond))
-            done = [writer.made(*pair) for pair in zip(chosen, new, strict=True)]
-        y |= {b: one.seen for b, one in zip(missing, done, strict=True)}
-        if shelf is not None:
-            shelf.seconds.add(chosen, (made.seconds - before) / len(missing))
-            for b, one in zip(missing, done, strict=True):
-                shelf.save(ids[b], inputs[b], one, nfe)
+
+        def make(places: Sequence[int]) -> None:
+            cond = {k: v[torch.as_tensor(places)].to(device) for k, v in tensors.items()}
+            x0, chosen = cond.pop("x0"), [ids[b] for b in places]
+            before, score = made.seconds, made.networks.get("score")
+            with (
+                made.count(len(places)) as nfe,
+                step_by_step(score, steps_of(translator), len(places), advance),
+            ):
+                new = made.look_at(translator(x0, self.noise(chosen), **cond))
+                done = [writer.made(*pair) for pair in zip(chosen, new, strict=True)]
+            y.update((b, one.seen) for b, one in zip(places, done, strict=True))
+            if shelf is not None:
+                shelf.seconds.add(chosen, (made.seconds - before) / len(places))
+                files.give(
+                    [partial(shelf.save, ids[b], inputs[b], one, nfe)
+                     for b, one in zip(places, done, strict=True)]
+                )  # fmt: skip
+
+        self.room.each(make, missing)
         return stacked([y[b] for b in range(len(ids))])
 
     def _gather(
