@@ -232,6 +232,35 @@ def test_a_folder_translates(tmp_path):
         egsde.load(path, "sde=vp", "sampler.grid.steps=20")
 
 
+def test_egsde_goes_through_a_pipelines_folder(tmp_path):
+    """Its network and betas, our classifier: sample.py, and the same in Python."""
+    from demo_networks import write_networks
+    from egsde.energies import DomainCosine, LowPassL2
+    from egsde.methods import egsde as method
+    from egsde.noise import Noise
+    from egsde.sampling import Sampler
+    from egsde.sampling.grids import Uniform
+    from egsde.scores.files import load_extractor
+    from egsde.solvers import Ancestral
+    from runs import command
+
+    save_pipeline(ScoreModel(small(image_size=16), DDPM(linear_betas())), tmp_path / "pipeline")
+    own = [o for o in write_networks(tmp_path) if not o.startswith("score.")]
+    assert command("sample", "experiment=none", "score=diffusers", "translator=egsde", *own,
+                   f"score.weights={tmp_path / 'pipeline'}", "limit=2", "report=0", "check=false",
+                   f"out={tmp_path / 'out'}") == 0  # fmt: skip
+    made = sorted((tmp_path / "out" / "images").rglob("*.png"))
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert len(made) == 2 and found["nfe"] == {"score": 5, "extractor": 10}
+    score = load_diffusers(tmp_path / "pipeline", DDPM(linear_betas()))
+    extractor = load_extractor(str(tmp_path / "classifier.safetensors"), DDPM(linear_betas()))
+    energy = 500 * DomainCosine(extractor) + 2 * LowPassL2(2)
+    x = torch.rand(1, 3, 16, 16) * 2 - 1
+    here = method(score, Sampler(Ancestral(), Uniform(10)), energy, 0.5)(x, Noise(0, ["0"]))
+    loaded = egsde.load(tmp_path / "pipeline", "translator=egsde", "energy=egsde", *own)
+    assert torch.allclose(loaded.translate(x), here.clamp(-1, 1), atol=1e-5)
+
+
 def test_a_training_of_ours_becomes_a_pipeline_and_comes_back(tmp_path):
     """network=ddpm_tiny, egsde export format=diffusers, score=diffusers: the same score."""
     from egsde.programs.export import export

@@ -18,7 +18,7 @@ from egsde.sde import DDPM, VP
 from egsde.solvers import DDIM
 from egsde.solvers.rk45 import RK45
 from problems import Gaussian, f64
-from runs import trained
+from runs import command, trained
 
 DOMAINS = (Gaussian(-1.0, 0.25), Gaussian(1.0, 0.04))
 
@@ -140,3 +140,34 @@ def test_one_training_learns_both_domains(tmp_path):
     assert torch.equal(moons(x, t), load_labelled(file, VP(), label=1)(x, t))
     with pytest.raises(ValueError, match="source, target, or 0"):
         load_labelled(file, VP(), label="cat")
+
+
+@pytest.mark.slow
+def test_one_network_of_the_emoji_goes_both_ways(tmp_path, capsys):
+    """The commands of docs/networks.md, with a tiny network for a few steps."""
+    tiny = ["network=unet", "network.num_channels=32", "network.channel_mult=[1]",
+            "network.num_head_channels=32", "network.attention_resolutions=[]",
+            "data.size=8", "data.batch_size=4", "limit=8", "trainer.max_steps=2",
+            "trainer.val_check_interval=2", "translate=null",
+            "trainer.accelerator=cpu"]  # fmt: skip
+    assert command("train", "model=labelled", "data=emoji", f"out={tmp_path / 'both'}", *tiny) == 0
+    file = tmp_path / "both" / "weights.safetensors"
+    few = ["data.size=8", "sampler.grid.steps=10", "limit=2", "metrics=none", "report=0",
+           "trainer.accelerator=cpu"]  # fmt: skip
+    made = {}
+    for name, ends in (
+        ("there", []),
+        ("back", ["data.source=twemoji", "data.target=noto", "score.label=source"]),
+    ):
+        label = "target" if ends else "source"
+        assert command("sample", "experiment=none", "data=emoji", "translator=ddib",
+                       "score=labelled", f"score.weights={file}", "score@source_score=labelled",
+                       f"source_score.weights={file}", f"source_score.label={label}",
+                       f"out={tmp_path / name}", *ends, *few) == 0  # fmt: skip
+        made[name] = [p.read_bytes() for p in sorted((tmp_path / name / "images").rglob("*.png"))]
+    assert [len(images) for images in made.values()] == [2, 2]
+    assert made["there"] != made["back"]
+    assert command("sample", "experiment=none", "data=emoji", "translator=sdedit", "energy=none",
+                   "score=labelled", f"score.weights={file}", f"out={tmp_path / 'wrong'}",
+                   "data.source=twemoji", "data.target=noto", *few) == 1  # fmt: skip
+    assert "domain of the label: twemoji in the file, noto in this run" in capsys.readouterr().err

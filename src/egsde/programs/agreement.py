@@ -22,21 +22,29 @@ Asked = tuple[str, Any, Any]  # what, in the file, in the run
 
 
 def check_networks(
-    networks: Iterable[nn.Module], data: TwoDomains, *, check: bool = True, also: str = ""
+    networks: Iterable[nn.Module] | nn.ModuleDict,
+    data: TwoDomains,
+    *,
+    check: bool = True,
+    also: str = "",
 ) -> None:
     """ValueError with both values where a network's file disagrees with the run.
 
-    check=False lets it pass. also: a domain that a score of the target may be of instead. A
+    networks: by the names of what holds them, where a network of several domains may serve both
+    ways. check=False lets it pass. also: a domain that a score of the target may be of instead. A
     classifier that hardly tells the domains apart is warned of.
     """
-    found = (getattr(net, "record", None) for network in networks for net in network.modules())
-    records = list({id(record): record for record in found if record is not None}.values())
+    held = networks.items() if isinstance(networks, nn.ModuleDict) else (("", n) for n in networks)
+    found = ((name, getattr(net, "record", None)) for name, part in held for net in part.modules())
+    places = {id(record): (name, record) for name, record in found if record is not None}
+    records = [record for _, record in places.values()]
     if data.range is None:
         known = [ends for r in records if (ends := (r.get("data") or {}).get("range")) is not None]
         if known:
             data.settle(known[0])
-    for record in records:
-        wrong = [asked for asked in disagreements(record, data, also) if asked[1] != asked[2]]
+    for name, record in places.values():
+        every = disagreements(record, data, also, name)
+        wrong = [asked for asked in every if asked[1] != asked[2]]
         if wrong and check:
             shown = "; ".join(f"{what}: {a} in the file, {b} in this run" for what, a, b in wrong)
             raise ValueError(
@@ -48,8 +56,10 @@ def check_networks(
             _warn_of_chance(record)
 
 
-def disagreements(record: Mapping[str, Any], data: TwoDomains, also: str) -> Iterator[Asked]:
-    """What the file says beside what the run says, agreeing or not."""
+def disagreements(
+    record: Mapping[str, Any], data: TwoDomains, also: str, name: str = ""
+) -> Iterator[Asked]:
+    """What the file says beside what the run says, agreeing or not. name: of what holds it."""
     saved = record.get("data") or {}
     if not saved:
         return
@@ -58,7 +68,11 @@ def disagreements(record: Mapping[str, Any], data: TwoDomains, also: str) -> Ite
     # A file of its own is of no domain by name: it is taken for one of the source's.
     alone = data.single and data.degradation is None
     restored = data.degradation is not None or saved.get("degradation") is not None
-    if record["kind"] in ("classifier", "labelled"):
+    turned = name and record.get("label") is not None and now == was[::-1]
+    if turned and record["kind"] == "labelled":  # one network, the other way
+        every = [was[0], *(short(n) for n in saved.get("extra") or ()), was[1]]
+        yield "domain of the label", every[record["label"]], now[1] if name == "score" else now[0]
+    elif record["kind"] in ("classifier", "labelled"):
         extra = [short(name) for name in saved.get("extra") or ()]
         mine = [short(name) for name in data.extra]
         first = was[0] if alone else now[0]
@@ -69,8 +83,8 @@ def disagreements(record: Mapping[str, Any], data: TwoDomains, also: str) -> Ite
     else:
         # The half that makes the source serves both ways: beside the other half, and alone, with
         # the domains exchanged.
-        turned = was[::-1] if record["side"] == "source" and was != now else was
-        yield "source and target", turned, [turned[0] if alone else now[0], now[1]]
+        both = was[::-1] if record["side"] == "source" and was != now else was
+        yield "source and target", both, [both[0] if alone else now[0], now[1]]
     if not data.whole and saved.get("size") is not None:
         yield "data.size", one_size(saved["size"]), data.size
     channels = (record.get("network") or {}).get("in_channels")

@@ -141,6 +141,7 @@ def load_labelled(
     place = named.get(label, label)
     if not isinstance(place, int) or not 0 <= place < domains:
         raise ValueError(f"score.label={label}: use source, target, or 0 .. {domains - 1}")
+    record["label"] = place
     if guidance == 1:
         return score.given(place)
     if score.labels == domains:

@@ -14,6 +14,15 @@ OPTIONS = {  # of sample.py
     "flow": "translator=flow_matching translator.weights=FILE",
     "bridge": "translator=i2sb translator.weights=FILE",
     "dsbm": "translator=dsbm translator.weights=FILE",
+    "unsb": "translator=unsb translator.weights=FILE",
     "conditional_bridge": "translator=ddbm translator.weights=FILE",
 }
 TIMELESS = {"generator"}  # kinds whose networks know no process
+
+
+def weights_key(kind: str) -> str:
+    """The setting of sample.py that takes the file of a kind."""
+    option = OPTIONS.get(kind, "score=trained")
+    if option.endswith("=FILE"):
+        return option.rpartition(" ")[2].removesuffix("=FILE")
+    return f"{option.partition('=')[0]}.weights"

@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 
 from egsde.programs.better import mode_of
+from egsde.scores.kinds import weights_key
 
 BEST = "best.ckpt"
 
@@ -32,7 +33,7 @@ class Best(Callback):
         self.watched, self.otherwise = watched or otherwise, otherwise
         self.name = ""  # of what is watched, once it is known
         self.value, self.step = math.nan, 0
-        self.waiting = False
+        self.waiting, self.kind = False, "score"
         self.translates = False  # set by the entry point: some numbers come with translations
 
     def state_dict(self) -> dict[str, Any]:
@@ -44,6 +45,7 @@ class Best(Callback):
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         found = trainer.callback_metrics
+        self.kind = module.config.get("kind", self.kind)
         if trainer.sanity_checking:
             return
         if not self.translates or "val/seconds" in found or self.watched in found:
@@ -91,5 +93,5 @@ class Best(Callback):
         if self.path.exists() and math.isfinite(self.value):
             print(
                 f"best: step {self.step} by {self.name} {self.value:.4g}; {self.path} is given as "
-                "weights are (score.weights=...)"
+                f"weights are ({weights_key(self.kind)}=...)"
             )
