@@ -112,10 +112,10 @@ def test_guided_samples_have_the_components_law(solver, images, steps, label):
     assert p_value(free) < 1e-10
 
 
-@pytest.mark.parametrize("method", ["classifier_guidance", "dps"])
+@pytest.mark.parametrize("method", ["classifier_guidance", "dps", "freedom"])
 def test_on_the_command_line(method, tmp_path):
     weights = [w for w in write_networks(tmp_path) if w.split(".")[0] in ("score", "extractor")]
-    factor = ["translator.energy.factor=2"] if method == "dps" else []
+    factor = ["translator.energy.factor=2"] if method in ("dps", "freedom") else []
     cfg = composed("sample", tmp_path, "experiment=none", f"translator={method}",
                    "sampler=ddim", "sampler.grid.steps=4", *weights, *factor)  # fmt: skip
     translate = build_translator(cfg)

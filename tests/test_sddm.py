@@ -17,6 +17,7 @@ from egsde.programs.sample import build_translator
 from egsde.sampling.grids import Uniform
 from egsde.sampling.sampler import Sampler
 from egsde.sde import DDPM, VP
+from egsde.sde.reverse import Reverse
 from egsde.solvers import Ancestral
 from egsde.source import Source
 from problems import Gaussian, Mixture, Quadratic, f64
@@ -104,10 +105,27 @@ def test_a_translation_keeps_the_blocks_means_of_its_source():
     assert torch.equal(translate(x[1:], Noise(0, ["b"])), y[1:]) and y.dtype == torch.float32
 
 
+def test_refinements_repeat_the_mean_of_the_last_step_on_the_manifold():
+    """Of N(0, v) the mean of a step is a multiple of x, and of five its fifth power."""
+    sde, data, x = DDPM(), Gaussian(0.0, 0.1), images().float()
+    sampler = Sampler(Ancestral(), Uniform(10), denoise=False)
+
+    def ends(until, refinements):
+        walk = sddm(data.score(sde), sampler, {}, 4, until, refinements=refinements)
+        refined = walk.sampler.solver
+        reverse, t, s = Reverse(sde, data.score(sde)), f64(0.6), f64(0.5)
+        return refined.step(reverse, x, t, s, torch.zeros_like)[0]
+
+    plain = ends(0.5, 0)
+    assert torch.equal(ends(0.4, 4), plain) and torch.equal(ends(0.6, 4), plain)
+    ratio = plain / x
+    assert torch.allclose(ends(0.5, 4), x * ratio**5, rtol=1e-4)
+
+
 def test_on_the_command_line(tmp_path):
     weights = [w for w in write_networks(tmp_path) if w.split(".")[0] in ("score", "extractor")]
     cfg = composed("sample", tmp_path, "experiment=none", "translator=sddm", *weights,
-                   "sampler.grid.steps=10", "translator.blocks=4",
+                   "sampler.grid.steps=10", "translator.blocks=4", "translator.refinements=4",
                    "translator.terms.faithfulness.factor=2")  # fmt: skip
     translate = build_translator(cfg)
     assert set(networks_of(translate)) == {"score", "extractor"}

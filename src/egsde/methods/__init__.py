@@ -7,6 +7,7 @@ from egsde.methods.ddib import Encode, NoNoise, TwoWay, ddib
 from egsde.methods.diffusion import Diffusion, OnePass, Translator, networks_of, noised, prior
 from egsde.methods.dps import dps
 from egsde.methods.egsde import algorithm_1, egsde, egsde_fast, sdedit
+from egsde.methods.freedom import freedom
 from egsde.methods.guidance import classifier_guidance, generate
 from egsde.methods.ilvr import ilvr
 from egsde.methods.paired import paired
@@ -53,6 +54,7 @@ __all__ = [
     "dps",
     "egsde",
     "egsde_fast",
+    "freedom",
     "from_file",
     "generate",
     "ilvr",

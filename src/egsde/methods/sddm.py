@@ -9,7 +9,7 @@ that no expert opposes (multiple-gradient descent, Desideri 2012, by Frank--Wolf
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from egsde.sampling.sampler import Sampler
 from egsde.scores.decorators import Clipped
 from egsde.scores.process import Score, process_of
 from egsde.sde import SDE
+from egsde.solvers import Refined
 from egsde.source import Source
 
 
@@ -92,10 +93,12 @@ def sddm(
     blocks: int = 16,
     until: float = 0.5,
     gain: float = 0.25,
+    refinements: int = 0,
 ) -> Diffusion:
     """SDDM (Sun 2023): from noise alone, block statistics of the source imposed after each step
     and score and energies balanced along them, while t > until; 100 respaced ancestral steps.
-    The official code's four more refinements at the last such step are left out."""
+    refinements: means of the last such step that are taken before it; the official code has 4."""
     balanced = MultiGradientScore(Clipped(score), terms, blocks, until, gain)
     constraint = MatchBlocks(blocks, until)
-    return Diffusion(balanced, sampler, constraint=constraint, start=prior)
+    refined = replace(sampler, solver=Refined(sampler.solver, until, refinements))
+    return Diffusion(balanced, refined, constraint=constraint, start=prior)

@@ -11,13 +11,14 @@ COUNTS = (
     "batch_size", "blocks", "ch", "channels", "codes", "columns", "count", "depth",
     "eval_batch_size", "evaluations", "factor", "image_size", "in_channels", "keys",
     "levels", "limit", "num_channels", "num_class", "num_classes", "num_res_blocks",
-    "out_channels", "pairwise_size", "patches", "repeats", "resamples", "samples",
+    "out_channels", "pairwise_size", "patches", "repeats", "resamples", "samples", "travels",
     "segments", "size", "steps", "train_limit", "train_size", "width", "z_channels",
 )  # fmt: skip
 FROM_ZERO = (
     "atol", "blur", "cache_mib", "commitment", "corrector", "cycle", "eta", "features",
-    "gain", "kl", "lr", "num_workers", "perceptual", "pool", "power", "ramp", "report",
-    "rtol", "s_churn", "s_noise", "s_tmax", "s_tmin", "seed", "self_training", "t_lo",
+    "gain", "kl", "lr", "num_workers", "octaves", "perceptual", "pool", "power", "ramp",
+    "refinements",
+    "report", "rtol", "s_churn", "s_noise", "s_tmax", "s_tmin", "seed", "self_training", "t_lo",
     "tau", "trajectory", "until", "wait", "warmup", "weight", "weight_decay",
 )  # fmt: skip
 SHARES = (  # [0, 1]

@@ -2,6 +2,7 @@
 
 from egsde.sampling.grids import EveryLevel, Grid, Karras, LogSNR, Quadratic, Respaced, Uniform
 from egsde.sampling.jumps import Jumps
+from egsde.sampling.repeats import Repeats
 from egsde.sampling.sampler import Constraint, Sampler, Walk
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Karras",
     "LogSNR",
     "Quadratic",
+    "Repeats",
     "Respaced",
     "Sampler",
     "Uniform",

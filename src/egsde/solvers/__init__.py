@@ -19,6 +19,7 @@ from egsde.solvers.heun_sde import HeunSDE
 from egsde.solvers.langevin import Langevin
 from egsde.solvers.learned_variance import LearnedVariance
 from egsde.solvers.predictor_corrector import PredictorCorrector
+from egsde.solvers.refined import Refined
 from egsde.solvers.reverse_diffusion import ReverseDiffusion
 from egsde.solvers.rk45 import RK45
 from egsde.solvers.srk import SRK
@@ -43,6 +44,7 @@ __all__ = [
     "LearnedVariance",
     "PredictorCorrector",
     "RK45",
+    "Refined",
     "ReverseDiffusion",
     "SASolver",
     "SDEDPMSolverPP",
