@@ -14,6 +14,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import baselines
 import both_ways
+import ddib_points
 import density
 import product_of_experts as experts
 import time_of_steps
@@ -96,3 +97,14 @@ def test_both_domains_go_there_and_back(tmp_path):
     rows = table(tmp_path / "out" / "both_ways.csv")
     assert [(r["source"], r["target"]) for r in rows] == [("a", "b"), ("b", "a")]
     assert Image.open(tmp_path / "out" / "both_ways.png").height > 6 * 16
+
+
+def test_two_odes_between_points_close_their_cycles_and_keep_the_order(tmp_path):
+    rows = ddib_points.main(["--out", str(tmp_path), "--points", "40", "--centres", "60",
+                             "--steps", "40"])  # fmt: skip
+    assert len(rows) == 3 and all(float(row["to_target"]) < 0.1 for row in rows)
+    assert all(float(row["cycle_mean"]) < 0.1 for row in rows)
+    assert Image.open(tmp_path / "ddib_points.png").width > 600
+    assert Image.open(tmp_path / "ddib_line.png").width > 500
+    _, paths = ddib_points.line(9, 30)
+    assert bool((paths.diff(dim=1) > 0).all())  # on a line no path crosses another

@@ -37,6 +37,12 @@ def test_points_lie_where_they_should():
         assert x[side == k].std(0) == pytest.approx(SPREAD, abs=0.01)
     radius = np.linalg.norm(points("rings"), axis=1)
     assert np.abs(radius[:, None] - [0.4, 0.8]).min(1).max() < 0.15
+    half = np.abs(points("concentric_squares")).max(1)
+    assert np.abs(half[:, None] - [0.4, 0.8]).min(1).max() < 0.15
+    for domain, far in (("parallel_rings", np.hypot), ("parallel_squares", np.maximum)):
+        x, y = np.abs(points(domain)).T
+        assert np.abs(far(np.abs(x - 0.5), y) - 0.35).max() < 0.15
+        assert np.mean(points(domain)[:, 0] > 0) == pytest.approx(0.5, abs=0.02)
     column, row = np.floor((points("checkerboard").T + 1) * 2).astype(int)
     assert set(np.unique((column + row) % 2)) == {0}
     assert len(np.unique(4 * row + column)) == 8

@@ -52,12 +52,47 @@ def grid(generator: np.random.Generator, count: int) -> np.ndarray:
     return centres + 0.01 * generator.standard_normal((count, 2))
 
 
+def _outline(generator: np.random.Generator, count: int, half: float) -> np.ndarray:
+    """Uniform on the outline of a square of side 2 half."""
+    side, along = generator.integers(4, size=count), half * (2 * generator.random(count) - 1)
+    sign = half * (2 * (side % 2) - 1.0)
+    across = side < 2
+    return np.stack([np.where(across, along, sign), np.where(across, sign, along)], 1)
+
+
+def concentric_squares(generator: np.random.Generator, count: int) -> np.ndarray:
+    """Outlines of squares of side 0.8 and 1.6, chosen alike, with noise of 0.03."""
+    half = generator.choice([0.4, 0.8], count)[:, None]
+    return half * _outline(generator, count, 1.0) + 0.03 * generator.standard_normal((count, 2))
+
+
+def _beside(generator: np.random.Generator, shape: np.ndarray) -> np.ndarray:
+    """Two copies of a shape, half a unit to either side, chosen alike, with noise of 0.03."""
+    count = len(shape)
+    place = np.stack([generator.choice([-0.5, 0.5], count), np.zeros(count)], 1)
+    return shape + place + 0.03 * generator.standard_normal((count, 2))
+
+
+def parallel_rings(generator: np.random.Generator, count: int) -> np.ndarray:
+    """Circles of radius 0.35 beside each other."""
+    angle = 2 * np.pi * generator.random(count)
+    return _beside(generator, 0.35 * np.stack([np.cos(angle), np.sin(angle)], 1))
+
+
+def parallel_squares(generator: np.random.Generator, count: int) -> np.ndarray:
+    """Outlines of squares of side 0.7 beside each other."""
+    return _beside(generator, _outline(generator, count, 0.35))
+
+
 DOMAINS: dict[str, Points] = {
     "modes": modes,
     "moons": moons,
     "rings": rings,
     "checkerboard": checkerboard,
     "grid": grid,
+    "concentric_squares": concentric_squares,
+    "parallel_rings": parallel_rings,
+    "parallel_squares": parallel_squares,
 }
 
 
