@@ -62,3 +62,19 @@ def test_one_command_leaves_numbers_and_a_picture(tmp_path):
     assert two == pytest.approx(2 * one, rel=1e-2)
     assert "| ours |" in (tmp_path / "speed.md").read_text()
     assert Image.open(tmp_path / "speed.png").width > 300
+
+
+def test_a_training_step_beside_the_bare_loop(tmp_path):
+    """One evaluation of the network a step, and both loops in the table."""
+    import speed_training
+
+    mine, other = speed_training.main(
+        ["--out", str(tmp_path), "--steps", "3", "data=emoji", "data.size=8", "limit=8",
+         "data.batch_size=2", "network.num_channels=32", "network.channel_mult=[1]",
+         "network.attention_resolutions=[]", "logger=none", "trainer.accelerator=cpu"]
+    )  # fmt: skip
+    assert mine["calls_a_step"] == 1
+    assert mine["over_bare"] == mine["seconds_a_step"] / other["seconds_a_step"]
+    assert all(0 < row["outside"] < 1 for row in (mine, other))
+    rows = list(csv.DictReader((tmp_path / "training.csv").open()))
+    assert [row["loop"] for row in rows] == ["train.py", "bare"]
