@@ -42,7 +42,7 @@ ROWS: dict[str, tuple[list[list[str]], list[str]]] = {
 for _name in ("cyclegan", "cut", "fastcut", "pix2pix"):
     _heads = ["heads.channels=[3,64,128,128,128]"] if "cut" in _name else []
     ROWS[_name] = ([[f"model={_name}", *JUDGED, *_heads]], ["translator.weights={0}"])
-for _name in ("ddgan", "flow_matching", "rectified_flow", "dsbm", "i2sb", "ddbm"):
+for _name in ("ddgan", "flow_matching", "rectified_flow", "dsbm", "unsb", "i2sb", "ddbm"):
     ROWS[_name] = ([[f"model={_name}", *UNET]], ["translator.weights={0}"])
 COLUMNS = ("l2", "ssim", "l2_truth", "ssim_truth", "domain", "fid", "kid")
 

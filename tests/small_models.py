@@ -54,6 +54,7 @@ MODELS: dict[str, list[str]] = {
     "score": UNET,
     "sr3": [*UNET, "data.degradation.factor=2"],
     "student": [*STUDENT, "data.keys=2", "data.limit=3"],
+    "unsb": [*UNET, "discriminator.channel_mult=[1]", "critic.channel_mult=[1]"],
     "unit_ddpm": [*UNET, "pairing.width=8", "pairing.depth=1"],
 }
 TAUGHT = ("student", "matched_student")

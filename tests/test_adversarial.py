@@ -20,6 +20,7 @@ from egsde.training.adversarial import (
     NonSaturating,
     PatchNCE,
     Pool,
+    Relativistic,
     Round,
     ToTruth,
     ZeroCentred,
@@ -125,14 +126,14 @@ def test_blurred_resampling_keeps_a_constant_and_a_ramp():
     assert torch.allclose(up[..., 8, 4:-4], torch.arange(32.0)[4:-4] / 2 - 0.25)
 
 
-@pytest.mark.parametrize("game", [LeastSquares(), Hinge(), NonSaturating()])
+@pytest.mark.parametrize("game", [LeastSquares(), Hinge(), NonSaturating(), Relativistic()])
 def test_a_game_is_won_by_the_truth(game):
     """The judge gains by telling apart, the maker by being taken for real; gradients say so."""
     real, made = torch.zeros(3, requires_grad=True), torch.zeros(3, requires_grad=True)
     game.judge(real, made).backward()
     assert (real.grad < 0).all() and (made.grad >= 0).all()
     fooled = torch.zeros(3, requires_grad=True)
-    game.fool(fooled).backward()
+    game.fool(fooled, lambda: torch.zeros(3)).backward()
     assert (fooled.grad < 0).all()
     assert float(LeastSquares().judge(torch.tensor([1.0]), torch.tensor([0.0]))) == 0
     assert float(Hinge().judge(torch.tensor([1.5]), torch.tensor([-2.0]))) == 0
@@ -163,6 +164,12 @@ def test_a_penalty_is_the_square_of_the_slope():
     value.backward()
     assert float(value) == pytest.approx(0.5 * 14) and torch.allclose(weight.grad, weight)
     assert [penalty.due(step) for step in range(5)] == [True, False, False, False, True]
+
+    def judge(x):
+        return (x.flatten(1) * weight).sum(1)
+
+    both = ZeroCentred(0.5, made=True)
+    assert float(both(judge, real, real)) == 2 * float(both(judge, real)) == 14
 
 
 def module(**options):

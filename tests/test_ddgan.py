@@ -11,7 +11,7 @@ from egsde.noise import Noise
 from egsde.sampling.grids import EveryLevel
 from egsde.sampling.sampler import Sampler
 from egsde.scores import LatentScore
-from egsde.sde import DDPM, VP, vp_betas
+from egsde.sde import DDPM, VP, ratio_betas, vp_betas
 from egsde.solvers import Ancestral
 from egsde.training.modules import Constant, DDGANModule
 from runs import composed
@@ -55,6 +55,15 @@ def test_the_schedule_is_the_official_one(levels):
     found = (sde.alpha(s) * (std / sde.sigma(t)).square(), a * ratio, std.square() * ratio)
     for name, value in zip(("coef1", "coef2", "var"), found, strict=True):
         assert np.allclose(value.numpy(), recorded[f"ddgan{levels}_{name}"], atol=3e-5), name
+
+
+def test_levels_of_even_ratios_take_away_even_shares():
+    sde = DDPM(ratio_betas(4, 0.05, 5.0))
+    t = torch.arange(1, 5, dtype=F64) / 4
+    ratio = sde.sigma(t) / sde.alpha(t)
+    assert torch.allclose(ratio, 0.05 * 100 ** (torch.arange(4, dtype=F64) / 3))
+    with pytest.raises(ValueError, match="smallest < largest, got 2.0 and 1.0"):
+        ratio_betas(4, 2.0, 1.0)
 
 
 def made(levels=4):

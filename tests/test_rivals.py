@@ -32,6 +32,7 @@ SMALL = {
     "flow_matching": UNET,
     "rectified_flow": UNET,
     "dsbm": [*UNET, "module.wait=1", "sampler.grid.steps=2"],
+    "unsb": [*UNET, "discriminator.channel_mult=[1]", "critic.channel_mult=[1]"],
     "i2sb": UNET,
     "ddbm": UNET,
 }  # fmt: skip
@@ -39,6 +40,7 @@ QUICK = {"cyclegan", "flow_matching"}
 PAIRED = {"pix2pix", "i2sb", "ddbm"}
 NFE = {
     "ddgan": {"score": 2},
+    "unsb": {"score": 6},
     **dict.fromkeys(("cyclegan", "pix2pix", "cut", "fastcut"), {"net": 1}),
 }
 

@@ -13,7 +13,8 @@ ALONE = {
     "flow": ("translator=flow_matching",),
     "bridge": ("translator=i2sb",),
     "dsbm": ("translator=dsbm",),
+    "unsb": ("translator=unsb",),
     "conditional_bridge": ("translator=ddbm",),
 }
 # Kinds whose file is translator.weights; that of the others is score.weights.
-WHOLE = {"generator", "ddgan", "flow", "bridge", "dsbm", "conditional_bridge"}
+WHOLE = {"generator", "ddgan", "flow", "bridge", "dsbm", "unsb", "conditional_bridge"}

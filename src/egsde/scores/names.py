@@ -50,6 +50,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         "jsd_betas": "egsde.sde.tables.jsd_betas",
         "linear_betas": "egsde.sde.tables.linear_betas",
         "quad_betas": "egsde.sde.tables.quad_betas",
+        "ratio_betas": "egsde.sde.tables.ratio_betas",
         "sigmoid_betas": "egsde.sde.tables.sigmoid_betas",
         "vp_betas": "egsde.sde.tables.vp_betas",
         "warmup_betas": "egsde.sde.tables.warmup_betas",

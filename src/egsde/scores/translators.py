@@ -74,10 +74,14 @@ def load_conditional_bridge(
 
 
 def load_ddgan(
-    weights: str | Path | None, use: str = "averaged", autocast: bool = False, allow: Allow = ()
+    weights: str | Path | None,
+    use: str = "averaged",
+    autocast: bool = False,
+    allow: Allow = (),
+    kind: str = "ddgan",
 ) -> LatentScore:
-    """The generator of `train.py model=ddgan` as a score."""
+    """The generator of `train.py model=ddgan`, or unsb, as a score."""
     network, prediction, sde = opened(
-        find(weights, OPTION), "ddgan", None, use, allow, "generator.", option=OPTION
+        find(weights, OPTION), kind, None, use, allow, "generator.", option=OPTION
     )
     return LatentScore(network, sde, prediction, autocast=autocast)

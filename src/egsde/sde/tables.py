@@ -68,6 +68,17 @@ def geometric_sigmas(levels: int = 1000, smallest: float = 0.01, largest: float 
     return torch.linspace(*ends, levels, dtype=torch.float64).exp()
 
 
+def ratio_betas(levels: int = 4, smallest: float = 0.05, largest: float = 5.0) -> Tensor:
+    """beta_i whose levels have log(sigma_i / alpha_i) evenly spaced, (levels,): few steps that each
+    take away the same share of the noise. ValueError for ends that are not above 0 and rising."""
+    if not 0 < smallest < largest:
+        raise ValueError(f"ratio_betas needs 0 < smallest < largest, got {smallest} and {largest}")
+    ends = math.log(smallest), math.log(largest)
+    ratios = torch.linspace(*ends, levels, dtype=torch.float64).exp()
+    alpha_bar = torch.cat([ratios.new_ones(1), 1 / (1 + ratios.square())])
+    return 1 - alpha_bar[1:] / alpha_bar[:-1]
+
+
 def vp_betas(
     levels: int = 4, smallest: float = 0.1, largest: float = 20.0, first: float = 1e-3
 ) -> Tensor:

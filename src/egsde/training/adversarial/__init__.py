@@ -1,6 +1,6 @@
 """What adversarial training is made of: a game, a pool, a penalty, and terms beside the game."""
 
-from egsde.training.adversarial.games import Game, Hinge, LeastSquares, NonSaturating
+from egsde.training.adversarial.games import Game, Hinge, LeastSquares, NonSaturating, Relativistic
 from egsde.training.adversarial.patch_nce import PatchNCE, patch_nce
 from egsde.training.adversarial.penalty import ZeroCentred
 from egsde.training.adversarial.pool import Pool
@@ -15,6 +15,7 @@ __all__ = [
     "NonSaturating",
     "PatchNCE",
     "Pool",
+    "Relativistic",
     "Round",
     "Term",
     "ToTruth",

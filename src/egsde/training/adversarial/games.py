@@ -6,11 +6,14 @@ in the official codes of pix2pix, CycleGAN and CUT.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 from torch.nn import functional as F
+
+Real = Callable[[], Tensor] | None  # the logits of real images, for games whose makers see them
 
 
 class Game(Protocol):
@@ -20,7 +23,7 @@ class Game(Protocol):
         """What D minimises."""
         ...
 
-    def fool(self, made: Tensor) -> Tensor:
+    def fool(self, made: Tensor, real: Real = None) -> Tensor:
         """What the maker of the images minimises."""
         ...
 
@@ -32,7 +35,7 @@ class LeastSquares:
     def judge(self, real: Tensor, made: Tensor) -> Tensor:
         return ((real - 1).square().mean() + made.square().mean()) / 2
 
-    def fool(self, made: Tensor) -> Tensor:
+    def fool(self, made: Tensor, real: Real = None) -> Tensor:
         return (made - 1).square().mean()
 
 
@@ -43,7 +46,7 @@ class Hinge:
     def judge(self, real: Tensor, made: Tensor) -> Tensor:
         return (F.relu(1 - real).mean() + F.relu(1 + made).mean()) / 2
 
-    def fool(self, made: Tensor) -> Tensor:
+    def fool(self, made: Tensor, real: Real = None) -> Tensor:
         return -made.mean()
 
 
@@ -54,5 +57,20 @@ class NonSaturating:
     def judge(self, real: Tensor, made: Tensor) -> Tensor:
         return (F.softplus(-real).mean() + F.softplus(made).mean()) / 2
 
-    def fool(self, made: Tensor) -> Tensor:
+    def fool(self, made: Tensor, real: Real = None) -> Tensor:
         return F.softplus(-made).mean()
+
+
+@dataclass(frozen=True)
+class Relativistic:
+    """softplus(D(made) - D(y)) against softplus(D(y) - D(made)), image by image
+    (Jolicoeur-Martineau 2018): each side is judged against the other, so that no mode can be left
+    for good (Sun 2020; Huang 2024, R3GAN, with both penalties)."""
+
+    def judge(self, real: Tensor, made: Tensor) -> Tensor:
+        return F.softplus(made - real).mean() / 2
+
+    def fool(self, made: Tensor, real: Real = None) -> Tensor:
+        if real is None:
+            raise ValueError("a relativistic game needs the real images' logits, too; got None")
+        return F.softplus(real() - made).mean()

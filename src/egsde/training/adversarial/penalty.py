@@ -16,10 +16,12 @@ from torch import Tensor
 @dataclass(frozen=True)
 class ZeroCentred:
     """weight: of the squared gradient of the sum of an image's logits. every: only on each so
-    manyeth step. ValueError for every < 1 or a weight below 0."""
+    manyeth step. made: of made images, too (R2), as a relativistic game needs. ValueError for
+    every < 1 or a weight below 0."""
 
     weight: float
     every: int = 15
+    made: bool = False
 
     def __post_init__(self) -> None:
         if self.every < 1 or self.weight < 0:
@@ -31,9 +33,15 @@ class ZeroCentred:
         """Whether it is taken at this step."""
         return self.weight > 0 and step % self.every == 0
 
-    def __call__(self, judge: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    def __call__(
+        self, judge: Callable[[Tensor], Tensor], real: Tensor, made: Tensor | None = None
+    ) -> Tensor:
         """Mean over the batch; its gradient reaches the judge's parameters."""
-        seen = real.detach().requires_grad_()
+        both = [real, made] if self.made and made is not None else [real]
+        return torch.stack([self._of(judge, images) for images in both]).sum()
+
+    def _of(self, judge: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        seen = images.detach().requires_grad_()
         logits = judge(seen)
         (slope,) = torch.autograd.grad(logits.sum(), seen, create_graph=True)
         return self.weight * slope.square().flatten(1).sum(1).mean()

@@ -14,6 +14,7 @@ from egsde.training.modules.lsgm import LSGMModule
 from egsde.training.modules.score import ScoreModule
 from egsde.training.modules.student import StudentModule
 from egsde.training.modules.unit_ddpm import UnitDDPMModule
+from egsde.training.modules.unsb import UNSBModule
 from egsde.training.partners import Coupling, InLoop, KeptPartners, Partners
 from egsde.training.schedules import Constant, Cosine, HeldLinear, Linear
 from egsde.training.tasks import Degrade, Pair, Paired
@@ -44,5 +45,6 @@ __all__ = [
     "KeptPartners",
     "ScoreModule",
     "StudentModule",
+    "UNSBModule",
     "UnitDDPMModule",
 ]

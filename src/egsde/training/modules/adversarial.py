@@ -118,15 +118,15 @@ class AdversarialModule(TimedModule):
         judge = self.parts[f"judge_{name}"]
         real, source = (now.shown(i) for i in ((now.y, now.x) if name == "y" else (now.x, now.y)))
         made = now.made_y if name == "y" else now.made_x
-        with held(judge):
-            fooled = self.game.fool(judge(self.seen(source, made)))
-        shown = self.pool(name, self.seen(source, made).detach(), *self.chances(made))
         true = self.seen(source, real)
+        with held(judge):
+            fooled = self.game.fool(judge(self.seen(source, made)), lambda: judge(true))
+        shown = self.pool(name, self.seen(source, made).detach(), *self.chances(made))
         judged = self.game.judge(judge(true), judge(shown))
         self.means.add(f"train/fool_{name}", fooled, len(made))
         self.means.add(f"train/judge_{name}", judged, len(made))
         if self.penalty is not None and self.penalty.due(self.draw):
-            judged = judged + self.penalty(judge, true)
+            judged = judged + self.penalty(judge, true, shown)
         return fooled + judged
 
     def chances(self, made: Tensor) -> tuple[Tensor, Tensor]:

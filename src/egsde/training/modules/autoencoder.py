@@ -86,7 +86,7 @@ class AutoencoderModule(TimedModule):
         """Both sides' losses; seen: the distance that the game's weight is measured by."""
         judge: Any = self.discriminator
         with held(judge):
-            fooled = self.game.fool(judge(y))
+            fooled = self.game.fool(judge(y), lambda: judge(x))
         last: Any = net.decoder[-1].weight
         sizes = [
             torch.autograd.grad(value, last, retain_graph=True)[0].norm()

@@ -75,13 +75,15 @@ class DDGANModule(TimedModule):
         label = self.score.sde.network_time(t).flatten().to(x0)
         z = self.draws.normal(self.score.latent(x0))
         made = self.posterior(self.score.guess(x_t, t, z), x_t, t, self.draws.normal(x0))
+
+        def judge_of(image: Tensor) -> Tensor:
+            return judge(torch.cat([image, x_t], 1), label)
+
         with held(judge):
-            fooled = self.game.fool(judge(torch.cat([made, x_t], 1), label))
-        judged = self.game.judge(
-            judge(torch.cat([x_s, x_t], 1), label), judge(torch.cat([made.detach(), x_t], 1), label)
-        )
+            fooled = self.game.fool(judge_of(made), lambda: judge_of(x_s))
+        judged = self.game.judge(judge_of(x_s), judge_of(made.detach()))
         if self.penalty is not None and self.penalty.due(self.draw):
-            judged = judged + self.penalty(lambda x: judge(torch.cat([x, x_t], 1), label), x_s)
+            judged = judged + self.penalty(judge_of, x_s, made)
         total = fooled + judged
         self.log("total", total, prog_bar=True, logger=False)
         for name, value in (("fool", fooled), ("judge", judged), ("total", total)):

@@ -1,0 +1,137 @@
+"""The neural Schroedinger bridge: its cost, its critic's bound, its chain, and Gaussian ends."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from egsde.methods import bridge
+from egsde.networks import MLP
+from egsde.noise import Noise
+from egsde.sampling.grids import Uniform
+from egsde.sampling.sampler import Sampler
+from egsde.scores import LatentScore
+from egsde.sde import Brownian
+from egsde.solvers import Ancestral
+from egsde.training.modules import Constant, UNSBModule
+from egsde.training.modules.unsb import entropy, transport
+
+F64 = torch.float64
+
+
+def covariance(variance, s1, s2):
+    return (math.sqrt(variance**2 + 4 * s1**2 * s2**2) - variance) / 2
+
+
+@pytest.mark.parametrize(("variance", "s1", "s2"), [(0.25, 0.5, 0.5), (1.0, 0.6, 0.4)])
+def test_the_cost_is_least_at_the_bridge(variance, s1, s2):
+    """y' = a x + b z with the target's variance: E (x - y')^2 - 2 v H, H = log(s1 b) but for a
+    constant."""
+    sde = Brownian(variance)
+    left = sde.sigma(torch.tensor(sde.T, dtype=F64)).square()
+    generator = torch.manual_seed(0)
+    x, z = torch.randn(2, 200_000, 1, generator=generator, dtype=F64)
+    x, z = x / x.square().mean().sqrt() * s1, z / z.square().mean().sqrt()
+    z = z - (x * z).mean() / x.square().mean() * x  # a sample whose moments are exact
+    z = z / z.square().mean().sqrt()
+    shares = torch.linspace(0.01, 0.99, 99, dtype=F64) * s2 / s1
+    costs = []
+    for a in shares:
+        b = (s2**2 - (a * s1) ** 2).sqrt()
+        costs.append(transport(x, a * x + b * z, left, (s1 * b).log()))
+    best = shares[torch.stack(costs).argmin()] * s1**2
+    assert float(best) == pytest.approx(covariance(variance, s1, s2), abs=0.01 * s1 * s2)
+
+
+def test_the_critics_bound_is_the_entropy_of_what_it_tells_apart():
+    """Of k even symbols, C = l where both are the same: log k as l grows, and less before."""
+    k, sharp = 8, 30.0
+    symbols = torch.arange(k).repeat(50)
+    other = (symbols[:, None] == symbols).to(F64)
+    found = [float(entropy(s * torch.ones(len(symbols), dtype=F64), s * other))
+             for s in (sharp, 1.0)]  # fmt: skip
+    assert found[0] == pytest.approx(math.log(k), abs=1e-6)
+    assert 0 < found[1] < found[0]
+
+
+class Halfway(torch.nn.Module):
+    """A generator of one pixel: y' = x_t / 2 + z."""
+
+    in_channels = 4
+
+    def forward(self, x, t):
+        return x[:, :2] / 2 + x[:, 2:]
+
+
+def test_the_chain_is_the_papers():
+    """X' = (1 - w) X + w y' + sqrt(w (1 - w) left v) z, w the step's share of the time left."""
+    variance, steps = 0.3, 4
+    score = LatentScore(Halfway(), Brownian(variance, t_min=0.0))
+    sampler = Sampler(Ancestral(), Uniform(steps))
+    x, noise = torch.randn(3, 2, 1, 1, dtype=F64), Noise(0, ["a", "b", "c"])
+    walk = list(bridge(score, sampler).trajectory(x, noise))
+    run = noise.child(0)
+    for (_, t, now), (i, s, then) in zip(walk[:-1], walk[1:], strict=True):
+        z = run.stream(f"latent/{float(t):.9g}")(now)
+        share = (t - s) / t
+        spread = (share * (1 - share) * t * variance).sqrt()
+        wanted = (1 - share) * now + share * (score.scaled(now, t) / 2 + z)
+        wanted = wanted + spread * run.stream(f"step/{i - 1}")(now)
+        assert torch.allclose(then, wanted, atol=1e-9)
+
+
+def made(width=32, variance=0.25, steps=3):
+    torch.manual_seed(0)
+    sde = Brownian(variance)
+    module = UNSBModule(
+        LatentScore(MLP(2, width=width, in_channels=4), sde),
+        MLP(1, width=width, depth=2, in_channels=2),
+        MLP(1, width=width, depth=2, in_channels=8),
+        Sampler(Ancestral(), Uniform(steps)),
+        optimizer=torch.optim.Adam,
+        schedule=Constant(),
+    )
+    module.log = lambda *args, **kwargs: None
+    return module
+
+
+def batch(count, s1=0.5, s2=0.5):
+    ids = [str(i) for i in range(count)]
+    return {"x": s1 * torch.randn(count, 2, 1, 1), "y": s2 * torch.randn(count, 2, 1, 1), "id": ids}
+
+
+def test_all_three_learn_and_each_its_own():
+    module = made()
+    for network in module.network.values():
+        torch.nn.init.normal_(network.leave.weight, std=0.1)  # they begin at zero
+    module.training_step(batch(8), 0).backward()
+    assert all(p.grad is not None for p in module.network.parameters())
+    assert all(n.enter.weight.grad.any() for n in module.network.values())
+    with pytest.raises(ValueError, match="data.batch_size=2 or more"):
+        module.training_step(batch(1), 0)
+
+
+@pytest.mark.slow
+def test_gaussian_ends_are_bound_as_the_bridge_binds_them():
+    """Points N(0, 1/4) to N(0, 1/4) at v = 1/4: the ends' correlation is 0.62."""
+    module = made(width=64)
+    optimizer = torch.optim.Adam(module.network.parameters(), lr=1e-3, betas=(0.5, 0.9))
+    steps = 3000
+    for step in range(steps):
+        module.draw, module.common = step, torch.Generator().manual_seed(step)
+        optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / steps)
+        optimizer.zero_grad()
+        module.training_step(batch(256), step).backward()
+        optimizer.step()
+        module.ema.update(module.network)
+    with torch.no_grad():
+        x = 0.5 * torch.randn(4000, 2, 1, 1)
+        y = bridge(module.averaged, module.sampler)(x, Noise(1, [str(i) for i in range(4000)]))
+    x, y = x.flatten(1), y.flatten(1)
+    spread = y.std(0)
+    bound = ((x * y).mean(0) / (0.5 * spread)).mean()
+    print("spread", spread.tolist(), "correlation", float(bound))
+    assert (spread - 0.5).abs().max() < 0.1
+    assert float(bound) == pytest.approx(covariance(0.25, 0.5, 0.5) / 0.25, abs=0.15)
