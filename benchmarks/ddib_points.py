@@ -23,10 +23,11 @@ from egsde.data.toy import DOMAINS
 from egsde.methods import ddib
 from egsde.methods.ddib import Encode, NoNoise
 from egsde.noise import Noise
-from egsde.sampling.grids import Uniform
+from egsde.sampling.grids import LogSNR
 from egsde.sampling.sampler import Sampler
 from egsde.scores import ScoreFunction
 from egsde.sde import VP
+from egsde.sde.reverse import Reverse
 from egsde.solvers import Heun
 from egsde.source import Source
 
@@ -65,7 +66,7 @@ def latent(score: ScoreFunction, sampler: Sampler, x: Tensor) -> Tensor:
 
 def plane(count: int, centres: int, steps: int) -> tuple[list[dict[str, object]], list]:
     """Rows of numbers and, for each pair, its four clouds."""
-    sde, sampler = VP(), Sampler(Heun(), Uniform(steps), denoise=False)
+    sde, sampler = VP(), Sampler(Heun(), LogSNR(steps), denoise=False)
     rows, clouds = [], []
     for a, b in PAIRS:
         there, here = (empirical(sde, drawn(name, centres, 1)) for name in (b, a))
@@ -83,24 +84,16 @@ def plane(count: int, centres: int, steps: int) -> tuple[list[dict[str, object]]
 
 def line(count: int, steps: int) -> tuple[Tensor, Tensor]:
     """Times (n,) and paths (n, count) from a law on the line to noise and down to another."""
-    sde, sampler = VP(), Sampler(Heun(), Uniform(steps), denoise=False)
+    sde, sampler = VP(), Sampler(Heun(), LogSNR(steps), denoise=False)
     pair = ([[-0.8], [0.1], [0.7]], [[-0.5], [0.5]])
     here, there = (empirical(sde, torch.tensor(c, dtype=torch.float64)) for c in pair)
     places = torch.linspace(-0.9, 0.8, count, dtype=torch.float64)[:, None, None, None]
-    walk = ddib(there, sampler, here)
-    down = [(float(t), y.flatten()) for _, t, y in walk.trajectory(places, Noise(0, [""] * count))]
-    times = torch.tensor([t for t, _ in down], dtype=torch.float64)
-    up = torch.stack([part(here, sampler, places, float(t)) for t in times.flip(0)])
-    return torch.cat([times.flip(0), 2 - times]), torch.cat([up, torch.stack([y for _, y in down])])
-
-
-def part(score: ScoreFunction, sampler: Sampler, x: Tensor, t: float) -> Tensor:
-    """The source's ODE up to t."""
-    if t <= score.sde.t_min:
-        return x.flatten()
-    times = sampler.times(score.sde, t)
-    source = Source(x, score.sde, Noise(0, [""]))
-    return Encode(score, sampler)(source, times, NoNoise()).flatten()
+    walk, source = ddib(there, sampler, here), Source(places, sde, Noise(0, [""]))
+    times, reverse = walk.times.flip(0), Reverse.given(sde, here, source)
+    up = [y for _, _, y in sampler.trajectory(reverse, places, times, NoNoise(), source=source)]
+    down = [y for _, _, y in walk.trajectory(places, Noise(0, [""] * count))]
+    paths = torch.stack([y.flatten() for y in (*up, *down)])
+    return torch.cat([times, 2 - times.flip(0)]), paths
 
 
 def main(arguments: list[str] | None = None) -> list[dict[str, object]]:

@@ -71,7 +71,7 @@ def test_a_training_step_beside_the_bare_loop(tmp_path):
     mine, other = speed_training.main(
         ["--out", str(tmp_path), "--steps", "3", "data=emoji", "data.size=8", "limit=8",
          "data.batch_size=2", "network.num_channels=32", "network.channel_mult=[1]",
-         "network.attention_resolutions=[]", "logger=none", "trainer.accelerator=cpu"]
+         "network.num_head_channels=32", "logger=none", "trainer.accelerator=cpu"]
     )  # fmt: skip
     assert mine["calls_a_step"] == 1
     assert mine["over_bare"] == mine["seconds_a_step"] / other["seconds_a_step"]

@@ -45,7 +45,8 @@ class Best(Callback):
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         found = trainer.callback_metrics
-        self.kind = module.config.get("kind", self.kind)
+        config: Any = module.config
+        self.kind = config.get("kind", self.kind)
         if trainer.sanity_checking:
             return
         if not self.translates or "val/seconds" in found or self.watched in found:
