@@ -40,7 +40,6 @@ ROWS = [
         ("data.batch_size=abc", "data.batch_size=abc, but a whole number or one of auto is wanted"),
         ("data.batch_size=0", "data.batch_size=0 is too small"),
         ("data.batch_size=8.5", "data.batch_size=8.5, but a whole number"),
-        ("data.batch_size=auto", "data.batch_size=auto is of translations"),
         ("data.eval_batch_size=-2", "data.eval_batch_size=-2 is too small"),
         ("data.num_workers=-1", "data.num_workers=-1 is too small; the least is 0"),
         ("data.num_workers=two", "data.num_workers=two, but a whole number"),

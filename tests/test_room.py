@@ -14,6 +14,7 @@ from egsde.data.asked import at_once
 from egsde.networks import ADMEncoder, ADMUNet
 from egsde.programs.callbacks.background import background
 from egsde.programs.callbacks.room import Room
+from egsde.programs.checks import check
 from egsde.programs.compiled import compile_networks
 from egsde.programs.sample import sample
 from egsde.scores import Extractor, ScoreModel
@@ -49,12 +50,14 @@ def test_halves_where_memory_ends_and_goes_on_in_order(error):
     assert work.seen[11:] == [0, 1, 2]
 
 
-def test_one_image_too_many_and_other_errors_are_told():
+def test_one_image_too_many_and_other_errors_are_told(tmp_path):
     with pytest.raises(ValueError, match="single image; use a smaller data.size"):
         Room().each(Narrow(0, CPU), [1, 2])
     with pytest.raises(RuntimeError, match="shapes differ"):
         Room().each(Narrow(1, RuntimeError("shapes differ")), [1, 2])
     assert at_once("auto") >= 32 and at_once(5) == 5
+    with pytest.raises(ValueError, match="data.batch_size=auto is of translations"):
+        check("train", composed("train", tmp_path, "data.batch_size=auto"))
 
 
 def test_files_are_written_beside_the_work_and_all_of_them_at_the_end():
