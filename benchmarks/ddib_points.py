@@ -99,8 +99,8 @@ def line(count: int, steps: int) -> tuple[Tensor, Tensor]:
 def main(arguments: list[str] | None = None) -> list[dict[str, object]]:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--points", type=int, default=600)
-    parser.add_argument("--centres", type=int, default=1000)
+    parser.add_argument("--points", type=int, default=400)
+    parser.add_argument("--centres", type=int, default=400)
     parser.add_argument("--steps", type=int, default=60)
     args = parser.parse_args(arguments)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -32,11 +32,19 @@ from egsde.scores.latent import LatentScore
 from egsde.training.adversarial import Game, LeastSquares, ZeroCentred
 from egsde.training.modules.adversarial import held
 from egsde.training.modules.base import Schedule, TimedModule
+from egsde.training.ranks import rows_of_all
 
 
 def entropy(same: Tensor, other: Tensor) -> Tensor:
-    """The critic's bound, 0-d, from C(u, u) and C(u, u'), each of B logits or more."""
-    return same.mean() - (other.flatten().logsumexp(0) - math.log(other.numel()))
+    """The critic's bound, 0-d, from C(u, u) and C(u, u'), each of B logits or more.
+
+    log E exp is over the batch of all processes; the mean of their gradients is its gradient.
+    """
+    logits = other.float().flatten()
+    every, _ = rows_of_all(logits)
+    total = every.logsumexp(0)
+    share = (logits - total).exp().sum() * (len(every) / len(logits))
+    return same.float().mean() - (total - math.log(len(every)) + share - share.detach())
 
 
 def transport(x_t: Tensor, made: Tensor, left: Tensor, entropy: Tensor) -> Tensor:
@@ -85,8 +93,6 @@ class UNSBModule(TimedModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         x, y = batch["x"], batch["y"]
-        if len(x) < 2:
-            raise ValueError("the entropy needs another image: use data.batch_size=2 or more")
         judge, critic = (self.network[name] for name in ("judge", "critic"))  # type: ignore[index]
         t, x_t = self.walked(x, batch["id"])
         sde = self.score.sde
@@ -94,7 +100,10 @@ class UNSBModule(TimedModule):
         made = self.score.guess(x_t, t, self.draws.normal(self.score.latent(x)))
 
         def bound(pair: Tensor) -> Tensor:
-            other = pair.roll(1, 0)
+            every, own = rows_of_all(pair)  # without gradients, as in the official code
+            if len(every) < 2:
+                raise ValueError("the entropy needs another image: use data.batch_size=2 or more")
+            other = every.roll(1, 0)[own]
             same, mixed = (critic(torch.cat([pair, p], 1), label) for p in (pair, other))
             return entropy(same, mixed)
 
