@@ -71,6 +71,7 @@ class Relativistic:
         return F.softplus(made - real).mean() / 2
 
     def fool(self, made: Tensor, real: Real = None) -> Tensor:
+        """ValueError where the real images' logits are not given."""
         if real is None:
             raise ValueError("a relativistic game needs the real images' logits, too; got None")
         return F.softplus(real() - made).mean()
