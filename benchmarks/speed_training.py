@@ -146,9 +146,9 @@ def main(arguments: list[str] | None = None) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         clock = ours(Path(folder) / "run", WARM + args.steps + 1, args.overrides)
     mine = row_of("train.py", clock.begun, clock.inside, len(clock.batches[0]))
+    mine["calls_a_step"] = clock.calls / len(clock.begun)
     other = bare(clock.score, clock.network, clock.batches)
     mine["over_bare"] = mine["seconds_a_step"] / other["seconds_a_step"]
-    mine["calls_a_step"] = clock.calls / len(clock.begun)
     with (args.out / "training.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, list(mine))
         table.writeheader()

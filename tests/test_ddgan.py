@@ -133,8 +133,8 @@ def test_a_translation_takes_every_level_from_the_nearest(asked, steps):
 
 @pytest.mark.slow
 def test_four_steps_find_the_modes_of_the_plane(tmp_path):
-    """experiment=grid_ddgan: of 25 modes at least 24 are found. (Few points lie within four
-    deviations of one: 4 % after its 3,000 steps.)"""
+    """experiment=grid_ddgan: of 25 modes at least 24 are found, and a good part of the points lies
+    within four deviations of one."""
     from egsde.programs.train import train
     from egsde.scores.translators import load_ddgan
 
@@ -147,3 +147,4 @@ def test_four_steps_find_the_modes_of_the_plane(tmp_path):
     good = (found - 0.4 * nearest).norm(dim=1) < 0.04  # four deviations
     modes = {tuple(row) for row in nearest[good].tolist()}
     assert len(modes) >= 24
+    assert float(good.float().mean()) > 0.3
