@@ -161,7 +161,7 @@ def x0_error(sde: SDE, t: Tensor) -> Tensor:
     return (sde.sigma(t).square() / sde.alpha(t)).square()
 
 
-FAST = {("subvp", "v"), ("ve", "edm"), ("ncsn", "score")}
+FAST = {("ve", "edm")}
 GRID = [
     pytest.param(s, p, marks=[] if (s, p) in FAST else pytest.mark.slow)
     for s in PROCESSES

@@ -86,6 +86,7 @@ def test_wandb_is_finished_when_a_job_fails(tmp_path):
     assert read_run(runs_below(tmp_path)[0]).exit_code == 1
 
 
+@pytest.mark.slow
 def test_tensorboard_has_scalars_and_previews(tmp_path):
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     trained(tmp_path, "logger=tensorboard", "trainer.max_steps=3")

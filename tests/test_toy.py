@@ -64,8 +64,11 @@ def test_points_depend_on_seed_domain_and_split_only():
     [
         ("sde=ve", "prediction=ncsnpp", "+network.fourier_scale=1"),
         ("sde=subvp", "prediction=v", "loss=likelihood", "times=importance"),
-        ("sde=ncsn", "prediction=score", "loss=ncsn"),
-        ("sde=cosine_vp", "prediction=x0", "loss=explicit", "times=log_normal"),
+        pytest.param(("sde=ncsn", "prediction=score", "loss=ncsn"), marks=pytest.mark.slow),
+        pytest.param(
+            ("sde=cosine_vp", "prediction=x0", "loss=explicit", "times=log_normal"),
+            marks=pytest.mark.slow,
+        ),
         ("loss=hybrid", "network.learn_sigma=true", "times=loss_second_moment"),
     ],
     ids=lambda o: o[0],
