@@ -25,7 +25,11 @@ def program(name, folder):
     return composed(name, folder / "out", *(networks if name == "sample" else TRAIN))
 
 
-@pytest.mark.parametrize("value", [".nan", ".inf", "word", "[1,a]", "null"])
+@pytest.mark.parametrize(
+    "value",
+    [".nan", pytest.param(".inf", marks=pytest.mark.slow), "word",
+     pytest.param("[1,a]", marks=pytest.mark.slow), "null"],
+)  # fmt: skip
 @pytest.mark.parametrize("name", USUAL)
 def test_every_setting_that_is_usual(name, value, tmp_path):
     cfg = program(name, tmp_path)
