@@ -16,8 +16,8 @@ from torch import nn
 from egsde.data import Written
 from egsde.data.files import open_files
 from egsde.data.images import decode
-from egsde.data.opened import UnreadableImage
 from egsde.evaluation.metrics import inception_weights
+from egsde.opened import UnreadableImage
 from egsde.programs.callbacks.shelf import Shelf
 from egsde.programs.records import claim
 from egsde.programs.secrets import recorded, told

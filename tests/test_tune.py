@@ -14,6 +14,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from egsde.programs import study, trials, tune
+from egsde.programs.secrets import recorded
 from shared import shared_path
 
 DATA = ["data=folder", "data.source=a", "data.target=b", "data.size=16", "score.weights=x.safe",
@@ -29,6 +30,8 @@ def bowl(cfg) -> None:
     metrics = {"kid": 0.01 + 0.01 * away, "kid_source": 0.1, "l2": 5 + away, "l2_floor": 20.0}
     out = Path(cfg.out)
     assert cfg.split == "val" and cfg.metrics.protocol.reference_split == "val" and cfg.limit == 8
+    record = {"program": "sample.py", "config": recorded(cfg)}
+    (out / "run.json").write_text(json.dumps(record))
     (out / "metrics.json").write_text(
         json.dumps({"metrics": metrics, "nfe": {"score": cfg.sampler.grid.steps}})
     )
@@ -56,6 +59,35 @@ def test_tuning_finds_the_bottom_of_a_bowl_and_goes_on(tmp_path: Path, monkeypat
     monkeypatch.setattr(trials, "sample", lambda cfg: pytest.fail("done already"))
     assert tune.tune(DATA, tmp_path, minutes=60, limit=8).settings == best.settings
     assert "--config-name tuned" in capsys.readouterr().out
+
+
+def test_a_search_reads_no_trial_of_another(tmp_path: Path, monkeypatch):
+    """Neither of other settings, data or networks, nor what says nothing of itself."""
+    monkeypatch.setattr(trials, "sample", bowl)
+    trials.Trials(DATA, tmp_path, 8).run({})
+    monkeypatch.setattr(trials, "sample", lambda cfg: pytest.fail("another"))
+    assert trials.Trials(DATA, tmp_path, 8).run({}).metrics["l2_floor"] == 20
+    for words, limit in ((["seed=3", "data.source=c"], 8), ([], 9)):
+        with pytest.raises(ValueError, match="a trial of another search"):
+            trials.Trials([*DATA, *words], tmp_path, limit).run({})
+    file = next(tmp_path.glob("trials/*/metrics.json"))
+    file.write_text('{"metrics": {"l2": "low"}}')
+    with pytest.raises(ValueError, match=r"metrics\.json is damaged"):
+        trials.Trials(DATA, tmp_path, 8).run({})
+    (file.parent / "run.json").unlink()
+    with pytest.raises(ValueError, match="no run.json that says whose"):
+        trials.Trials(DATA, tmp_path, 8).run({})
+
+
+def test_a_search_goes_on_with_the_networks_that_it_began_with(tmp_path: Path):
+    network = tmp_path / "x.safetensors"
+    config = {"score": {"weights": str(network)}, "extractor": {"weights": None}}
+    for content in (b"one", b"one"):
+        network.write_bytes(content)
+        trials.refuse_changed(tmp_path, config)
+    network.write_bytes(b"two")
+    with pytest.raises(ValueError, match=r"score\.weights=.* has changed since"):
+        trials.refuse_changed(tmp_path, config)
 
 
 def test_what_cannot_be_judged_is_told(tmp_path: Path):

@@ -49,7 +49,9 @@ def read_object(path: Path, advice: str) -> dict[str, Any]:
         if not isinstance(found, dict):
             raise ValueError("it holds no object")
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged or no JSON ({error}); {advice}") from error
+        raise ValueError(
+            f"{path} is damaged or no JSON ({str(error).split(';')[0]}); {advice}"
+        ) from error
     return found
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from egsde.networks import sha256_of
 from egsde.networks.described import described
-from egsde.networks.diffusers_unet import check_numbers, modern, read_json, read_tensors
-from egsde.networks.files import loaded
+from egsde.networks.diffusers_unet import check_numbers, modern
+from egsde.networks.files import read_weights as read_checkpoint
+from egsde.networks.folders import read_json, read_tensors
 from egsde.scores import blueprints
 from egsde.scores.blueprints import Allow
 from egsde.scores.container import find, is_ours, read_config, read_shapes, read_weights
@@ -125,20 +126,27 @@ def load_diffusers_codec(weights: str | Path | None, config: str | Path | None =
     except ImportError as error:
         raise ValueError("codec=diffusers needs pip install 'egsde[diffusers]'") from error
     try:
-        if single:
-            path = Path(str(weights)).expanduser()
-            loaded(path)  # says what it is, where it is no weights
-            options: Any = {"local_files_only": True, "torch_dtype": torch.float32}
-            made = AutoencoderKL.from_single_file(str(path), config=str(folder), **options)
-        else:
-            given = {modern(key): value for key, value in read_tensors(folder).items()}
-            made = described(
-                lambda: AutoencoderKL.from_config(settings), given, len(given),
-                "the AutoencoderKL that config.json describes",
-            )  # fmt: skip
+        given = _tensors(Path(str(weights)).expanduser() if single else folder, settings)
+        made = described(
+            lambda: AutoencoderKL.from_config(settings), given, len(given),
+            "the AutoencoderKL that config.json describes",
+        )  # fmt: skip
     except Exception as error:  # whatever the class says to what lies there
         where = weights if single else file
         raise ValueError(f"{where}: diffusers cannot open it: {error}") from error
     net = DiffusersAutoencoder(made).eval().requires_grad_(False)
     factor = 2 ** (len(settings.get("block_out_channels", [0])) - 1)
     return Learned(net, factor, scale, shift)
+
+
+def _tensors(place: Path, settings: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Of a folder or of one file, under the names of diffusers."""
+    if place.is_dir():
+        given = read_tensors(place)
+    else:
+        given = read_checkpoint(place)
+        if not any(name.startswith("encoder.down_blocks.") for name in given):  # of CompVis
+            from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
+
+            given = convert_ldm_vae_checkpoint(given, settings)
+    return {modern(name): value for name, value in given.items()}

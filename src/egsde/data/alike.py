@@ -22,6 +22,7 @@ from egsde.data.kinds import PNG, kind_of, raster
 from egsde.data.one import one_picture
 from egsde.data.rasters import Raster, Scale, range_of
 from egsde.disk import whole
+from egsde.opened import picture_bytes
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def read_file(
 ) -> tuple[Tensor, dict[str, str]] | None:
     """Of a file that this module wrote; None for any other."""
     try:
-        data = path.read_bytes()
+        data = picture_bytes(path)
         found = raster(path.name, data, 3 if alike is None else alike.images.channels)
         text = kind_of(path.name).text(data)
         return (seen(found.pixels) if alike is None else alike.seen_in(found, whole)), text
@@ -161,6 +162,6 @@ def of_one(path: Path, size: Size, data: Mapping[str, Any], ends: Any = None) ->
     given = data.get("range")
     scale = range_of(ends if given is None else given)
     usual = channels == 3 and not restore and kind_of(path.name) is PNG
-    if usual and scale.plain(raster(path.name, path.read_bytes()).pixels):
+    if usual and scale.plain(raster(path.name, picture_bytes(path)).pixels):
         return None
     return Alike(one_picture(str(path), size, fit, channels, scale), restore)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import tifffile
 
 from egsde.data.images import HIGHEST
-from egsde.data.opened import MOST_BYTES, MOST_PIXELS, UnreadableImage, check_bytes, opened
 from egsde.data.rasters import Kind, Raster, checked, upright
+from egsde.opened import MOST_BYTES, MOST_PIXELS, UnreadableImage, check_bytes, opened
 
 # What is written by name, and what of the old layout no longer holds.
 OURS = {254, 256, 257, 258, 259, 262, 266, 269, 273, 274, 277, 278, 279, 282, 283, 284, 296, 305,
@@ -22,6 +22,11 @@ OURS = {254, 256, 257, 258, 259, 262, 266, 269, 273, 274, 277, 278, 279, 282, 28
         270}  # fmt: skip
 WRITTEN = {1: None}  # compressions that are written as they were; others as zlib
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, SEPARATED, YCBCR, CIELAB = 0, 1, 2, 3, 5, 6, 8
+
+
+def tiff_file(file: IO[bytes]) -> tifffile.TiffFile:
+    """A TIFF alone: none of the other files that OME's notes may name is opened."""
+    return tifffile.TiffFile(file, _multifile=False)
 
 
 class Tiff:
@@ -35,7 +40,7 @@ class Tiff:
 
     def read(self, data: bytes, channels: int) -> Raster:
         check_bytes(len(data))
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
+        with tiff_file(io.BytesIO(data)) as file:
             page: Any = file.pages[0]
             kept = described(page)
             if plain(page, channels):

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 from PIL import Image
 
-from egsde.data.opened import UnreadableImage, opened
+from egsde.opened import UnreadableImage, opened
 
 DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 OTHER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}

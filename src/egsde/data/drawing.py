@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from egsde.data.depth import DEEP, PHOTOMETRIC, deep_pixels
-from egsde.data.opened import UnreadableImage, opened
+from egsde.opened import UnreadableImage, opened
 
 WHITES = {8: (1, 255), 16: (1, 255, 4095, 65535)}  # by bits a channel
 ADVICE = "paint what is kept white and what is filled in black"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from egsde.data.images import is_image_name
-from egsde.data.opened import check_bytes
+from egsde.opened import check_bytes
 
 ENDS = 32
 
@@ -189,6 +189,7 @@ class Archive:
         return (os.path.realpath(self.root), member), self.zip.getinfo(member).file_size
 
     def open(self, path: str) -> IO[bytes]:
+        check_bytes(self.zip.getinfo(self.inner + path).file_size)
         return self.zip.open(self.inner + path)
 
     def read(self, path: str) -> bytes:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from egsde.data.opened import UnreadableImage
+from egsde.opened import UnreadableImage
 
 Size = int | Sequence[int]
 FITS = ("crop", "pad", "stretch", "keep", "native", "random_crop")

@@ -15,7 +15,7 @@ from torch import Tensor
 from egsde.data.colour import UNREAD, to_srgb
 from egsde.data.depth import deep_pixels, rounded
 from egsde.data.fits import Size, fitted
-from egsde.data.opened import UnreadableImage, opened
+from egsde.opened import UnreadableImage, opened
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import ImageOps
@@ -20,8 +20,8 @@ from PIL import ImageOps
 from egsde.data.deep_tiff import Tiff
 from egsde.data.depth import deep_pixels
 from egsde.data.images import HIGHEST, decode
-from egsde.data.opened import MOST_BYTES, UnreadableImage, opened
 from egsde.data.rasters import Kind, Raster, checked, shaped, unshaped, upright
+from egsde.opened import UnreadableImage, check_zip, opened
 
 ORIENTATION = 0x0112
 COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # of PNG, by channels
@@ -93,7 +93,7 @@ class Npy:
     holds_text = False
 
     def read(self, data: bytes, channels: int) -> Raster:
-        array = np.load(io.BytesIO(data), allow_pickle=False)
+        array = numbers(io.BytesIO(data))
         pixels, axis = shaped(checked(array), channels)
         return Raster(pixels, self, {"axis": axis, "dtype": array.dtype})
 
@@ -125,15 +125,25 @@ class Npz:
         return {}
 
 
+def numbers(file: IO[bytes]) -> np.ndarray:
+    """The array of a .npy file; UnreadableImage where it is none of numbers, or cut short."""
+    try:
+        return np.lib.format.read_array(file, allow_pickle=False)
+    except ValueError as error:
+        if "pickle" in str(error) or "Object" in str(error):
+            why = "it holds Python objects, or no header that is safe to read; save numbers alone"
+            raise UnreadableImage(why) from error
+        raise UnreadableImage(f"it is no .npy file of numbers: {error}") from error
+
+
 def unpacked(data: bytes) -> tuple[np.ndarray, dict[str, Any]]:
     """The array of an archive that is a picture, and what else it holds."""
+    check_zip(io.BytesIO(data))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        total = sum(member.file_size for member in archive.infolist())
-        if total > MOST_BYTES:
-            raise UnreadableImage(f"{total} bytes unpacked, more than {MOST_BYTES}")
         small = any(m.compress_type != zipfile.ZIP_STORED for m in archive.infolist())
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".npy")]
+        arrays = {name[:-4]: numbers(io.BytesIO(archive.read(name))) for name in names}
     name = next(iter(arrays), "") if len(arrays) == 1 else "image"
     if name not in arrays:
         raise UnreadableImage(

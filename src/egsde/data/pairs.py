@@ -10,7 +10,7 @@ import numpy as np
 from egsde.data.file_images import FileImages, Part
 from egsde.data.fits import Size
 from egsde.data.folder import Folders
-from egsde.data.opened import UnreadableImage
+from egsde.opened import UnreadableImage
 
 
 class PairedFolders(Folders):

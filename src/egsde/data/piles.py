@@ -17,8 +17,8 @@ from egsde.data.fits import fitted as fitted_pixels
 from egsde.data.folder import Folders
 from egsde.data.images import decode, square
 from egsde.data.kinds import raster
-from egsde.data.opened import UnreadableImage
 from egsde.data.rasters import Scale
+from egsde.opened import UnreadableImage
 
 Size = tuple[int, int]  # width, height
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from egsde.data.opened import UnreadableImage
+from egsde.opened import UnreadableImage
 
 DEPTHS = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}  # whose white is known
 TYPES = "uif"  # kinds of NumPy's types that are pixels

@@ -12,6 +12,7 @@ from egsde.data.files import Folder
 from egsde.data.images import decode
 from egsde.data.kinds import PNG, kind_of
 from egsde.data.rasters import DEPTHS
+from egsde.opened import picture_bytes
 
 
 def shown(path: Path) -> np.ndarray:
@@ -21,9 +22,9 @@ def shown(path: Path) -> np.ndarray:
     if is_slice(path.name) and not path.is_file():
         pixels = _beside(path.parents[1]).slice(f"{path.parent.name}/{path.name}")
     elif kind_of(path.name) is PNG:
-        return np.asarray(decode(path.read_bytes()))
+        return np.asarray(decode(picture_bytes(path)))
     else:
-        pixels = kind_of(path.name).read(path.read_bytes(), 3).pixels
+        pixels = kind_of(path.name).read(picture_bytes(path), 3).pixels
     pixels = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1].repeat(3, 2)
     low, high = DEPTHS.get(pixels.dtype.name, (float(pixels.min()), float(pixels.max())))
     unit = (pixels.astype(np.float64) - low) / ((high - low) or 1)

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from egsde.energies.base import Energy
 from egsde.energies.pretrained import Seen, normalisation, opened
+from egsde.networks.folders import read_tokenizer
+from egsde.opened import opened as open_picture
+from egsde.opened import picture_bytes
 from egsde.source import Source
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -73,10 +75,7 @@ def _plain(found: Any) -> Tensor:
 def _said(net: Any, folder: Path, prompt: str) -> Tensor:
     from transformers import CLIPTokenizer
 
-    try:
-        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # whatever the class says to what lies there
-        raise ValueError(f"{folder} has no tokenizer for a prompt: {error}") from error
+    tokenizer = read_tokenizer(folder, CLIPTokenizer)
     longest = net.config.text_config.max_position_embeddings
     tokens = tokenizer(
         prompt, padding="max_length", max_length=longest, truncation=True, return_tensors="pt"
@@ -87,8 +86,8 @@ def _said(net: Any, folder: Path, prompt: str) -> Tensor:
 @torch.no_grad()
 def _shown(seen: Seen, path: Path) -> Tensor:
     try:
-        with Image.open(path) as picture:
+        with open_picture(picture_bytes(path)) as picture:
             x = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1).float()[None]
-    except (OSError, UnidentifiedImageError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"energy/term=clip image={path} cannot be opened: {error}") from error
     return seen.features(x / 127.5 - 1)

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from egsde.networks.diffusers_unet import read_json
+from egsde.networks.folders import read_json, read_transformer, there
 from egsde.scores.diffusers import diffusers_folder
 
 EXTRA = "perceptual"
@@ -76,11 +76,7 @@ def opened(weights: str | Path | None, kind: str, term: str, needs: str) -> tupl
             f"a {kind}, which has a {needs}"
         )
     transformers.utils.logging.disable_progress_bar()
-    try:
-        net = getattr(transformers, kind).from_pretrained(folder, local_files_only=True).float()
-    except Exception as error:  # whatever the class says to what lies there
-        raise ValueError(f"{folder}: transformers cannot open it: {error}") from error
-    return net.eval().requires_grad_(False), folder
+    return read_transformer(folder, kind), folder
 
 
 def normalisation(
@@ -88,5 +84,10 @@ def normalisation(
 ) -> tuple[Sequence[float], Sequence[float]]:
     """image_mean and image_std of a folder's preprocessor_config.json; else what is given."""
     file = folder / "preprocessor_config.json"
-    said = read_json(file) if file.is_file() else {}
-    return said.get("image_mean", mean), said.get("image_std", std)
+    said = read_json(file) if there(file) else {}
+    found = said.get("image_mean", mean), said.get("image_std", std)
+    for values in found:
+        if not (isinstance(values, (list, tuple)) and len(values) == 3
+                and all(isinstance(v, float) or v in (0, 1) for v in values)):  # fmt: skip
+            raise ValueError(f"{file}: {values!r:.80} are no mean and deviation of three channels")
+    return found

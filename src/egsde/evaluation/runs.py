@@ -121,14 +121,15 @@ def load(folder: str | Path) -> Run:
         folder,
         read_object(record, AGAIN) if record.is_file() else {},
         summary(path),
-        {row.pop("id"): _numbers(row) for row in table(folder / "images.csv")},
+        {row.pop("id"): _numbers(row, folder) for row in table(folder / "images.csv")},
         files(folder),
     )
 
 
 def files(folder: Path) -> dict[str, dict[str, Path]]:
     """Paths of the output, the source and the truth by id, of a run of evaluate.py."""
-    return {row.pop("id"): _paths(row) for row in table(folder / "files.csv")}
+    rows = {row.pop("id"): _paths(row) for row in table(folder / "files.csv")}
+    return {name: paths for name, paths in rows.items() if "output" in paths}
 
 
 def summary(path: Path) -> dict[str, Any]:
@@ -142,24 +143,35 @@ def summary(path: Path) -> dict[str, Any]:
     if not right or not all(isinstance(e, list) and len(e) == 2 and all(map(_number, e))
                             for e in ends.values()):  # fmt: skip
         raise ValueError(f"{path} is damaged: what should be numbers are none; repeat the run")
-    return found
+    known = {key: {k: v for k, v in (found.get(key) or {}).items() if v is not None}
+             for key in ("metrics", "nfe")}  # fmt: skip
+    return found | known | {"intervals": {k: e for k, e in ends.items() if None not in e}}
 
 
 def _number(value: Any) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+    """null stands for one that was not finite."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value is None or (number and not abs(value) > 1e300)
 
 
 def table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file that have an id; none where there is no file."""
+    """The rows of a CSV file that have an id; none where there is no file, ValueError where it is
+    damaged."""
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if row.get("id") is not None]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [row for row in csv.DictReader(file) if row.get("id") is not None]
+    except (csv.Error, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}); {AGAIN}") from error
 
 
-def _numbers(row: dict[str, str]) -> Row:
-    return {name: float(text) for name, text in row.items() if text}
+def _numbers(row: dict[str, str], folder: Path) -> Row:
+    try:
+        return {name: float(text) for name, text in row.items() if name and text}
+    except ValueError as error:
+        raise ValueError(f"{folder}/images.csv is damaged ({error}); {AGAIN}") from error
 
 
 def _paths(row: dict[str, str]) -> dict[str, Path]:
-    return {name: Path(text) for name, text in row.items() if text}
+    return {name: Path(text) for name, text in row.items() if name and text}

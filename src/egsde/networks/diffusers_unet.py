@@ -6,7 +6,6 @@ names. Whatever else the class can be is opened by diffusers itself, an extra of
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,10 +15,10 @@ from torch import Tensor, nn
 
 from egsde.networks.ddpm_unet import DDPMUNet
 from egsde.networks.described import described
-from egsde.networks.files import read_weights
+from egsde.networks.folders import read_json, read_tensors, there
 
 LARGEST = 10**5  # of a number in a config
-WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+WEIGHTS = "diffusion_pytorch_model.safetensors"  # that are written
 # What UNet2DModel is without an entry in its config, where our network takes every value ...
 FREE: dict[str, Any] = {
     "sample_size": None,
@@ -72,18 +71,7 @@ OLD = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 def unet_folder(path: Path) -> Path | None:
     """Where a UNet's config.json lies: in a pipeline's `unet`, or in the folder itself."""
     folders = (path / "unet", path)
-    return next((folder for folder in folders if (folder / "config.json").is_file()), None)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A config of diffusers; ValueError names the file that holds none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no settings")
-    return content
+    return next((folder for folder in folders if there(folder / "config.json")), None)
 
 
 class DiffusersUNet(nn.Module):
@@ -212,14 +200,6 @@ def _options(config: Mapping[str, Any]) -> dict[str, Any]:
         "head_channels": c["attention_head_dim"],
         "eps": c["norm_eps"],
     }
-
-
-def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """The weights beside a config.json. ValueError where there are none."""
-    found = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
-    if found is None:
-        raise ValueError(f"{folder} holds no weights: neither {' nor '.join(WEIGHTS)} is there")
-    return read_weights(found)
 
 
 def theirs(name: str, levels: int) -> str:

@@ -24,6 +24,7 @@ from egsde.data.images import decode, square, to_rgb, to_tensor
 from egsde.methods.diffusion import Translator, networks_of
 from egsde.networks.diffusers_unet import read_json, unet_folder
 from egsde.noise import Noise
+from egsde.opened import picture_bytes
 from egsde.programs.alone import ALONE, WHOLE
 from egsde.programs.callbacks.pictures import to_uint8
 from egsde.programs.cards import CARDS
@@ -79,7 +80,7 @@ class PictureTranslator:
                 x = to_tensor(alike.images.array(0))
                 y = padded(self.translator)(x[None].to(self.device), Noise(self.seed, list(names)))
                 return Picture(alike.made(path.name, y[0]))
-            image = decode(path.read_bytes())
+            image = decode(picture_bytes(path))
         x = torch.from_numpy(square(image, self.size).copy()).permute(2, 0, 1)
         return Image.fromarray(self._tensor(x, names).permute(1, 2, 0).contiguous().numpy())
 

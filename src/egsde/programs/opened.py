@@ -71,7 +71,7 @@ def opened(folder: Path, data: Any = None, split: str | None = None) -> Opened:
     if data is None and record and not listed:
         try:
             data, split = _data_of(record)
-        except (ValueError, OSError, RecursionError) as error:
+        except Exception as error:  # whatever a foreign record makes of the parts that it names
             notes.append(f"The sources are not shown, since they cannot be opened: {error}")
     metrics = folder / "metrics.json"
     numbers = runs.summary(metrics) if metrics.is_file() else {}
@@ -86,9 +86,11 @@ def _data_of(record: Mapping[str, Any]) -> tuple[Any, str]:
         raise ValueError("run.json holds no configuration")
     check_plain(config, blueprints.prefixes(()))
     parts = Parts(OmegaConf.create(with_allow(config, [])))
-    data = parts("data")
-    data.translations(config["split"])
-    return data, config["split"]
+    data, split = parts("data"), str(config.get("split", "test"))
+    if not hasattr(data, "translations"):
+        raise ValueError("run.json names no data set")
+    data.translations(split)
+    return data, split
 
 
 def _pictures(folder: Path, data: Any, split: str | None) -> dict[str, Pictures]:

@@ -15,6 +15,7 @@ from egsde.data.containers import Slices, is_slice, place_of
 from egsde.data.kinds import raster
 from egsde.data.series import flicker, series_of
 from egsde.disk import whole
+from egsde.opened import picture_bytes
 from egsde.programs.callbacks import Report
 from egsde.programs.callbacks.pictures import as_float
 from egsde.programs.callbacks.rows import ids_of
@@ -57,7 +58,7 @@ def bind(data: TwoDomains, split: str, written: Written) -> list[str]:
 
 def _pixels(written: Written, name: str, channels: int) -> np.ndarray:
     path = written.path(name)
-    return raster(path.name, path.read_bytes(), channels).pixels
+    return raster(path.name, picture_bytes(path), channels).pixels
 
 
 def flicker_of(data: TwoDomains, split: str, written: Written) -> dict[str, float]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import math
 import time
 import warnings
@@ -23,13 +22,21 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from egsde.disk import read_object
+from egsde.evaluation.runs import summary
 from egsde.programs.ended import Ended
 from egsde.programs.line import read
-from egsde.programs.records import write_json
+from egsde.programs.records import read_record, write_json
+from egsde.programs.resumed import differences, flat
 from egsde.programs.sample import sample
+from egsde.programs.secrets import recorded
 from egsde.programs.settings import CONF
 from egsde.programs.values import referred
 
+# What changes no number of a trial.
+FREE = ("out", "trainer", "logger", "report", "trajectory", "columns", "check", "objective",
+        "data.batch_size", "data.eval_batch_size", "data.num_workers")  # fmt: skip
+ELSEWHERE = "use another out= folder"
 Settings = dict[str, float]
 FIRST = {
     "t_start": 0.15,
@@ -99,13 +106,15 @@ class Trials:
 
     def _run(self, settings: Settings, folder: Path) -> Trial:
         file, began = folder / "metrics.json", time.perf_counter()
-        if _read(file) is None:
-            cfg = self.composed(settings)
-            with open_dict(cfg):
-                cfg.out, cfg.split, cfg.report, cfg.trajectory = str(folder), "val", 0, 0
-                cfg.limit, cfg.data.limit, cfg.objective = self.limit, self.limit, "l2"
-                cfg.metrics.protocol.reference_split = "val"
-                cfg.metrics.fid = cfg.metrics.prc = cfg.metrics.intervals = False
+        cfg = self.composed(settings)
+        with open_dict(cfg):
+            cfg.out, cfg.split, cfg.report, cfg.trajectory = str(folder), "val", 0, 0
+            cfg.limit, cfg.data.limit, cfg.objective = self.limit, self.limit, "l2"
+            cfg.metrics.protocol.reference_split = "val"
+            cfg.metrics.fid = cfg.metrics.prc = cfg.metrics.intervals = False
+        if file.is_file():
+            refuse_another(folder, recorded(cfg))
+        else:
             folder.mkdir(parents=True, exist_ok=True)
             with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -113,18 +122,43 @@ class Trials:
                     sample(cfg)
                 except SystemExit as stop:  # a signal, of which the whole search is to tell
                     raise Ended(int(stop.code or 0) - 128) from None
-        found: dict[str, Any] = _read(file) or {}
+        found = summary(file)
         write_json(folder / "settings.json", dict(settings))
-        nfe = float(sum(found["nfe"].values()))
-        return Trial(settings, folder, found["metrics"], nfe, time.perf_counter() - began)
+        nfe = float(sum((found.get("nfe") or {}).values()))
+        numbers = {k: v for k, v in (found.get("metrics") or {}).items() if v is not None}
+        return Trial(settings, folder, numbers, nfe, time.perf_counter() - began)
 
 
-def _read(file: Path) -> dict[str, Any] | None:
-    """A trial's numbers; None where there are none, or half of them."""
-    try:
-        return dict(json.loads(file.read_text()))
-    except (OSError, ValueError):
-        return None
+def refuse_another(folder: Path, config: Mapping[str, Any]) -> None:
+    """ValueError where a trial's folder holds the numbers of other settings, data or networks."""
+    record = folder / "run.json"
+    before = read_record(record).get("config") if record.is_file() else None
+    if not isinstance(before, dict):
+        raise ValueError(f"{folder} holds numbers and no run.json that says whose; {ELSEWHERE}")
+    if changed := differences(before, config, FREE):
+        raise ValueError(
+            f"{folder} is a trial of another search ({'; '.join(changed[:3])}); {ELSEWHERE}"
+        )
+
+
+def refuse_changed(out: Path, config: Mapping[str, Any]) -> None:
+    """ValueError where a network's file is another than the search in `out` began with."""
+    places = {key: Path(str(value)).expanduser() for key, value in flat(config).items()
+              if key.endswith(".weights") and isinstance(value, str)}  # fmt: skip
+    now = {}
+    for key, path in places.items():
+        if path.is_file():
+            now[key] = hashlib.sha256(path.read_bytes()).hexdigest()
+    kept = out / "search.json"
+    if not kept.is_file():
+        write_json(kept, {"weights": now})
+        return
+    before = read_object(kept, ELSEWHERE).get("weights")
+    for key, digest in now.items():
+        if isinstance(before, dict) and before.get(key) != digest:
+            raise ValueError(
+                f"{key}={places[key]} has changed since the search in {out} began; {ELSEWHERE}"
+            )
 
 
 def moved(settings: Settings, key: str, up: bool, fine: int) -> Settings | None:

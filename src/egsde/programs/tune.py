@@ -23,7 +23,7 @@ from egsde.programs.folders import claiming, new_folder, to_give_back
 from egsde.programs.lock import held
 from egsde.programs.run import save_yaml
 from egsde.programs.secrets import recorded
-from egsde.programs.trials import Settings, Trial, Trials, frontier, moved
+from egsde.programs.trials import Settings, Trial, Trials, frontier, moved, refuse_changed
 from egsde.programs.words import number, parsed, whole_number
 from egsde.programs.written import write_table
 
@@ -60,6 +60,7 @@ def tune(
     if not start:
         raise ValueError("this translator reads no start, weight, low pass or steps to tune")
     out.mkdir(parents=True, exist_ok=True)
+    refuse_changed(out, recorded(trials.composed({})))
     untuned = best = trials.run(start)
     untuned.cost(balance)  # says at once what is absent
     _tell(1, untuned, untuned.cost(balance))

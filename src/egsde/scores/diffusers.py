@@ -18,12 +18,12 @@ from egsde.disk import whole
 from egsde.networks.ddpm_unet import DDPMUNet
 from egsde.networks.diffusers_unet import (
     WEIGHTS,
-    read_json,
     read_unet,
     their_config,
     their_state,
     unet_folder,
 )
+from egsde.networks.folders import read_json
 from egsde.scores.model import ScoreModel
 from egsde.scores.predictions import (
     EpsPrediction,
@@ -189,7 +189,7 @@ def save_pipeline(score: ScoreModel, out: Path) -> None:
         raise ValueError(
             f"{score.prediction!r} has no prediction_type; train with prediction=eps, v or x0"
         )
-    with whole(out / "unet" / WEIGHTS[0]) as temporary:
+    with whole(out / "unet" / WEIGHTS) as temporary:
         save_file(their_state(score.net), temporary, metadata={"format": "pt"})
     scheduler = {
         "_class_name": "DDPMScheduler",

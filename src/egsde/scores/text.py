@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from egsde.networks.described import described
+from egsde.networks.diffusers_unet import check_numbers, modern
+from egsde.networks.folders import read_json, read_tensors, read_tokenizer, read_transformer
 from egsde.scores.diffusers import check_process, diffusers_folder, prediction_of
 from egsde.scores.labels import Extrapolated
 from egsde.scores.model import ScoreModel
@@ -51,26 +54,34 @@ def load_text_score(
     check_process(folder, sde)
     try:
         from diffusers import UNet2DConditionModel
-        from transformers import CLIPTextModel, CLIPTokenizer
+        from transformers import CLIPTokenizer
     except ImportError as error:
         raise ValueError(f"score=stable_diffusion {NEEDED}") from error
-    opened: dict[str, Any] = {}
-    kinds: dict[str, Any] = {
-        "unet": UNet2DConditionModel, "text_encoder": CLIPTextModel, "tokenizer": CLIPTokenizer
-    }  # fmt: skip
-    for name, kind in kinds.items():
-        try:
-            opened[name] = kind.from_pretrained(folder / name, local_files_only=True)
-        except Exception as error:  # whatever the class says to what lies there
-            raise ValueError(f"{folder / name}: {kind.__name__} cannot open it: {error}") from error
-    unet = opened["unet"].float().eval().requires_grad_(False)
+    unet = _unet(folder / "unet", UNet2DConditionModel)
+    encoder: Any = read_transformer(folder / "text_encoder", "CLIPTextModel")
+    tokenizer = read_tokenizer(folder / "tokenizer", CLIPTokenizer)
 
     def given(text: str) -> ScoreModel:
-        embedded = _embedded(opened["tokenizer"], opened["text_encoder"].eval(), text)
+        embedded = _embedded(tokenizer, encoder, text)
         return ScoreModel(TextUNet(unet, embedded), sde, prediction_of(folder), autocast=autocast)
 
     asked = given(prompt)
     return asked if guidance == 1 else Extrapolated(asked, given(negative), guidance)
+
+
+def _unet(folder: Path, kind: Any) -> nn.Module:
+    file = folder / "config.json"
+    settings, given = read_json(file), read_tensors(folder)
+    if (name := settings.get("_class_name")) != kind.__name__:
+        raise ValueError(f"{file} is of a {name!s:.80}; a {kind.__name__} is wanted")
+    check_numbers(file, settings)
+    state = {modern(key): value for key, value in given.items()}
+    try:
+        return described(
+            lambda: kind.from_config(settings), state, len(state), "what config.json describes"
+        )
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
 
 
 @torch.no_grad()

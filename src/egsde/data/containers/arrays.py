@@ -16,9 +16,9 @@ from typing import IO, Any
 import numpy as np
 
 from egsde.data.containers.base import Cut, Glance, Volume
-from egsde.data.kinds import packed, unpacked
-from egsde.data.opened import UnreadableImage
+from egsde.data.kinds import numbers, packed, unpacked
 from egsde.data.rasters import TYPES, checked
+from egsde.opened import UnreadableImage
 
 FEW, BANDS = 8, 16  # so many channels at most that are not asked for
 
@@ -40,7 +40,7 @@ class Arrays:
             array, kept = unpacked(data)
             write: Callable[[np.ndarray], bytes] = partial(packed, kept=kept)
         else:
-            array, write = np.load(io.BytesIO(data), allow_pickle=False), _npy
+            array, write = numbers(io.BytesIO(data)), _npy
         layout = _layout(array.shape, cut)
         if layout is None:
             raise UnreadableImage(f"an array of shape {array.shape} is no stack of pictures")

@@ -11,10 +11,10 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
-from egsde.data.opened import UnreadableImage
 from egsde.data.rasters import DEPTHS, cast
+from egsde.opened import UnreadableImage
 
-MOST_NUMBERS = 2**31  # of one container, unpacked
+MOST_BYTES = 2**31  # of one container, unpacked
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,11 @@ class Glance:
     turned: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.shape) < 1 or np.prod([float(n) for n in self.shape]) > MOST_NUMBERS:
+        count = np.prod([float(n) for n in self.shape])
+        if min(self.shape) < 1 or count * self.dtype.itemsize > MOST_BYTES:
             raise UnreadableImage(
-                f"{' x '.join(map(str, self.shape))} numbers are none or too many; cut it in parts"
+                f"{' x '.join(map(str, self.shape))} numbers of {self.dtype.name} are none, or "
+                f"more than {MOST_BYTES} bytes; cut it in parts"
             )
 
     def stacked(self, axis: int | None) -> int:

@@ -15,11 +15,12 @@ import numpy as np
 
 from egsde.data.containers.base import Glance, Volume
 from egsde.data.images import HIGHEST
-from egsde.data.opened import UnreadableImage
 from egsde.data.rasters import cast
+from egsde.opened import UnreadableImage
 from egsde.optional import needed
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
+DEFLATED = "1.2.840.10008.1.2.1.99"
 MAGIC, AT = b"DICM", 128
 
 
@@ -36,11 +37,23 @@ def nameless(path: str) -> bool:
 
 def head(file: IO[bytes]) -> Any:
     """All but the pixels."""
+    return _opened(file, stop_before_pixels=True)
+
+
+def _opened(file: IO[bytes], **options: Any) -> Any:
+    """What is packed as a whole is not unpacked, however small it is."""
     pydicom = needed("pydicom", "medical", "DICOM")
+    from pydicom.filereader import _read_file_meta_info, read_preamble
+
     try:
-        return pydicom.dcmread(file, stop_before_pixels=True)
+        read_preamble(file, False)
+        syntax = _read_file_meta_info(file).get("TransferSyntaxUID")
+        file.seek(0)
+        if syntax != DEFLATED:
+            return pydicom.dcmread(file, **options)
     except Exception as error:
         raise UnreadableImage(f"it is no DICOM: {error}") from error
+    raise UnreadableImage("it is deflated; write it anew uncompressed: dcmconv +te in.dcm out.dcm")
 
 
 def place(header: Any) -> tuple[Any, ...]:
@@ -48,14 +61,25 @@ def place(header: Any) -> tuple[Any, ...]:
     try:
         row, column = np.array(header.ImageOrientationPatient, float).reshape(2, 3)
         along = float(np.cross(row, column) @ np.array(header.ImagePositionPatient, float))
-        return (0, round(along, 4), int(header.get("InstanceNumber") or 0))
+        return (0, round(along, 4), _number(header))
     except (AttributeError, TypeError, ValueError):
-        return (1, int(header.get("InstanceNumber") or 0), 0)
+        return (1, _number(header), 0)
+
+
+def _number(header: Any) -> int:
+    try:
+        return int(header.get("InstanceNumber") or 0)
+    except (TypeError, ValueError):
+        return 0
 
 
 def meant(header: Any) -> tuple[float, float]:
     """Slope and intercept."""
-    return float(header.get("RescaleSlope", 1) or 1), float(header.get("RescaleIntercept", 0) or 0)
+    slope = float(header.get("RescaleSlope", 1) or 1)
+    inter = float(header.get("RescaleIntercept", 0) or 0)
+    if not np.isfinite([slope, inter]).all():
+        raise UnreadableImage(f"its numbers are scaled by {slope} and {inter}")
+    return slope, inter
 
 
 def dtype_of(headers: Sequence[Any]) -> np.dtype:
@@ -72,6 +96,15 @@ def dtype_of(headers: Sequence[Any]) -> np.dtype:
 
 def glance(headers: Sequence[Any]) -> Glance:
     """Of the files of one series; UnreadableImage where they are not alike."""
+    try:
+        return _glance(headers)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # an entry that is no number raises whatever pydicom makes of it
+        raise UnreadableImage(f"its header is damaged: {error}") from error
+
+
+def _glance(headers: Sequence[Any]) -> Glance:
     shapes = {(int(h.get("Rows", 0)), int(h.get("Columns", 0)), int(h.get("SamplesPerPixel", 1)),
                int(h.get("BitsAllocated", 0)), int(h.get("PixelRepresentation", 0)))
               for h in headers}  # fmt: skip
@@ -89,8 +122,7 @@ def glance(headers: Sequence[Any]) -> Glance:
 
 def read(files: Mapping[str, bytes]) -> Volume:
     """The files of one series by their paths, as they are sorted."""
-    pydicom = needed("pydicom", "medical", "DICOM")
-    sets = {path: pydicom.dcmread(io.BytesIO(data)) for path, data in files.items()}
+    sets = {path: _opened(io.BytesIO(data)) for path, data in files.items()}
     dtype, shape = dtype_of(list(sets.values())), glance(list(sets.values())).shape
     stored = {path: _pixels(one, shape) for path, one in sets.items()}
     parts = []
@@ -105,7 +137,7 @@ def read(files: Mapping[str, bytes]) -> Volume:
         series = _uid(str(sets[next(iter(sets))].get("SeriesInstanceUID", "")), made.tobytes())
         for path, data in files.items():
             count = len(stored[path])
-            one = pydicom.dcmread(io.BytesIO(data))
+            one = _opened(io.BytesIO(data))
             found[path] = _anew(one, made[start : start + count], stored[path], series)
             start += count
         return found

@@ -16,7 +16,7 @@ from egsde.data.containers.video import FORMATS, Video
 from egsde.data.files import Files
 from egsde.data.images import is_image_name
 from egsde.data.kinds import TIFF
-from egsde.data.opened import UnreadableImage
+from egsde.opened import UnreadableImage
 
 READERS: tuple[Container, ...] = (Nifti(), StackedTiff(TIFF), Arrays(), Gif(), *map(Video, FORMATS))
 
@@ -73,7 +73,7 @@ def is_dicom(files: Files, path: str) -> bool:
     try:
         with files.open(path) as file:
             return file.read(dicom.AT + 4)[dicom.AT :] == dicom.MAGIC
-    except OSError:
+    except (OSError, UnreadableImage):
         return False
 
 

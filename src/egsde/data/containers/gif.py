@@ -12,7 +12,7 @@ import numpy as np
 from PIL import GifImagePlugin, Image, ImageSequence
 
 from egsde.data.containers.base import Cut, Glance, Volume
-from egsde.data.opened import UnreadableImage, opened
+from egsde.opened import UnreadableImage, opened
 
 COLOURS = 256
 

@@ -11,12 +11,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from egsde.data.containers.base import MOST_NUMBERS, Cut, Glance, Volume
-from egsde.data.opened import UnreadableImage
+from egsde.data.containers.base import Cut, Glance, Volume
 from egsde.data.rasters import cast, checked
+from egsde.opened import UnreadableImage
 from egsde.optional import needed
 
 HEAD = 2**16
+START, REST = 2**26, 2**20  # bytes before the numbers (extensions) and after them
 PACKED = b"\x1f\x8b"
 RGB = (("R", "G", "B"), ("R", "G", "B", "A"))
 
@@ -38,15 +39,18 @@ class Nifti:
 
     def read(self, data: bytes, cut: Cut) -> Volume:
         packed = data.startswith(PACKED)
-        if packed:
-            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(8 * MOST_NUMBERS)
-        header = _header(data[:HEAD])
+        file: IO[bytes] = gzip.GzipFile(fileobj=io.BytesIO(data)) if packed else io.BytesIO(data)
+        header = _header(data[:HEAD] if not packed else file.read(HEAD))
         count, height, width, channels = _shape(header, cut)
         dtype: Any = header.get_data_dtype()
         start, colours = int(header.get_data_offset()), dtype.names is not None
         shape = (width, height, count) if colours else (width, height, count, channels)
         size = int(np.prod(shape)) * dtype.itemsize
-        if len(data) < start + size:
+        file.seek(0)
+        data = file.read(start + size + REST + 1)
+        if len(data) > start + size + REST:
+            raise UnreadableImage(f"more follows than the {size} bytes that its header says")
+        if not 0 < start <= START or len(data) < start + size:
             raise UnreadableImage(f"it is cut short: {len(data)} bytes of {start + size}")
         raw = np.frombuffer(data, dtype, int(np.prod(shape)), start).reshape(shape, order="F")
         if colours:

@@ -20,8 +20,8 @@ from egsde.data.containers.names import is_slice, place_of, slice_names
 from egsde.data.files import Archive, Files, Folder, open_files
 from egsde.data.images import is_image_name
 from egsde.data.kinds import KINDS
-from egsde.data.opened import UnreadableImage
 from egsde.data.rasters import Raster
+from egsde.opened import UnreadableImage
 
 MOST_HELD = 2**30  # bytes of volumes that stay in memory
 LOCK = threading.Lock()
@@ -139,7 +139,7 @@ class Slices:
         entry, (place, _) = self.found(path), place_of(path)
         with LOCK:
             if place not in self.volumes:
-                volume = entry.read()
+                volume = _whole(entry)
                 assert entry.glance is not None
                 if volume.array.shape != entry.glance.shape:
                     raise UnreadableImage(
@@ -186,6 +186,16 @@ class Slices:
             view[index] = np.broadcast_to(wide, view[index].shape)
         made = volume.written(array)
         return {os.path.relpath(own or place, place or "."): data for own, data in made.items()}
+
+
+def _whole(entry: Entry) -> Volume:
+    """A container; UnreadableImage for whatever its body makes a decoder say."""
+    try:
+        return entry.read()
+    except UnreadableImage:
+        raise
+    except Exception as error:
+        raise UnreadableImage(str(error)) from error
 
 
 def opened_files(path: str | Path, cut: Cut) -> Slices | None:

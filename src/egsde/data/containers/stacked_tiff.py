@@ -12,10 +12,10 @@ import numpy as np
 import tifffile
 
 from egsde.data.containers.base import Cut, Glance, Volume
-from egsde.data.deep_tiff import PALETTE, WHITE_IS_ZERO, described, laid, last
+from egsde.data.deep_tiff import PALETTE, WHITE_IS_ZERO, described, laid, last, tiff_file
 from egsde.data.images import HIGHEST
-from egsde.data.opened import UnreadableImage, opened
 from egsde.data.rasters import Kind, Raster, checked, upright
+from egsde.opened import UnreadableImage, opened
 
 REDUCED, MASK = 1, 4  # bits of NewSubfileType
 
@@ -29,7 +29,7 @@ class StackedTiff:
         self.kind = kind
 
     def glance(self, file: IO[bytes], cut: Cut) -> Glance | None:
-        with tifffile.TiffFile(file) as tiff:
+        with tiff_file(file) as tiff:
             pages = _pages(tiff)
             if len(pages) < 2:
                 return None
@@ -38,7 +38,7 @@ class StackedTiff:
             return Glance(shape, np.dtype(page.dtype).newbyteorder("="))
 
     def read(self, data: bytes, cut: Cut) -> Volume:
-        with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        with tiff_file(io.BytesIO(data)) as tiff:
             pages = _pages(tiff)
             kept = [described(page) for page in pages]
             array = np.stack([_pixels(page, data, k) for page, k in zip(pages, kept, strict=True)])

@@ -1,6 +1,9 @@
 """Clips by PyAV: frames of 8 bits, written without loss as RGB, at the same rate, with their sound.
 
 A lossy file would change the translation: H.264 without loss keeps every bit, and VP9 in WebM.
+
+FFmpeg also opens playlists, which name other files and addresses: only MP4, Matroska and AVI are
+given to it, each by its first bytes and as nothing else.
 """
 
 from __future__ import annotations
@@ -11,12 +14,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from egsde.data.containers.base import MOST_NUMBERS, Cut, Glance, Volume
-from egsde.data.opened import UnreadableImage
+from egsde.data.containers.base import MOST_BYTES, Cut, Glance, Volume
+from egsde.opened import UnreadableImage
 from egsde.optional import needed
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi",
            ".webm": "webm"}  # fmt: skip
+ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 NOTES = ("title", "comment", "artist", "copyright", "date")
 H264 = ("libx264rgb", "rgb24", {"crf": "0", "preset": "veryfast", "bf": "0"})
 VP9 = ("libvpx-vp9", "gbrp", {"lossless": "1", "cpu-used": "8"})
@@ -29,18 +33,17 @@ class Video:
         self.suffixes, self.format = (suffix,), FORMATS[suffix]
 
     def glance(self, file: IO[bytes], cut: Cut) -> Glance:
-        av = needed("av", "video", "video")
-        with av.open(file) as clip:
+        with _clip(file) as clip:
             stream = _stream(clip)
             count = stream.frames or sum(1 for packet in clip.demux(stream) if packet.size)
             return Glance((count, stream.height, stream.width, 3), np.dtype(np.uint8))
 
     def read(self, data: bytes, cut: Cut) -> Volume:
-        av = needed("av", "video", "video")
         frames: list[np.ndarray] = []
         times: list[Any] = []
-        with av.open(io.BytesIO(data)) as clip:
+        with _clip(io.BytesIO(data)) as clip:
             stream = _stream(clip)
+            size = stream.height, stream.width
             rate, base, notes = stream.average_rate, stream.time_base, dict(clip.metadata)
             for frame in clip.decode(stream):
                 if getattr(frame, "rotation", 0):
@@ -48,12 +51,11 @@ class Video:
                         f"it is turned by {frame.rotation} degrees when shown; turn its pixels "
                         "first: ffmpeg -i clip.mp4 upright.mp4"
                     )
-                pixels = frame.to_ndarray(format="rgb24")
-                if frames and pixels.shape != frames[0].shape:
+                if (frame.height, frame.width) != size:
                     raise UnreadableImage("its frames are of mixed shapes; split it")
-                if len(frames) * pixels.size > MOST_NUMBERS:
-                    raise UnreadableImage(f"more than {MOST_NUMBERS} numbers; cut it into parts")
-                frames.append(pixels)
+                if 3 * size[0] * size[1] * (len(frames) + 1) > MOST_BYTES:
+                    raise UnreadableImage(f"more than {MOST_BYTES} bytes; cut it into parts")
+                frames.append(frame.to_ndarray(format="rgb24"))
                 times.append(frame.pts)
         check_rate(times, rate, base)
 
@@ -61,6 +63,27 @@ class Video:
             return {"": encoded(made, rate, self.format, notes, data)}
 
         return Volume(np.stack(frames), written)
+
+
+def demuxer(head: bytes) -> str:
+    """What reads a file that begins so; UnreadableImage for what is none of the kinds."""
+    if head[4:8] in ATOMS:
+        return "mov"
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "avi"
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        return "matroska"
+    raise UnreadableImage(
+        "it is no MP4, MOV, Matroska, WebM or AVI, whatever its name says; write it anew: "
+        "ffmpeg -i clip out.mp4"
+    )
+
+
+def _clip(file: IO[bytes]) -> Any:
+    av = needed("av", "video", "video")
+    head = file.read(12)
+    file.seek(0)
+    return av.open(file, format=demuxer(head), options={"protocol_whitelist": "none"})
 
 
 def _stream(clip: Any) -> Any:
@@ -98,7 +121,7 @@ def encoded(
     av = needed("av", "video", "video")
     codec, pixels, options = VP9 if kind == "webm" else H264
     buffer = io.BytesIO()
-    with av.open(io.BytesIO(source)) as before, av.open(buffer, "w", format=kind) as clip:
+    with _clip(io.BytesIO(source)) as before, av.open(buffer, "w", format=kind) as clip:
         clip.metadata.update({k: v for k, v in notes.items() if k in NOTES})
         stream = clip.add_stream(codec, rate=rate, options=dict(options))
         stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], pixels

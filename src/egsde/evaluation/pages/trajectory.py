@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from egsde.disk import whole
+from egsde.opened import check_zip
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ def trajectory_path(out: Path, output: str) -> Path:
 def load_trajectory(path: Path) -> Trajectory | None:
     """What `save` has written; None where there is no such file, or a damaged one."""
     try:
+        with path.open("rb") as packed:
+            check_zip(packed)
         with np.load(path, allow_pickle=False) as file:
             found = Trajectory(**{f.name: file[f.name] for f in fields(Trajectory)})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

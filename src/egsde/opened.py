@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import io
 import warnings
+import zipfile
+from pathlib import Path
+from typing import IO
 
 from PIL import Image
 
@@ -38,3 +41,17 @@ def check_bytes(count: int) -> None:
     """Raises UnreadableImage for a file that is too large for a picture."""
     if count > MOST_BYTES:
         raise UnreadableImage(f"{count} bytes, more than {MOST_BYTES}, which no picture here has")
+
+
+def picture_bytes(path: Path) -> bytes:
+    """A file's bytes; raises UnreadableImage for what is none (a pipe or a device has no end)."""
+    if not path.is_file():
+        raise UnreadableImage("not a file" if path.exists() else "no such file")
+    check_bytes(path.stat().st_size)
+    return path.read_bytes()
+
+
+def check_zip(file: IO[bytes]) -> None:
+    """Raises UnreadableImage for an archive of arrays that grows too large when it is opened."""
+    with zipfile.ZipFile(file) as archive:
+        check_bytes(sum(member.file_size for member in archive.infolist()))
