@@ -242,11 +242,14 @@ def test_the_trainers_precision_is_that_of_the_networks(program, tmp_path):
             assert cfg.extractor.autocast is fast
 
 
-def test_names_that_look_like_numbers_stay_as_they_were_written(tmp_path):
-    given = ["data=folder", "data.source=2024_01", "data.target=1e3"]
+@pytest.mark.parametrize(
+    ("source", "target"), [("2024_01", "1e3"), ("007", "yes"), ("0x1f", "1.50"), ("true", "nan")]
+)
+def test_names_that_look_like_numbers_stay_as_they_were_written(tmp_path, source, target):
+    given = ["data=folder", f"data.source={source}", f"data.target={target}"]
     cfg = composed("sample", tmp_path, *given)
     check("sample", cfg, given)
-    assert (cfg.data.source, cfg.data.target) == ("2024_01", "1e3")
+    assert (cfg.data.source, cfg.data.target) == (source, target)
 
 
 def test_no_best_checkpoint_may_be_asked_for(tmp_path):

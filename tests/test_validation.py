@@ -134,6 +134,7 @@ def test_a_run_that_goes_on_keeps_the_best_and_the_curve(given, tmp_path):
     [
         ("best=val/kit", "best=val/kit is unknown; did you mean best=val/kid"),
         ("objective=val/fidd", "objective=val/fidd is unknown; did you mean objective=val/fid"),
+        ("objective=bits_per_dim", "objective=bits_per_dim is unknown; there is val/loss"),
         ("translate.images=0", "translate.images"),
     ],
 )

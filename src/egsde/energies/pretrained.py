@@ -82,7 +82,10 @@ def opened(weights: str | Path | None, kind: str, term: str, needs: str) -> tupl
 def normalisation(
     folder: Path, mean: Sequence[float], std: Sequence[float]
 ) -> tuple[Sequence[float], Sequence[float]]:
-    """image_mean and image_std of a folder's preprocessor_config.json; else what is given."""
+    """image_mean and image_std of a folder's preprocessor_config.json; else what is given.
+
+    ValueError where they are none of three channels.
+    """
     file = folder / "preprocessor_config.json"
     said = read_json(file) if there(file) else {}
     found = said.get("image_mean", mean), said.get("image_std", std)

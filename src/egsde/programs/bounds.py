@@ -25,7 +25,8 @@ SHARES = (  # [0, 1]
     "drop", "held", "one_side", "outside", "probability", "refine", "release", "share", "t_first",
     "t_start",
 )  # fmt: skip
-MOST = {"steps": 10**6, "levels": 10**6, "size": 2**15, "image_size": 2**15}
+MOST = {"steps": 10**6, "levels": 10**6, "size": 2**15, "image_size": 2**15,
+        "batch_size": 2**20, "eval_batch_size": 2**20, "num_workers": 2**12}  # fmt: skip
 OURS = ("egsde.", "torch.optim.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,8 +10,10 @@ import torch
 from omegaconf import DictConfig, open_dict
 
 from egsde.programs.line import one_of
+from egsde.programs.messages import COMMANDS
 from egsde.programs.values import check_values, referred
 
+DEVICES = re.compile(r"-1|[1-9]\d*|\[\s*\d+(,\s*\d+)*,?\s*\]|\d+,(\s*\d+,?)*")
 SPLITS = ("train", "val", "test", "all")
 GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
     "train": {
@@ -69,7 +72,6 @@ GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
         "factor": int,
     },
 }
-COMMANDS = {"likelihood": "evaluate"}
 ROOTS = {  # what each program builds
     "train": ("data", "module", "translate", "translator", "callbacks", "trainer", "logger"),
     "sample": ("data", "translator", "metrics", "trainer", "logger"),
@@ -86,6 +88,11 @@ def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
     """
     written = dict(o.lstrip("+").split("=", 1) for o in overrides if "=" in o)
     check_values(cfg, GENERAL[program], ROOTS[program], written)
+    for key in GENERAL[program]:
+        if isinstance(cfg.get(key), str) and not cfg[key].strip():
+            raise ValueError(f"{key}= is empty; was it a shell variable that is not set?")
+    for group in ("callbacks", "logger"):
+        _parts(group, cfg.get(group))
     if cfg.get("split") is not None:
         one_of("split", cfg.split, SPLITS)
     if "domain" in cfg:
@@ -97,14 +104,41 @@ def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
         )
     if program != "train":
         _precision(program, cfg)
-    elif cfg.data.get("batch_size") == "auto":
+    else:
+        _validations(cfg.trainer.get("val_check_interval"))
+        if cfg.data.get("batch_size") == "auto":
+            raise ValueError(
+                "data.batch_size=auto is of translations, whose images do not depend on it; what "
+                "is trained does: give a number, half of it where memory ends"
+            )
+
+
+def _validations(every: Any) -> None:
+    """Steps are counted and no epochs, of which it could be a share."""
+    if isinstance(every, (int, float)) and (every < 1 or int(every) != every):
         raise ValueError(
-            "data.batch_size=auto is of translations, whose images do not depend on it; what is "
-            "trained does: give a number, half of it where memory ends"
+            f"trainer.val_check_interval={every}, but a whole number of steps above 0 is wanted, "
+            "or a time in quotes, 'DAYS:HOURS:MINUTES:SECONDS'"
         )
 
 
+def _parts(group: str, node: Any) -> None:
+    """Of a group whose parts have names: each is one, or null."""
+    for name, value in (node or {}).items():
+        if not (value is None or (isinstance(value, DictConfig) and "_target_" in value)):
+            raise ValueError(
+                f"{group}.{name}={value}, but a part or null is wanted; null takes it away, and a "
+                f"setting of it is {group}.{name}.SETTING=VALUE"
+            )
+
+
 def _device(trainer: DictConfig) -> None:
+    devices = str(trainer.get("devices", "auto"))
+    if not DEVICES.fullmatch(devices) and devices not in ("auto", "None"):
+        raise ValueError(
+            f"trainer.devices={devices}, but a number of them, -1 for all, a list of their places "
+            "such as [0,2], or auto is wanted"
+        )
     asked = str(trainer.get("accelerator", "auto"))
     if asked in ("gpu", "cuda") and not torch.cuda.is_available():
         if asked == "gpu" and torch.backends.mps.is_available():

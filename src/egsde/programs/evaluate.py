@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from egsde.data.compared import Compared, compared, content_key
 from egsde.data.exchanged import MOST, exchanged, thumbnail
+from egsde.data.piles import Pile
 from egsde.evaluation import runs
 from egsde.evaluation.metrics import Suite
 from egsde.evaluation.metrics.features import as_bytes
@@ -158,7 +159,10 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
 
 
 def _tell(folders: Compared) -> None:
-    """What was done to pictures of different sizes, and what is not measured."""
+    """What was done to pictures of different sizes, and what is not measured or means little."""
+    for name in ("source", "target", "truth"):
+        if (other := getattr(folders, name)) is not None and _same(folders.output, other):
+            rank_zero_warn(f"{name} and output are the same files, which are alike in any measure")
     if folders.differ:
         rank_zero_warn(
             f"{folders.differ} of {len(folders.ids)} outputs are of another size than their "
@@ -176,6 +180,12 @@ def _tell(folders: Compared) -> None:
                 f"{len(found)} outputs look like translations of another source than their own, "
                 f"such as that of {one}, like {other}'s: were names exchanged?"
             )
+
+
+def _same(one: Pile, other: Pile) -> bool:
+    """Whether two have the same files on the disk, the first of each standing for all."""
+    a, b = (pile.files.size(pile.paths[pile.names[0]])[0] for pile in (one, other))
+    return len(one.names) == len(other.names) and a == b
 
 
 def _of_the_run(output: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import re
 import warnings
 from collections.abc import Iterator
@@ -27,6 +28,10 @@ MEMORY = (
 BATCH = {"train": "data.batch_size", "sample": "data.eval_batch_size",
          "likelihood": "data.eval_batch_size", "evaluate": "set of images",
          "export": "data.size"}  # fmt: skip
+COMMANDS = {"likelihood": "evaluate"}  # a program whose command is another's
+UNKNOWN = re.compile(r"Could not override '(.+?)'|Key '\w+' is not in struct\s+full_key: (\S+)")
+ABSENT = re.compile(r"Could not find '([^']+)/([^'/]+)'")
+SEVERAL = re.compile(r"Ambiguous value for argument '(.+?)'\n")
 OURS = ("ValueError", "OSError", "MisconfigurationException")
 
 
@@ -54,12 +59,25 @@ def readable(error: BaseException, program: str = "train") -> str | None:
     if "UsageError" in names and "api key" in str(error).lower().replace("_", " "):
         return LOGIN
     if isinstance(error, (HydraException, OmegaConfBaseException)):
-        return _composing(error)
+        return _composing(error, f"{COMMANDS.get(program, program)}.py")
     return str(error) if names & set(OURS) else None
 
 
-def _composing(error: BaseException) -> str:
-    """Hydra's own words, with their cause and without where it has looked."""
+def _composing(error: BaseException, program: str) -> str:
+    """Hydra's own words, with their cause and without where it has looked; a key that there is
+    not, and a comma, in ours."""
+    if (unknown := UNKNOWN.match(str(error))) is not None:
+        key = unknown[1] or unknown[2]
+        part = key.rpartition(".")[0]
+        more = f"; one that {part} itself takes is written +{key}=VALUE" if part else ""
+        return f"{key} is no setting of {program}{more}"
+    if (several := SEVERAL.match(str(error))) is not None:
+        given = several[1]
+        key, _, value = given.partition("=")
+        return (
+            f"{given} holds a comma: {key}=[{value}] is a list, '{key}=\"{value}\"' in both quotes "
+            f"a text, and one run for each is python {program} -m {given}, with -m first"
+        )
     text = str(error).split("\nConfig search path:")[0].rstrip()
     text = text.removeprefix("ValueError raised while resolving interpolation: ")
     text = re.sub(r"\n\t_\w+", "", text)  # options that are parts of others
@@ -67,7 +85,11 @@ def _composing(error: BaseException) -> str:
         if f"'{name}'" in text:
             key = "=".join(name.rsplit("/", 1))
             return f'{key} is not installed: pip install "egsde[{extra}]". {other} needs nothing'
+    if (absent := ABSENT.search(text)) is not None:
+        names = text.partition("Available options in")[2].split("\n\t")[1:]
+        if near := difflib.get_close_matches(absent[2].lower(), names, n=1):
+            text += f"\ndid you mean {absent[1]}={near[0]}?"
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and str(cause) not in text:
         text += f"\n{cause}"
-    return text
+    return re.sub(r"\n\s*(full_key: |object_type=).*", "", text)

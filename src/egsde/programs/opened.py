@@ -19,6 +19,7 @@ from egsde.data.shown import shown
 from egsde.evaluation import runs
 from egsde.evaluation.pages import Shown, load_trajectory, trajectory_path
 from egsde.evaluation.reports.grid import as_picture
+from egsde.opened import picture_bytes
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.uncertainty import MAPS, map_path
 from egsde.programs.records import owner_of, read_record
@@ -139,7 +140,7 @@ def _reader(path: Path, dataset: Any, place: int | None, maps: Mapping[str, Path
             item = dataset[place]
             kinds = {"source": "x0", "truth": "truth"}
             pictures |= {kind: as_picture(item[key]) for kind, key in kinds.items() if key in item}
-        return pictures | {kind: np.array(decode(m.read_bytes())) for kind, m in maps.items()}
+        return pictures | {kind: np.array(decode(picture_bytes(m))) for kind, m in maps.items()}
 
     return read
 

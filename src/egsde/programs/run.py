@@ -66,6 +66,8 @@ def prepare(
     start several, and where a file allows.
     """
     quiet()
+    node = cfg._get_node("out")  # as it was written: asked for, it would be made
+    written = None if node is None else node._value()
     if HydraConfig.initialized():
         with open_dict(cfg):  # before anything asks for the default one
             cfg.out = HydraConfig.get().runtime.output_dir
@@ -73,6 +75,11 @@ def prepare(
                 remove_empty(Path(cfg.out))
                 cfg.out = HydraConfig.get().sweep.dir  # a sweep over shards shares one folder
         _check_trust(cfg)
+    if written is None or not str(written).strip():
+        raise ValueError(
+            f"out={'null' if written is None else ''} names no folder; was it a shell variable "
+            "that is not set? Leave out= away for a folder of its own, or give one"
+        )
     check(program, cfg, HydraConfig.get().overrides.task if HydraConfig.initialized() else ())
     if HydraConfig.initialized():
         hydra_cfg = HydraConfig.get()

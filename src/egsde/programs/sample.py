@@ -65,7 +65,7 @@ from egsde.programs.values import referred
 from egsde.programs.written import write_summary
 
 NETWORKS = {"score", "source_score", "extractor"}
-READ = {*NETWORKS, "t_start", "factor", "sampler", "energy"}
+READ = {*NETWORKS, "judge", "t_start", "factor", "sampler", "energy"}
 
 
 class Translation(LightningModule):
@@ -90,8 +90,8 @@ def sample(cfg: DictConfig) -> Any:
     """
     if names := without_effect(cfg, overrides()):
         rank_zero_warn(
-            f"{' and '.join(names)}: no effect, the translator does not read it; its own settings "
-            "are those of conf/translator"
+            f"{' and '.join(names)}: no effect, neither the translator nor the metrics read it; a "
+            "translator's own settings are those of conf/translator, and metrics=domain has a judge"
         )
     out, config = prepare(cfg, "sample")
     if told := _own_settings(cfg):
@@ -203,7 +203,7 @@ def build_translator(cfg: DictConfig) -> Translator:
 def without_effect(cfg: DictConfig, overrides: Iterable[str]) -> list[str]:
     """Of the settings that translators may read, those overridden that this one does not."""
     names = dict.fromkeys(re.split(r"[=./@]", o.lstrip("+~"))[0] for o in overrides)
-    read = referred(cfg, "translator", "metrics")
+    read = referred(cfg, "translator", "metrics") | ({"judge"} if cfg.get("uncertainty") else set())
     return [name for name in names if name in READ - read]
 
 

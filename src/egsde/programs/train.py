@@ -161,7 +161,8 @@ def _checkpoint_to_resume(resume: str | None, out: Path, config: dict[str, Any])
         if resume == "auto":
             return None
         raise FileNotFoundError(
-            f"no checkpoint at {paths[0].absolute()}; give one that exists: resume=PATH"
+            f"no checkpoint at {paths[0].absolute()}; give one that exists, resume=PATH, or "
+            "resume=auto, which takes the run's own where there is one"
         )
     damaged: list[str] = []
     for path in found:

@@ -7,7 +7,7 @@ the command line. Nothing else of a file's text is run: no interpolation, no Hyd
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -28,7 +28,8 @@ Allow = Iterable[str] | str | None  # packages
 
 def prefixes(allow: Allow) -> tuple[str, ...]:
     """allow=my_package, allow=[my_package, other.part] or null as a tuple; ValueError else."""
-    listed = [allow] if isinstance(allow, str) else list(allow or ())
+    several = isinstance(allow, Sequence) and not isinstance(allow, str)
+    listed: list[Any] = list(allow or ()) if several or allow is None else [allow]
     if not all(isinstance(p, str) and p.replace(".", "_").isidentifier() for p in listed):
         raise ValueError(f"allow={listed} is no list of packages; write allow=[my_package]")
     return tuple(listed)

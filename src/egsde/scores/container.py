@@ -38,6 +38,8 @@ def find(weights: str | Path | None, hint: str) -> Path:
     elsewhere; FileNotFoundError says where it was looked for. ValueError where none is named."""
     if weights is None:
         raise ValueError(f"no weights are given; add {hint}=PATH")
+    if not str(weights).strip():
+        raise ValueError(f"{hint}= is an empty path; was it a shell variable that is not set?")
     path = Path(weights).expanduser()
     for candidate in (path, PACKAGE / path, FETCHED / path):
         if candidate.is_file():

@@ -40,7 +40,7 @@ def head(file: IO[bytes]) -> Any:
     return _opened(file, stop_before_pixels=True)
 
 
-def _opened(file: IO[bytes], **options: Any) -> Any:
+def _opened(file: Any, **options: Any) -> Any:
     """What is packed as a whole is not unpacked, however small it is."""
     pydicom = needed("pydicom", "medical", "DICOM")
     from pydicom.filereader import _read_file_meta_info, read_preamble

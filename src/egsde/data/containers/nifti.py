@@ -39,7 +39,7 @@ class Nifti:
 
     def read(self, data: bytes, cut: Cut) -> Volume:
         packed = data.startswith(PACKED)
-        file: IO[bytes] = gzip.GzipFile(fileobj=io.BytesIO(data)) if packed else io.BytesIO(data)
+        file: Any = gzip.GzipFile(fileobj=io.BytesIO(data)) if packed else io.BytesIO(data)
         header = _header(data[:HEAD] if not packed else file.read(HEAD))
         count, height, width, channels = _shape(header, cut)
         dtype: Any = header.get_data_dtype()
