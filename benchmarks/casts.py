@@ -1,6 +1,6 @@
 """Colour casts and noise left, by what a network predicts and by how much noise a step adds.
 
-    python benchmarks/casts.py --out runs/casts [--steps 400] [--images 64]
+    python benchmarks/casts.py --out runs/casts [--steps 300] [--images 64]
 
 The same small network learns the demo's renderings at 16 px as eps, v and x_0, equally long; each
 translates the same held-out drawings by SDEdit from `--t-start`, by several samplers. `tint` is the
@@ -37,7 +37,7 @@ def rows_of(prediction: str, args: argparse.Namespace) -> list[dict[str, object]
         "sample.py", "-m", "experiment=none", f"sampler={','.join(SAMPLERS)}", "translator=sdedit",
         "energy=none", f"score.weights={place / 'score' / 'weights.safetensors'}",
         "metrics=pairwise", f"limit={args.images}", f"t_start={args.t_start}", "report=0",
-        "trajectory=0", "logger=none", "sampler.grid.steps=50", f"hydra.sweep.dir={place / 'out'}",
+        "trajectory=0", "logger=none", "sampler.grid.steps=40", f"hydra.sweep.dir={place / 'out'}",
         "objective=l2",
     )  # fmt: skip
     found = []
@@ -54,15 +54,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--predictions", nargs="+", default=["eps", "v", "x0"])
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--t-start", type=float, default=0.6)
     args = parser.parse_args(arguments)
-    rows = [row for prediction in args.predictions for row in rows_of(prediction, args)]
-    with (args.out / "casts.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
+    rows: list[dict[str, object]] = []
+    for prediction in args.predictions:
+        rows += rows_of(prediction, args)
+        with (args.out / "casts.csv").open("w", newline="") as file:
+            table = csv.DictWriter(file, list(rows[0]))
+            table.writeheader()
+            table.writerows(rows)
     print("| " + " | ".join(rows[0]) + " |")
     for row in rows:
         cells = [f"{v:.2f}" if isinstance(v, float) else str(v) for v in row.values()]
