@@ -178,3 +178,33 @@ def test_the_command_of_a_run_of_ours(tmp_path):
     found = networks_of_run(tmp_path)
     assert found.given == ("experiment=demo", "seed=3")
     assert os.environ["HOME"] not in str(found)
+
+
+def test_settings_and_files_of_a_folder_of_transformers(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    from egsde.networks.folders import read_transformer
+
+    small = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "vocab_size": 9,
+             "num_attention_heads": 1, "max_position_embeddings": 6}  # fmt: skip
+    folder, away = tmp_path / "text_encoder", tmp_path / "away"
+    net = transformers.CLIPTextModel(transformers.CLIPTextConfig(**small))
+    net.save_pretrained(folder)
+    file = folder / "config.json"
+    usual = json.loads(file.read_text())
+    assert read_transformer(folder, "CLIPTextModel") is not None
+    for change in ({"vocab_size": 10**9}, {"max_position_embeddings": 10**9}, {"hidden_size": "a"},
+                   {"num_hidden_layers": 10**6}, {"auto_map": {"AutoModel": "evil.Evil"}},
+                   {"quantization_config": {"method": "evil"}}, {"hidden_size": 16}):  # fmt: skip
+        file.write_text(json.dumps({**usual, **change}))
+        refused(folder, lambda: read_transformer(folder, "CLIPTextModel"), tmp_path / MARK)
+    file.write_text(json.dumps(usual))
+    weights_file = folder / "model.safetensors"
+    weights_file.rename(away)
+    weights_file.symlink_to(away)
+    said = refused(weights_file, lambda: read_transformer(folder, "CLIPTextModel"), tmp_path / MARK)
+    assert "link out of its folder" in said
+    weights_file.unlink()
+    for place in ("../away", "/etc/passwd", None, 3):
+        index = folder / "model.safetensors.index.json"
+        index.write_text(json.dumps({"weight_map": {"a": place}}))
+        refused(index, lambda: read_transformer(folder, "CLIPTextModel"), tmp_path / MARK)

@@ -103,3 +103,10 @@ def test_what_is_saved_follows_out(tmp_path):
         "x": ["${out}/b", "runs/ab", {"y": "${out}"}],
         "kind": "score",
     }
+
+
+@pytest.mark.parametrize("given", ["out=", "out=null", "out=' '"])
+def test_an_empty_out_is_not_the_working_directory(here, given, capsys):
+    assert command("sample", given, "limit=2") == 1
+    assert "names no folder; was it a shell variable" in capsys.readouterr().err
+    assert not (here / "images").exists() and not (here / "run.json").exists()

@@ -75,9 +75,9 @@ def prepare(
                 remove_empty(Path(cfg.out))
                 cfg.out = HydraConfig.get().sweep.dir  # a sweep over shards shares one folder
         _check_trust(cfg)
-    if written is None or not str(written).strip():
+    if (named := "null" if written is None else str(written).strip()) in ("", "null"):
         raise ValueError(
-            f"out={'null' if written is None else ''} names no folder; was it a shell variable "
+            f"out={named} names no folder; was it a shell variable "
             "that is not set? Leave out= away for a folder of its own, or give one"
         )
     check(program, cfg, HydraConfig.get().overrides.task if HydraConfig.initialized() else ())
