@@ -36,18 +36,17 @@ PAIRS = (
     ("rings", "concentric_squares"),
     ("parallel_rings", "parallel_squares"),
 )
-DEVIATION = 0.03
+DEVIATION, WIDE = 0.03, 0.12  # of a point of the plane, and of a mode of the line
 
 
-def empirical(sde: VP, centres: Tensor, weights: Tensor | None = None) -> ScoreFunction:
-    """The score of points (n, C), each N(., DEVIATION^2), as images (B, C, 1, 1)."""
+def empirical(sde: VP, centres: Tensor, deviation: float = DEVIATION) -> ScoreFunction:
+    """The score of points (n, C), each N(., deviation^2), as images (B, C, 1, 1)."""
 
     def score(y: Tensor, t: Tensor, source: object = None) -> Tensor:
         alpha = sde.alpha(t)
-        spread = (alpha * DEVIATION).square() + sde.sigma(t).square()
+        spread = (alpha * deviation).square() + sde.sigma(t).square()
         offset = alpha * centres - y.flatten(1)[:, None]  # (B, n, C)
-        log = -offset.square().sum(-1) / (2 * spread)
-        share = (log if weights is None else log + weights.log()).softmax(1)
+        share = (-offset.square().sum(-1) / (2 * spread)).softmax(1)
         return ((share[..., None] * offset).sum(1) / spread)[:, :, None, None]
 
     return ScoreFunction(score, sde)
@@ -86,8 +85,11 @@ def line(count: int, steps: int) -> tuple[Tensor, Tensor]:
     """Times (n,) and paths (n, count) from a law on the line to noise and down to another."""
     sde, sampler = VP(), Sampler(Heun(), LogSNR(steps), denoise=False)
     pair = ([[-0.8], [0.1], [0.7]], [[-0.5], [0.5]])
-    here, there = (empirical(sde, torch.tensor(c, dtype=torch.float64)) for c in pair)
-    places = torch.linspace(-0.9, 0.8, count, dtype=torch.float64)[:, None, None, None]
+    laws = (torch.tensor(centres, dtype=torch.float64) for centres in pair)
+    here, there = (empirical(sde, centres, WIDE) for centres in laws)
+    generator = np.random.default_rng(0)
+    drawn_from = generator.choice(np.ravel(pair[0]), count) + WIDE * generator.normal(size=count)
+    places = torch.from_numpy(np.sort(drawn_from))[:, None, None, None]
     walk, source = ddib(there, sampler, here), Source(places, sde, Noise(0, [""]))
     times, reverse = walk.times.flip(0), Reverse.given(sde, here, source)
     up = [y for _, _, y in sampler.trajectory(reverse, places, times, NoNoise(), source=source)]
@@ -99,9 +101,9 @@ def line(count: int, steps: int) -> tuple[Tensor, Tensor]:
 def main(arguments: list[str] | None = None) -> list[dict[str, object]]:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--points", type=int, default=400)
-    parser.add_argument("--centres", type=int, default=400)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--points", type=int, default=300)
+    parser.add_argument("--centres", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=40)
     args = parser.parse_args(arguments)
     args.out.mkdir(parents=True, exist_ok=True)
     rows, clouds = plane(args.points, args.centres, args.steps)

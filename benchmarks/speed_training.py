@@ -11,6 +11,9 @@ is neither forward nor backward, and how much longer a step of train.py takes.
 
 from __future__ import annotations
 
+import egsde  # noqa: F401 (before Lightning: it mends torchvision)
+
+# isort: split
 import argparse
 import csv
 import statistics
