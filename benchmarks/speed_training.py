@@ -100,7 +100,7 @@ def ours(out: Path, steps: int, overrides: list[str]) -> Clock:
     clock = Clock()
     with open_dict(cfg):
         cfg.out = str(out)
-        cfg.callbacks.clock = {"_target_": "speed_training.given"}
+        cfg.callbacks.clock = {"_target_": f"{__name__}.given"}
     GIVEN[:] = [clock]
     train(cfg)
     return clock
