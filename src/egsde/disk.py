@@ -9,11 +9,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+_kept: dict[Path, tuple[Path, int]] = {}  # folders of runs: a file there, which folder it was
+UNFINISHED = re.compile(r"file write failed|unexpected pos|PytorchStreamWriter")  # of torch.save
 
 UMASK = threading.Lock()  # there is no way to ask for it without setting it for all threads
 
@@ -23,7 +27,10 @@ def whole(path: Path, shared: bool = False) -> Iterator[Path]:
     """Yields a name to write to, which becomes `path` when the block ends well.
 
     shared: other programs may write the same file at the same time, so the name is this process's.
+
+    OSError says what could not be written and why: no room, no right, or the run's folder is gone.
     """
+    refuse_gone(path)
     mark = f".{socket.gethostname()}-{os.getpid()}" if shared else ""
     temporary = path.with_name(f".{path.name}{mark}.tmp")
     try:
@@ -36,10 +43,68 @@ def whole(path: Path, shared: bool = False) -> Iterator[Path]:
         flush(temporary)
         temporary.replace(path)
         flush(path.parent)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if (why := _of_the_disk(error)) is not None:
+            raise unwritable(path, why) from error
         raise
+
+
+@contextlib.contextmanager
+def appending(path: Path) -> Iterator[IO[str]]:
+    """The file, opened for rows at its end; OSError as of `whole`."""
+    refuse_gone(path)
+    try:
+        with path.open("a", newline="", encoding="utf-8") as file:
+            yield file
+    except OSError as error:
+        raise unwritable(path, error.strerror or str(error)) from error
+
+
+def unwritable(path: Path, why: str) -> OSError:
+    """What is said of a file or a folder that cannot be written."""
+    return OSError(
+        f"{path} cannot be written: {why}; make room or give the right there, and start again, or "
+        "use another out= folder"
+    )
+
+
+def _of_the_disk(error: BaseException) -> str | None:
+    """Why a file could not be written; None for what the disk has no part in.
+
+    Libraries that write by code of their own say it in texts.
+    """
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    text = str(error)
+    if (number := re.search(r"\(os error (\d+)\)", text)) is not None:
+        return os.strerror(int(number[1]))
+    return "no room is left" if UNFINISHED.search(text) else None
+
+
+@contextlib.contextmanager
+def keeping(mark: Path) -> Iterator[None]:
+    """Inside, nothing is written into the folder of that file once it is deleted or replaced."""
+    folder = mark.absolute().parent
+    _kept[folder] = mark.absolute(), folder.stat().st_ino
+    try:
+        yield
+    finally:
+        _kept.pop(folder, None)
+
+
+def refuse_gone(path: Path) -> None:
+    """OSError where a file would go into a run's folder that is no longer the one it was."""
+    for folder, (mark, number) in _kept.items():
+        if folder not in path.absolute().parents:
+            continue
+        there = folder.exists() and (mark.exists() or folder.stat().st_ino == number)
+        if not there:
+            raise OSError(
+                f"{folder} was deleted or moved while it was written to; what was in it is gone "
+                "with it. Bring it back, or start again"
+            )
 
 
 def read_object(path: Path, advice: str) -> dict[str, Any]:

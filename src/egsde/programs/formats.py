@@ -75,8 +75,9 @@ def write_torchscript(
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(graph, inputs, check_trace=False)
-        with whole(path) as temporary:
-            torch.jit.save(traced, str(temporary), _extra_files={"egsde.json": _json(text)})
+        # Into an open file: given a path, PyTorch ends the process where there is no room.
+        with whole(path) as temporary, temporary.open("wb") as file:
+            torch.jit.save(traced, file, _extra_files={"egsde.json": _json(text)})
 
 
 def read_torchscript(path: Path) -> Run:

@@ -12,7 +12,7 @@ from typing import IO
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from egsde.disk import remove_empty, remove_leftovers
+from egsde.disk import keeping, remove_empty, remove_leftovers, unwritable
 
 try:
     import fcntl
@@ -22,23 +22,30 @@ except ImportError:  # Windows: two commands there are not kept apart
 
 @contextlib.contextmanager
 def held(out: Path, name: str = ".lock", clean: bool = True) -> Iterator[None]:
-    """Hold the folder; ValueError where another command does. The system lets go of the lock of a
-    process that was killed.
+    """Hold the folder; ValueError where another command does, OSError where it cannot be written.
+    The system lets go of the lock of a process that was killed.
 
     name: of the lock's file; commands with other names may share the folder. clean: remove what a
     killed command has left half-written. Of several processes of a run the first holds it.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(out, error.strerror or str(error)) from error
     if getattr(rank_zero_only, "rank", 0):
         yield
         return
     path = out / name
     try:
-        file = _locked(path)
+        try:
+            file = _locked(path)
+        except OSError as error:
+            raise unwritable(out, error.strerror or str(error)) from error
         if clean:
             remove_leftovers(out)
         try:
-            yield
+            with keeping(path):
+                yield
         finally:
             path.unlink(missing_ok=True)
             file.close()

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from egsde.data import Written
 from egsde.data.alike import Made, Pngs, Writer, holds_text, write
-from egsde.disk import whole
+from egsde.disk import appending, whole
 
 BESIDE = ("id", "truth")  # what a batch holds that makes no pixel: the id is hashed by itself
 
@@ -52,7 +52,7 @@ class Seconds:
 
     def add(self, names: Sequence[str], each: float) -> None:
         self.of |= dict.fromkeys(names, each)
-        with self.path.open("a", newline="", encoding="utf-8") as file:
+        with appending(self.path) as file:
             csv.writer(file, lineterminator="\n").writerows([n, f"{each:.6g}"] for n in names)
 
     def mean(self, names: Sequence[str]) -> float | None:

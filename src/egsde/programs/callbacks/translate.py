@@ -21,6 +21,7 @@ from torch import Tensor
 from egsde.data import TwoDomains, Written
 from egsde.data.alike import Writer
 from egsde.data.series import noise_of
+from egsde.disk import whole
 from egsde.evaluation.metrics import Suite
 from egsde.evaluation.reports import draw_grid
 from egsde.methods.diffusion import Translator, networks_of, steps_of
@@ -108,7 +109,8 @@ class Translate(Callback):
         if self.shard is not None:
             return
         if trainer.is_global_zero and self.report.grid is not None:
-            self.report.grid.save(self.out / "grid.png")
+            with whole(self.out / "grid.png") as temporary:
+                self.report.grid.save(temporary, format="PNG")
             log_image(trainer, "grid", self.report.grid, 0)
             log_table(
                 trainer, "images", rows_of(self.report.per_image, module.data, self.split, written)

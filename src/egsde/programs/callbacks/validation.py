@@ -15,6 +15,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from egsde.disk import whole
 from egsde.evaluation.metrics import Suite
 from egsde.methods.diffusion import Translator, networks_of
 from egsde.noise import Noise
@@ -99,8 +100,8 @@ class Validation(Callback):
         if report.grid is None:
             return
         folder = self.out / "previews"
-        folder.mkdir(parents=True, exist_ok=True)
-        report.grid.save(folder / f"step_{step:07d}.png")
+        with whole(folder / f"step_{step:07d}.png") as temporary:
+            report.grid.save(temporary, format="PNG")
         log_image(trainer, "previews", report.grid, step)
         numbers = {row["id"]: row for row in report.per_image}
         rows = ({**picture, **numbers.get(picture["id"], {})} for picture in report.pictures)
