@@ -106,6 +106,7 @@ ROWS = [
         ("trainer.accelerator=cuda", "but PyTorch sees no GPU"),
         ("trainer.precision=16-true", "has no meaning in sample.py, which computes in float32"),
         ("trainer.precision=64-true", "has no meaning in sample.py"),
+        ("trainer.precision=transformer-engine", "has no meaning in sample.py"),
         ("trainer.precision=17", "trainer.precision=17, but one of"),
         ("trainer.gradient_clip_val=abc", "trainer.gradient_clip_val=abc, but"),
         # the command line
@@ -126,6 +127,10 @@ ROWS = [
     ),
     *settings(
         "train",
+        ("trainer.precision=bf16-true", "would keep the weights and their average in 16 bits"),
+        ("trainer.precision=16-true", "would keep the weights and their average in 16 bits"),
+        ("trainer.precision=16-mixed", "needs a GPU: on a CPU bfloat16 would run in its place"),
+        ("trainer.precision=transformer-engine", "needs networks made of Transformer Engine's"),
         ("module.ema_decay=x", "module.ema_decay=x, but a number is wanted"),
         ("module.optimizer.lr=abc", "module.optimizer.lr=abc, but a number"),
         ("+module.optimizer.lrr=0.1", "has no setting lrr; did you mean lr"),

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
+from egsde.programs import precision
 from egsde.programs.line import one_of
 from egsde.programs.messages import COMMANDS
 from egsde.programs.values import check_values, referred
@@ -103,8 +104,10 @@ def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
             "trainer.overfit_batches would deal the images out itself; limit=8 trains on eight"
         )
     if program != "train":
-        _precision(program, cfg)
+        parts = {*referred(cfg, *ROOTS[program]), *ROOTS[program]}
+        precision.settle(COMMANDS.get(program, program), cfg, parts)
     else:
+        precision.check_training(cfg)
         _validations(cfg.trainer.get("val_check_interval"))
         if cfg.data.get("batch_size") == "auto":
             raise ValueError(
@@ -147,25 +150,3 @@ def _device(trainer: DictConfig) -> None:
             f"trainer.accelerator={asked}, but PyTorch sees no GPU; use trainer=default, which "
             "takes what is there, or install a PyTorch that is built for your GPU"
         )
-
-
-def _precision(program: str, cfg: DictConfig) -> None:
-    """trainer.precision=bf16-mixed is autocast of every network, and so is bf16-true: weights stay
-    as they are, and nothing but a network is rounded. No other precision has a part.
-
-    The trainer's own would round an energy's or a solver's arithmetic, too.
-    """
-    precision = str(cfg.trainer.get("precision", "32-true"))
-    if precision in ("32-true", "32"):
-        return
-    if precision not in ("bf16-mixed", "bf16-true", "bf16"):
-        raise ValueError(
-            f"trainer.precision={precision} has no meaning in {COMMANDS.get(program, program)}.py, "
-            "which computes in float32 (32-true) or with bfloat16 networks (bf16-mixed)"
-        )
-    with open_dict(cfg):
-        cfg.trainer.precision = "bf16-mixed"
-    for name in {*referred(cfg, *ROOTS[program]), *ROOTS[program]}:
-        if isinstance(cfg.get(name), DictConfig) and "autocast" in cfg[name]:
-            with open_dict(cfg):
-                cfg[name].autocast = True
