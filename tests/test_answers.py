@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+import killed
 import kinds
 import mistakes_in_data
 import mistakes_in_files
@@ -53,7 +54,7 @@ def page(folder: Path) -> tuple[str, list[str]]:
         lines, found = answers(folder / title, rows)
         wrong += found
         parts.append("\n".join([f"## {title}\n", "| given | answer |", "|---|---|", *lines]) + "\n")
-    return "\n".join([*parts, kinds.table()]), wrong
+    return "\n".join([*parts, kinds.table(), killed.table()]), wrong
 
 
 def _cell(text: str) -> str:
@@ -65,7 +66,6 @@ def test_every_mistake_is_answered(tmp_path, monkeypatch):
     text, wrong = page(tmp_path)
     assert not wrong, "\n".join(wrong)
     assert sum(map(len, SECTIONS.values())) >= 240
-    assert sum(map(len, SECTIONS.values())) >= 180
     assert text == PAGE.read_text(), "run python tests/test_answers.py to write the page again"
 
 

@@ -53,7 +53,9 @@ class Mode:
 
 MODES = [
     Mode("one process", ()),
+    Mode("two processes", ("trainer=ddp_cpu",)),
     Mode("torchrun", ("trainer=ddp_cpu",), before=TORCHRUN),
+    Mode("a sweep in one process", ("-m", *SWEEP), 4),
     Mode("a process for each job", ("-m", "hydra/launcher=subprocess", *SWEEP), 4),
     Mode("submitit, here", ("-m", "hydra/launcher=submitit_local", *SWEEP), 4,
          needs="hydra_plugins.hydra_submitit_launcher"),

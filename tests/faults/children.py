@@ -1,13 +1,16 @@
-"""A command in a process of its own that is killed where one wants: at its n-th file event."""
+"""A command in a process of its own that is killed where one wants: at a file event or a moment."""
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
+import struct
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +39,53 @@ class Events:
         return mode is None or bool(flags & WRITING)
 
 
+class Place:
+    """Where a child is: a number that it writes into memory it shares, so that a kill leaves it."""
+
+    OUTSIDE, LOOP, SAVING = range(3)
+
+    def __init__(self) -> None:
+        self.shared = mmap.mmap(-1, 16)
+
+    @property
+    def now(self) -> int:
+        return self.shared[0]
+
+    @property
+    def seconds(self) -> float:
+        """How long the last child was in its loop."""
+        return struct.unpack_from("d", self.shared, 8)[0]
+
+    def inside(self, owner: type, name: str, number: int) -> None:
+        """In this process, `number` is what is read while `owner.name` runs."""
+        method = getattr(owner, name)
+
+        def told(*arguments: Any, **options: Any) -> Any:
+            with self._at(number):
+                return method(*arguments, **options)
+
+        setattr(owner, name, told)
+
+    @contextmanager
+    def _at(self, number: int) -> Iterator[None]:
+        before, began = self.shared[0], time.perf_counter()
+        self.shared[0] = number
+        try:
+            yield
+        finally:
+            self.shared[0] = before
+            if number == self.LOOP:
+                struct.pack_into("d", self.shared, 8, time.perf_counter() - began)
+
+
 def child(
     work: Callable[[], Any], folder: Path, last: int | None = None, after: float | None = None,
-    below: Path | None = None,
+    below: Path | None = None, place: Place | None = None,
 ) -> tuple[int, int]:  # fmt: skip
     """(exit code, file events) of `work` in a forked process; -9 for a killed one.
 
     last: the file event below `folder`, or `below` a part of it, before which it is killed; after:
-    or so many seconds.
+    or so many seconds, of its loop where a `place` is given.
     """
     counts = folder.with_name(f"{folder.name}.events")
     counts.unlink(missing_ok=True)
@@ -67,17 +109,19 @@ def child(
         finally:
             os._exit(code)
     if after is not None:
+        while place is not None and place.now == Place.OUTSIDE and not _ended(pid):
+            time.sleep(0.002)
         time.sleep(after)
         os.kill(pid, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return code, int(counts.read_text()) if counts.exists() else 0
 
 
+def _ended(pid: int) -> bool:
+    """Whether a child has come to its end, which is left to be waited for."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 def told(folder: Path) -> str:
     """What the last child of a folder has printed."""
     return folder.with_name(f"{folder.name}.log").read_text()
-
-
-def kills(usual: int) -> int:
-    """How many random kills are tried: EGSDE_KILLS, or a usual number that takes a minute."""
-    return int(os.environ.get("EGSDE_KILLS", usual))

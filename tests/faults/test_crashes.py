@@ -1,29 +1,38 @@
-"""Killed at a file event or at any moment, a command that is given again ends as if nothing was."""
+"""Killed at a file event or at any moment, a command that is given again ends as if nothing was.
+
+EGSDE_KILLS=50 kills at 50 random moments and at every file event, and writes docs/data/kills.csv.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 import shutil
-import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
 from demo_networks import write_networks
+from egsde.programs.callbacks.checkpoints import TwoFiles
 from egsde.programs.sample import sample
-from faults.children import child, kills, told
+from faults.children import Place, child, told
+from killed import COUNTS
 from runs import composed, rows, trained
 
 pytestmark = pytest.mark.slow
+KILLS = int(os.environ.get("EGSDE_KILLS", 0))
+COUNTED = ("events", "moments", "outside", "loop", "saving")
 TRAIN = ("translate=null", "data.flip=true", "limit=10", "network.channel_mult=[1]",
          "data.size=8")  # fmt: skip
 
 
 def translating(networks: list[str], out: Path, *options: str):
-    few = ["limit=6", "data.eval_batch_size=2", "sampler.grid.steps=10"]
+    few = ["limit=6", "data.eval_batch_size=2", "sampler.grid.steps=4"]
     return lambda: sample(composed("sample", out, *networks, *few, *options))
 
 
@@ -62,58 +71,70 @@ def same_training(out: Path, straight: Path) -> None:
     assert names[0] == names[1] and not any(name.endswith(".tmp") for name in names[0])
 
 
-def survived(work, out: Path, check, count: int, straight_events: int, seconds: float) -> dict:
-    """Kill `count` times, half at random file events and half at random moments; go on; check."""
-    chance, found = random.Random(0), {"file event": 0, "moment": 0, "had ended": 0}
-    events = list(range(1, straight_events + 1))
-    chosen = sorted(chance.sample(events, min(-(-count // 2), len(events))))
-    for turn in range(count):
+def survived(name: str, work, straight_work, folder: Path, check) -> None:
+    """Kill at file events and at moments of the loop, go on, check; KILLS in full are kept."""
+    out, straight, place = folder / "out", folder / "straight", Place()
+
+    def watched(run):
+        def told_where() -> None:
+            for owner, method, number in (
+                (Trainer, "fit", Place.LOOP), (Trainer, "test", Place.LOOP),
+                (TwoFiles, "save_checkpoint", Place.SAVING),
+            ):  # fmt: skip
+                place.inside(owner, method, number)
+            run()
+
+        return told_where
+
+    for _ in range(2):  # the second without what a first run loads
+        shutil.rmtree(straight, ignore_errors=True)
+        code, events = child(watched(straight_work), straight, place=place)
+        assert code == 0 and events > 30, told(straight)
+    chance, seconds = random.Random(0), place.seconds
+    every = range(1, events + 1)
+    at_events = every if KILLS else sorted(chance.sample(every, 4))
+    turns = [{"last": event} for event in at_events]
+    found: Counter[str] = Counter()
+    while turns or found["moments"] < (KILLS or 3):
+        turn = turns.pop() if turns else {"after": chance.uniform(0, seconds)}
         shutil.rmtree(out, ignore_errors=True)
-        if turn < len(chosen):
-            code, _ = child(work, out, last=chosen[turn])
-            kind = "file event"
-        else:
-            code, _ = child(work, out, after=chance.uniform(0.1, 1.0) * seconds)
-            kind = "moment"
-        found[kind if code == -9 else "had ended"] += 1
+        place.shared[0] = Place.OUTSIDE
+        # Every fourth moment is one of the whole command, setting up and reporting included.
+        whole = "after" in turn and found["moments"] % 4 == 3
+        code, _ = child(watched(work), out, **turn, place=None if whole else place)
         assert code in (0, -9), told(out)
+        if code == -9:
+            found["events" if "last" in turn else "moments"] += 1
+            found[COUNTED[2 + place.now]] += 1
         assert child(work, out)[0] == 0, told(out)
-        check()
-    return found
+        check(out, straight)
+    print(f"{name}: {dict(found)} of {events} file events")
+    assert found["events"] == len(at_events)
+    if KILLS:
+        keep(name, events, found)
 
 
-def test_translations_that_are_killed(tmp_path, record_property):
+def keep(name: str, events: int, found: Counter[str]) -> None:
+    """The counts of all kills, which docs/reliability.md shows."""
+    kept = {name: [events, *(found[key] for key in COUNTED)]}
+    if COUNTS.exists():
+        with COUNTS.open(newline="") as file:
+            kept = {row[0]: row[1:] for row in list(csv.reader(file))[1:]} | kept
+    with COUNTS.open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["program", "file events", *COUNTED])
+        table.writerows([key, *kept[key]] for key in sorted(kept))
+
+
+def test_translations_that_are_killed(tmp_path):
     networks = write_networks(tmp_path)
-    straight, out = tmp_path / "straight", tmp_path / "out"
-    work = translating(networks, straight)
-    child(work, straight)
-    shutil.rmtree(straight)
-    began = time.perf_counter()
-    code, events = child(work, straight)
-    seconds = time.perf_counter() - began
-    assert code == 0 and events > 30, told(straight)
-    found = survived(translating(networks, out), out, lambda: same_translations(out, straight),
-                     kills(10), events, seconds)  # fmt: skip
-    record_property("killed", str(found))
-    print(f"translations: killed {found} of {events} file events")
-    assert found["file event"] >= 1
+    works = [translating(networks, tmp_path / name) for name in ("out", "straight")]
+    survived("sample.py", *works, tmp_path, same_translations)
 
 
-def test_trainings_that_are_killed(tmp_path, record_property):
-    straight, out = tmp_path / "straight", tmp_path / "out"
-
-    def training(folder: Path):
-        return lambda: trained(folder, *TRAIN)
-
-    began = time.perf_counter()
-    code, events = child(training(straight), straight)
-    seconds = time.perf_counter() - began
-    assert code == 0 and events > 10, told(straight)
-    found = survived(training(out), out, lambda: same_training(out, straight),
-                     kills(8), events, seconds)  # fmt: skip
-    record_property("killed", str(found))
-    print(f"trainings: killed {found} of {events} file events")
-    assert found["file event"] >= 1
+def test_trainings_that_are_killed(tmp_path):
+    works = [lambda f=tmp_path / name: trained(f, *TRAIN) for name in ("out", "straight")]
+    survived("train.py", *works, tmp_path, same_training)
 
 
 def test_four_shards_of_which_one_is_killed_are_one_run(tmp_path):

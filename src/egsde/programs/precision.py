@@ -17,11 +17,17 @@ WHOLE = ("32-true", "32", "None")
 ROUNDED = ("bf16-mixed", "bf16", "bf16-true")
 HALF_WEIGHTS = ("bf16-true", "16-true")
 HALF = ("16-mixed", "16")
+DOUBLE = ("64-true", "64")
 
 
-def check_training(trainer: DictConfig) -> None:
+def check_training(cfg: DictConfig) -> None:
     """ValueError for a precision in which a training would stand still, or another would run."""
-    asked = str(trainer.get("precision"))
+    trainer, asked = cfg.trainer, str(cfg.trainer.get("precision"))
+    if asked in DOUBLE and cfg.get("translate") is not None:
+        raise ValueError(
+            f"trainer.precision={asked} trains in float64, and a validation translates in float32; "
+            "add translate=null, or use trainer.precision=32-true"
+        )
     if asked in HALF_WEIGHTS:
         raise ValueError(
             f"trainer.precision={asked} would keep the weights and their average in 16 bits, which "
