@@ -25,7 +25,8 @@ HEAD = """\
 
 Each row is tried by a test with small networks: the images are there, and the table of a sweep, or
 the answer is the one that is shown. Engines for sweeps come with `pip install "egsde[sweep]"`
-(submitit, joblib, Optuna) and `pip install "egsde[ray]"`; `hydra/launcher=ray` is not in the table.
+(submitit, joblib, Optuna) and `pip install "egsde[ray]"`; where one is not installed, its row is of
+the last time it was (Ray 2.60.0).
 
 | way | command | outcome |
 |---|---|---|
@@ -57,10 +58,17 @@ MODES = [
     Mode("torchrun", ("trainer=ddp_cpu",), before=TORCHRUN),
     Mode("a sweep in one process", ("-m", *SWEEP), 4),
     Mode("a process for each job", ("-m", "hydra/launcher=subprocess", *SWEEP), 4),
+    Mode("two processes for each job",
+         ("-m", "hydra/launcher=subprocess", "trainer=ddp_cpu", *SWEEP), 4),
     Mode("submitit, here", ("-m", "hydra/launcher=submitit_local", *SWEEP), 4,
          needs="hydra_plugins.hydra_submitit_launcher"),
     Mode("joblib", ("-m", "hydra/launcher=joblib", *SWEEP), 4,
          needs="hydra_plugins.hydra_joblib_launcher"),
+    Mode("Ray, here", ("-m", "hydra/launcher=ray", *SWEEP), 4,
+         needs="hydra_plugins.hydra_ray_launcher"),
+    Mode("a search with Optuna",
+         ("hparams_search=optuna", "objective=l2", "hydra.sweeper.n_trials=2"), 4,
+         needs="hydra_plugins.hydra_optuna_sweeper"),
     Mode("four shards as a sweep", ("-m", "shard=0/4,1/4,2/4,3/4")),
     Mode("a sweep in one process of jobs of two", ("-m", "trainer=ddp_cpu", *SWEEP), 0,
          words="a sweep cannot start several processes a job from its own process"),
