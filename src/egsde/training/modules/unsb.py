@@ -6,9 +6,12 @@ chain that the generator itself has walked from x and y' = G(x_t, z, t), each st
     game(y', y) + weight ( mean (x_t - y')^2  -  2 sigma(t)^2 H(x_t, y') / d ),
 
 d the numbers of an image and sigma(t)^2 the variance still to come (eq. 12). H is the entropy of
-the pair, its mutual information with itself, which a critic bounds from below (Donsker--Varadhan):
+the pair u = (x_t, y'), its mutual information with itself, which a critic bounds from below. The
+paper's bound is that of Donsker and Varadhan, and both it and the information of numbers with
+themselves are infinite; here a pair is told from a blurred copy of itself, by InfoNCE (van den
+Oord 2018), which K others bound by log(K + 1):
 
-    H >= E C(u, u) - log E exp C(u, u'),    u = (x_t, y'), u' of another image.
+    H >= E [ C(u, u + r n) - log 1/(K + 1) ( e^C(u, u + r n) + sum_k e^C(u, u_k) ) ].
 
 The step down is the posterior q(x_s | x_t, y'), that of every bridge here. Between N(0, s1^2) and
 N(0, s2^2) the ends' covariance is (sqrt(v^2 + 4 s1^2 s2^2) - v) / 2.
@@ -35,16 +38,10 @@ from egsde.training.modules.base import Schedule, TimedModule
 from egsde.training.ranks import rows_of_all
 
 
-def entropy(same: Tensor, other: Tensor) -> Tensor:
-    """The critic's bound, 0-d, from C(u, u) and C(u, u'), each of B logits or more.
-
-    log E exp is over the batch of all processes; the mean of their gradients is its gradient.
-    """
-    logits = other.float().flatten()
-    every, _ = rows_of_all(logits)
-    total = every.logsumexp(0)
-    share = (logits - total).exp().sum() * (len(every) / len(logits))
-    return same.float().mean() - (total - math.log(len(every)) + share - share.detach())
+def entropy(same: Tensor, others: Tensor) -> Tensor:
+    """The critic's bound, 0-d, from C(u, u + r n) (B,) and C(u, u') (K, B); at most log(K + 1)."""
+    logits = torch.cat([same[None], others]).float()
+    return math.log(len(logits)) + (logits[0] - logits.logsumexp(0)).mean()
 
 
 def transport(x_t: Tensor, made: Tensor, left: Tensor, entropy: Tensor) -> Tensor:
@@ -56,8 +53,8 @@ class UNSBModule(TimedModule):
     """Trains on the batch's unpaired "x" and "y" (data.view=both).
 
     judge: (image, label) -> logits. critic: (two pairs as channels, label) -> logits. sampler: the
-    chain, a step for each generator's task. All of a batch are at the same step. ValueError for
-    batches of one image, which have no other.
+    chain, a step for each generator's task. All of a batch are at the same step. others: K, fewer
+    in smaller batches; blur: r. ValueError for batches of one image, which have no other.
     """
 
     def __init__(
@@ -72,11 +69,13 @@ class UNSBModule(TimedModule):
         game: Game = LeastSquares(),  # noqa: B008 (frozen)
         weight: float = 1.0,
         penalty: ZeroCentred | None = None,
+        others: int = 3,
+        blur: float = 0.1,
     ) -> None:
         networks = nn.ModuleDict({"generator": score.net, "judge": judge, "critic": critic})
         super().__init__(networks, optimizer, schedule, ema_decay)
         self.score, self.sampler, self.game = score, sampler, game
-        self.weight, self.penalty = weight, penalty
+        self.weight, self.penalty, self.others, self.blur = weight, penalty, others, blur
 
     @property
     def averaged(self) -> LatentScore:
@@ -100,12 +99,17 @@ class UNSBModule(TimedModule):
         made = self.score.guess(x_t, t, self.draws.normal(self.score.latent(x)))
 
         def bound(pair: Tensor) -> Tensor:
-            every, own = rows_of_all(pair)  # without gradients, as in the official code
+            every, own = rows_of_all(pair)
             if len(every) < 2:
                 raise ValueError("the entropy needs another image: use data.batch_size=2 or more")
-            other = every.roll(1, 0)[own]
-            same, mixed = (critic(torch.cat([pair, p], 1), label) for p in (pair, other))
-            return entropy(same, mixed)
+            count = min(self.others, len(every) - 1)
+            blurred = pair + self.blur * self.draws.normal(pair)
+            seconds = [blurred, *(every.roll(k, 0)[own] for k in range(1, count + 1))]
+            asked = torch.cat([torch.cat([pair, second.detach()], 1) for second in seconds])
+            logits = (
+                critic(asked, label.repeat(count + 1)).reshape(count + 1, len(pair), -1).mean(2)
+            )
+            return entropy(logits[0], logits[1:])
 
         with held(judge), held(critic):
             fooled = self.game.fool(judge(made, label), lambda: judge(y, label))
