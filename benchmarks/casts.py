@@ -11,11 +11,14 @@ in grey levels. Leaves casts.csv and prints the table.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+from tables import show
+
+from egsde.programs.written import write_table
 
 SAMPLERS = ("ancestral", "ancestral_beta", "ddim", "dpmpp_2m")
 NAMES = ("tint", "tint_truth", "tint_truth_source", "noise", "noise_truth")
@@ -61,14 +64,8 @@ def main(arguments: list[str] | None = None) -> None:
     rows: list[dict[str, object]] = []
     for prediction in args.predictions:
         rows += rows_of(prediction, args)
-        with (args.out / "casts.csv").open("w", newline="") as file:
-            table = csv.DictWriter(file, list(rows[0]))
-            table.writeheader()
-            table.writerows(rows)
-    print("| " + " | ".join(rows[0]) + " |")
-    for row in rows:
-        cells = [f"{v:.2f}" if isinstance(v, float) else str(v) for v in row.values()]
-        print("| " + " | ".join(cells) + " |")
+        write_table(args.out / "casts.csv", rows)
+    show(rows, 2)
 
 
 if __name__ == "__main__":

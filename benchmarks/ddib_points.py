@@ -11,7 +11,6 @@ largest and the mean distance of a cycle, and the mean distance of a made point 
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -23,6 +22,7 @@ from egsde.data.toy import DOMAINS
 from egsde.methods import ddib
 from egsde.methods.ddib import Encode, NoNoise
 from egsde.noise import Noise
+from egsde.programs.written import write_table
 from egsde.sampling.grids import LogSNR
 from egsde.sampling.sampler import Sampler
 from egsde.scores import ScoreFunction
@@ -107,11 +107,8 @@ def main(arguments: list[str] | None = None) -> list[dict[str, object]]:
     args = parser.parse_args(arguments)
     args.out.mkdir(parents=True, exist_ok=True)
     rows, clouds = plane(args.points, args.centres, args.steps)
-    with (args.out / "ddib_points.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, list(rows[0]))
-        table.writeheader()
-        table.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
-                        for row in rows)  # fmt: skip
+    short = [{k: f"{v:.4g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows]
+    write_table(args.out / "ddib_points.csv", short)
     figure, axes = plt.subplots(len(clouds), 4, figsize=(9, 2.3 * len(clouds)),
                                 layout="constrained", squeeze=False)  # fmt: skip
     for row, (a, x, z, b, y, back) in zip(axes, clouds, strict=True):

@@ -17,6 +17,10 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+from tables import show
+
+from egsde.programs.written import write_table
+
 FLAT = files("egsde") / "demo" / "flat.safetensors"
 NAMES = ("kid", "kid_source", "domain", "l2_truth", "l2_truth_source", "nearer")
 
@@ -60,14 +64,8 @@ def main(arguments: list[str] | None = None) -> None:
         found = json.loads((place / "out" / "metrics.json").read_text())["metrics"]
         row = {"images": count, "val_loss": loss(place / "score") if count else None}
         rows.append(row | {name: found[name] for name in NAMES})
-        with (args.out / "how_many.csv").open("w", newline="") as file:
-            table = csv.DictWriter(file, list(rows[0]))
-            table.writeheader()
-            table.writerows(rows)
-    print("| " + " | ".join(rows[0]) + " |")
-    for row in rows:
-        cells = [f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()]
-        print("| " + " | ".join(cells) + " |")
+        write_table(args.out / "how_many.csv", rows)
+    show(rows, 4)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import egsde  # noqa: F401 (before Lightning: it mends torchvision)
 
 # isort: split
 import argparse
-import csv
 import statistics
 import tempfile
 import time
@@ -31,6 +30,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from egsde.programs.settings import CONF
 from egsde.programs.train import train
+from egsde.programs.written import write_table
 
 WARM = 5  # steps of each run that are not counted
 Row = dict[str, Any]
@@ -152,10 +152,7 @@ def main(arguments: list[str] | None = None) -> list[Row]:
     mine["calls_a_step"] = clock.calls / len(clock.begun)
     other = bare(clock.score, clock.network, clock.batches)
     mine["over_bare"] = mine["seconds_a_step"] / other["seconds_a_step"]
-    with (args.out / "training.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, list(mine))
-        table.writeheader()
-        table.writerows([mine, other])
+    write_table(args.out / "training.csv", [mine, other])
     for row in (mine, other):
         print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
     return [mine, other]

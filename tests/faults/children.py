@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import resource
 import signal
 import struct
 import sys
@@ -125,3 +126,14 @@ def _ended(pid: int) -> bool:
 def told(folder: Path) -> str:
     """What the last child of a folder has printed."""
     return folder.with_name(f"{folder.name}.log").read_text()
+
+
+@contextmanager
+def room(size: int) -> Iterator[None]:
+    """No file may grow beyond `size` bytes: what a full disk does to those that are longer."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

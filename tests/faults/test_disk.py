@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import resource
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,20 +16,10 @@ from safetensors.torch import save_file
 
 from egsde.disk import appending, whole
 from egsde.programs.lock import held
+from faults.children import room
 
 NOISE = np.random.default_rng(0).integers(0, 255, (400, 400, 3), np.uint8)
 NOBODY = 65534
-
-
-@contextlib.contextmanager
-def room(size: int) -> Iterator[None]:
-    """No file may grow beyond `size` bytes: what a full disk does to those that are longer."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 WRITERS: dict[str, Callable[[Path], object]] = {

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from demo_networks import write_networks
+from faults.children import room
 from runs import command
 from small_models import options_of
-
-
-@contextlib.contextmanager
-def room(size: int) -> Iterator[None]:
-    """No file may grow beyond `size` bytes: what a full disk does to those that are longer."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def child(work: Callable[[], int], limit: int | None) -> tuple[int, str]:
