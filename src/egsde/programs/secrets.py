@@ -13,6 +13,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
+from egsde.programs.texts import texts
+
 NEEDED = ("network", "sde", "prediction", "allow")
 NAMED = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
 SHORTEST = 4  # characters of a value that is looked for in a message
@@ -42,7 +44,7 @@ def _written(key: str, default: Any = None) -> str:
 
 def names_in(cfg: DictConfig) -> set[str]:
     """The variables of the environment that a configuration reads."""
-    return set(NAMED.findall(OmegaConf.to_yaml(cfg)))
+    return {name for text in texts(cfg) for name in NAMED.findall(text)}
 
 
 def values_in(cfg: DictConfig) -> dict[str, str | None]:

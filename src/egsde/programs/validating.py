@@ -18,6 +18,7 @@ from egsde.programs.latents import PIXELS
 from egsde.programs.line import one_of
 from egsde.programs.objectives import named
 from egsde.programs.run import given
+from egsde.programs.texts import texts
 from egsde.programs.values import referred
 from egsde.scores.blueprints import part
 from egsde.scores.container import find, read_config
@@ -78,7 +79,7 @@ def _needs(cfg: DictConfig, node: str, name: str) -> bool:
 
 
 def _reads(node: Any, name: str) -> bool:
-    return isinstance(node, DictConfig) and f"${{{name}}}" in OmegaConf.to_yaml(node)
+    return isinstance(node, DictConfig) and any(f"${{{name}}}" in text for text in texts(node))
 
 
 def _validated(metrics: DictConfig) -> None:

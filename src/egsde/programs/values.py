@@ -20,6 +20,7 @@ from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError
 
 from egsde.programs.bounds import told
 from egsde.programs.takes import parameters
+from egsde.programs.texts import texts
 
 PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 UNBOUNDED = ("t_hi", "s_tmax")
@@ -51,7 +52,7 @@ def referred(cfg: DictConfig, *names: str) -> set[str]:
     while waiting:
         node = cfg.get(waiting.pop())
         if isinstance(node, DictConfig):
-            found = set(NAMED.findall(OmegaConf.to_yaml(node))) - seen
+            found = {name for text in texts(node) for name in NAMED.findall(text)} - seen
             seen |= found
             waiting += found
     return seen

@@ -70,6 +70,8 @@ class SDE:
             high = 2 * high
         for _ in range(80):
             middle = (low + high) / 2
+            if bool(((middle == low) | (middle == high)).all()):
+                break  # no number lies between
             early = self.log_snr(middle) > log_snr
             low, high = torch.where(early, middle, low), torch.where(early, high, middle)
         return high
