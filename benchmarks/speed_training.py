@@ -1,6 +1,6 @@
 """A training step of train.py beside the bare loop of PyTorch on the same network.
 
-    python benchmarks/speed_training.py --out runs/speed_training --steps 30 data=emoji
+    python benchmarks/speed_training.py --out runs/speed_training --steps 30
 
 What follows the options is given to train.py. The bare loop has the same batches in memory, the
 same draw of t and eps, AdamW with clipped gradients and an average of the weights, and nothing

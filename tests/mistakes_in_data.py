@@ -438,8 +438,8 @@ NETWORKS = [
     Row("a classifier near chance", said(network("classifier", accuracy=0.52)), "52%"),
     Row(
         "the emoji's score on own data",
-        network("score", source="noto", target="twemoji"),
-        "twemoji in the file, dogs in this run",
+        network("score", source="flat", target="3d"),
+        "3d in the file, dogs in this run",
     ),
 ]
 SECTIONS = {

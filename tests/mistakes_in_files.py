@@ -58,7 +58,7 @@ class UsageError(Exception):
 
 
 PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning"
-DEMO = "demo/score.safetensors"
+DEMO = "demo/3d.safetensors"
 ADM = {"image_size": 16, "num_channels": 32, "channel_mult": [1], "num_head_channels": 32}
 
 ROWS = [

@@ -69,7 +69,7 @@ def test_a_training_step_beside_the_bare_loop(tmp_path):
     import speed_training
 
     mine, other = speed_training.main(
-        ["--out", str(tmp_path), "--steps", "3", "data=emoji", "data.size=8", "limit=8",
+        ["--out", str(tmp_path), "--steps", "3", "data.size=8", "limit=8",
          "data.batch_size=2", "network.num_channels=32", "network.channel_mult=[1]",
          "network.num_head_channels=32", "logger=none", "trainer.accelerator=cpu"]
     )  # fmt: skip

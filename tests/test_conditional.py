@@ -77,12 +77,14 @@ def test_an_unpaired_batch_is_refused():
 
 
 def test_a_conditional_model_starts_as_the_unconditional_one(tmp_path):
-    weights = "demo/score.safetensors"
-    module = instantiate(composed("train", tmp_path, "model=conditional", "data=emoji").module)
+    weights = "demo/3d.safetensors"
+    module = instantiate(
+        composed("train", tmp_path, "model=conditional", "network=folded_64").module
+    )
     before = load_score(weights, DDPM())
     _initialise(module, weights)
     generator = torch.Generator().manual_seed(0)
-    x, y = torch.randn(2, 2, 3, 32, 32, generator=generator)
+    x, y = torch.randn(2, 2, 3, 64, 64, generator=generator)
     t = torch.tensor(0.4, dtype=torch.float64)
     with torch.no_grad():
         expected = before(y, t)
@@ -132,7 +134,7 @@ def test_the_weights_open_as_what_they_are(run):
     with pytest.raises(ValueError, match="a conditional, not a score; it goes with score=cond"):
         load_score(path, DDPM())
     with pytest.raises(ValueError, match="a score, not a conditional; it goes with score=trained"):
-        load_conditional("demo/score.safetensors", DDPM())
+        load_conditional("demo/3d.safetensors", DDPM())
 
 
 def test_translation_from_the_command_line(run, tmp_path):

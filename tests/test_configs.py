@@ -152,9 +152,9 @@ def test_a_recipe_of_one_program_is_none_of_the_other(program, name, capsys):
 def test_a_search_path_of_ones_own_keeps_the_experiments(tmp_path, capsys):
     (tmp_path / "sde").mkdir()
     (tmp_path / "sde" / "mine.yaml").write_text("_target_: egsde.sde.VP\n")
-    given = [f"hydra.searchpath=[file://{tmp_path}]", "sde=mine", "experiment=emoji_score"]
+    given = [f"hydra.searchpath=[file://{tmp_path}]", "sde=mine", "experiment=fluent_score"]
     assert command("train", "--cfg", "job", *given) == 0
-    assert "max_steps: 4000" in capsys.readouterr().out
+    assert "max_steps: 24000" in capsys.readouterr().out
 
 
 SEARCHES = [(program, name) for program in ("train", "sample")

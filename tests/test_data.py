@@ -1,18 +1,19 @@
-"""Layouts on disk, pairs and the embedded emoji: right images, stable splits, no leak."""
+"""Layouts on disk, pairs and the embedded pictures: right images, stable splits, no leak."""
 
 from __future__ import annotations
 
-import sys
+import io
+import json
+import tarfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from egsde.data import Emoji, Folders
+import egsde
+from egsde.data import Folders
 from egsde.data.domains import hash_split, stem
-from egsde.data.emoji.build import sheet
 from folders import data, encoded, fill
 from shared import shared_path
 
@@ -106,54 +107,56 @@ def test_facades() -> None:
     assert len(module.translations("test")) == 106 and len(module.translations("val")) == 100
 
 
-def test_emoji_are_the_packages_pictures() -> None:
-    reference = np.load(shared_path("data/emoji_noto_twemoji_64.npz"))
-    assert [row["id"] for row in Emoji.index()] == reference["names"].tolist()
-    for style in ("noto", "twemoji"):
-        assert np.array_equal(Emoji.pictures(style), reference[style])
-
-
-def test_emoji_families_never_cross() -> None:
-    splits: dict[str, set[str]] = {}
-    for row in Emoji.index():
-        splits.setdefault(row["family"], set()).add(row["split"])
-        first = row["id"].removesuffix(".png").split("-")[0]
-        if first not in ("1f468", "1f469", "1f9d1"):  # man, woman, person: divided by profession
-            splits.setdefault(first, set()).add(row["split"])
-    assert [name for name, found in splits.items() if len(found) > 1] == []
-    counts = {s: sum(row["split"] == s for row in Emoji.index()) for s in ("train", "val", "test")}
-    assert counts == {"train": 1316, "val": 81, "test": 247}
-    family = {row["name"]: row["family"] for row in Emoji.index()}
-    assert family["clock1"] == family["clock1230"] and family["heart"] == family["blue_heart"]
-    assert family["man-boy"] == family["woman-girl"] and family["moon"] == family["full_moon"]
-    assert family["male-cook"] == family["cook"]
-
-
 @pytest.mark.parametrize("size", [32, 64])
-def test_emoji_translate_both_ways(size: int) -> None:
-    there = data("emoji", f"data.size={size}")
-    back = data("emoji", f"data.size={size}", "data.source=twemoji", "data.target=noto")
+def test_embedded_pictures_translate_both_ways(size: int) -> None:
+    there = data("fluent", f"data.size={size}")
+    back = data("fluent", f"data.size={size}", "data.source=3d", "data.target=flat")
     one, two = (next(iter(m.translation_loader("test", batch_size=8))) for m in (there, back))
     assert one["id"] == two["id"] and one["x0"].shape == (8, 3, size, size)
     assert torch.equal(one["truth"], two["x0"]) and torch.equal(one["x0"], two["truth"])
     assert there.domain("target", "test")[0]["image"].equal(one["truth"][0])
 
 
-def test_build_emoji_sheet() -> None:
-    tiles = [encoded(Image.new("RGBA", (64, 64), (k, 0, 0, 255))) for k in range(44)]
-    array = np.asarray(sheet(tiles))
-    assert array.shape == (128, 42 * 64, 3)
-    assert array[0, 41 * 64, 0] == 41 and array[64, 64, 0] == 43
+def test_everything_embedded_is_under_forty_megabytes() -> None:
+    """Pictures, networks and features in the package, with a notice beside the pictures."""
+    package = Path(egsde.__file__).parent
+    binary = [p for p in package.rglob("*") if p.suffix in (".safetensors", ".webp", ".npz")]
+    assert 20e6 < sum(p.stat().st_size for p in binary) < 40e6
+    assert "MIT" in (package / "data" / "fluent" / "NOTICE.md").read_text()
 
 
-def test_emoji_load_quickly_and_lie_in_the_package() -> None:
-    folder = Path(sys.modules["egsde.data.emoji.pictures"].__file__ or "").parent
-    files = list(folder.iterdir())
-    assert sum(file.stat().st_size for file in files) < 9e6
-    assert max(file.stat().st_size for file in files) < 4e6
-    notice = (folder / "NOTICE.md").read_text()
-    for licence in ("LICENSE-Apache-2.0.txt", "LICENSE-CC-BY-4.0.txt"):
-        assert licence in notice and (folder / licence).stat().st_size > 9000
+def test_noto_and_twemoji_are_paired_folders(tmp_path: Path, monkeypatch) -> None:
+    """Of two packages as npm gives them: what both draw, families in one split."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks" / "noto_twemoji"))
+    import build
+
+    def entry(code: str, name: str, category: str = "Objects", sub: str = "other") -> dict:
+        return {"image": f"{code}.png", "unified": code.upper(), "short_name": name,
+                "category": category, "subcategory": sub}  # fmt: skip
+
+    entries = [entry(f"1f5{k:02x}", f"thing{k}") for k in range(40)]
+    entries += [entry(f"1f55{k:x}", f"clock{k}", "Clocks") for k in range(8)]
+    entries += [entry("1f1e6", "flag-a", sub="country-flag"), entry("1f6ff", "only_noto")]
+    for vendor in ("google", "twitter"):
+        path = tmp_path / f"emoji-datasource-{vendor}-{build.VERSION}.tgz"
+        with tarfile.open(path, "w:gz") as archive:
+            files = {"package/emoji.json": json.dumps(entries).encode()}
+            for k, row in enumerate(entries):
+                if vendor == "google" or row["short_name"] != "only_noto":
+                    files[f"package/img/{vendor}/64/{row['image']}"] = encoded(
+                        Image.new("RGBA", (64, 64), (4 * k, len(vendor), 0, 255))
+                    )
+            for name, content in files.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    build.build(tmp_path, tmp_path / "out")
+    module = data("paired_folder", f"data.root={tmp_path / 'out'}", "data.source=noto",
+                  "data.target=twemoji", "data.size=16")  # fmt: skip
+    ids = {split: module.translatable(split).ids for split in ("train", "val", "test")}
+    assert sum(map(len, ids.values())) == 48 and all(ids.values())
+    clocks = {split for split, names in ids.items() for n in names if n.startswith("1f55")}
+    assert len(clocks) == 1
 
 
 def test_pool_too_small_for_a_split_says_so(tmp_path: Path) -> None:

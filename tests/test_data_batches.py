@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from PIL import Image
 
-from egsde.data import Emoji, TwoDomains
+from egsde.data import Fluent, TwoDomains
 from egsde.data.domains import spread
 from egsde.data.shards import Batches, shard
 from folders import data, fill
@@ -93,28 +93,28 @@ def test_flips_mirror_half_of_the_images_and_pairs_together(tmp_path: Path) -> N
 
 
 def test_limit_and_ranks_of_translation() -> None:
-    module = data("emoji", "data.limit=7")
+    module = data("fluent", "data.limit=7")
     loaders = [module.translation_loader("test", rank, 2, 2) for rank in (0, 1)]
     ids = [sum((batch["id"] for batch in loader), []) for loader in loaders]
-    every = [row["id"] for row in Emoji.index() if row["split"] == "test"]
-    assert sorted(ids[0] + ids[1]) == sorted(every[k * 247 // 7] for k in range(7))
+    every = [row["id"] for row in Fluent.index() if row["split"] == "test"]
+    assert sorted(ids[0] + ids[1]) == sorted(every[k * 243 // 7] for k in range(7))
     assert [len(part) for part in ids] == [4, 3]
 
 
 def test_unknown_choices_are_named() -> None:
-    store = Emoji()
+    store = Fluent()
     with pytest.raises(ValueError, match="target, labelled, both, paired"):
-        TwoDomains(store, "noto", "twemoji", size=32, view="pairs")
-    with pytest.raises(ValueError, match="both 'noto'"):
-        TwoDomains(store, "noto", "noto", size=32)
+        TwoDomains(store, "flat", "3d", size=32, view="pairs")
+    with pytest.raises(ValueError, match="both 'flat'"):
+        TwoDomains(store, "flat", "flat", size=32)
     with pytest.raises(ValueError, match="batchsize"):
-        TwoDomains(store, "noto", "twemoji", size=32, batchsize=3)
-    with pytest.raises(ValueError, match="noto or twemoji"):
+        TwoDomains(store, "flat", "3d", size=32, batchsize=3)
+    with pytest.raises(ValueError, match="flat or 3d"):
         store.images("apple", "test", 32)
 
 
 def test_a_trainer_that_stands_somewhere_gets_the_batches_from_there() -> None:
-    module = data("emoji", "data.batch_size=200", "data.flip=true")
+    module = data("fluent", "data.batch_size=200", "data.flip=true")
     whole = [batch["id"] for batch in islice(module.train_dataloader(), 21)]
     assert whole[:7] != whole[7:14]
     for steps, together in ((3, 1), (7, 1), (5, 2)):
@@ -127,7 +127,7 @@ def test_a_trainer_that_stands_somewhere_gets_the_batches_from_there() -> None:
 
 
 def test_loading_leaves_the_global_random_state_alone() -> None:
-    module = data("emoji")
+    module = data("fluent")
     before = torch.random.get_rng_state()
     for loader in (module.train_dataloader(), module.val_dataloader(), module.translation_loader()):
         next(iter(loader))

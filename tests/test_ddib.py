@@ -170,8 +170,8 @@ def test_both_networks_are_found_and_a_shared_one_once():
 def test_on_the_command_line(method, tmp_path):
     weights = [w for w in write_networks(tmp_path) if w.startswith("score.")]
     overrides = [
-        "data=emoji",
         "experiment=none",
+        "source_score.weights=null",
         f"translator={method}",
         "sampler.grid.steps=10",
         *weights,

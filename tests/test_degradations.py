@@ -10,7 +10,7 @@ import torch
 from hydra.errors import InstantiationException
 from PIL import Image
 
-from egsde.data import Emoji, TwoDomains
+from egsde.data import Fluent, TwoDomains
 from egsde.data.degradations import (
     JPEG,
     Border,
@@ -37,7 +37,7 @@ def seeded(seed=0):
 
 
 def pictures(count=6, size=32):
-    return next(iter(data("emoji", f"data.size={size}").translation_loader("test")))["x0"][:count]
+    return next(iter(data("fluent", f"data.size={size}").translation_loader("test")))["x0"][:count]
 
 
 @pytest.mark.parametrize("degradation", EVERY, ids=lambda d: type(d).__name__)
@@ -178,7 +178,7 @@ def test_refusals(make, message):
 
 def restored(**options):
     given = {"size": 16, "batch_size": 5, "degradation": FOUR} | options
-    return TwoDomains(Emoji(), "noto", "twemoji", **given)
+    return TwoDomains(Fluent(), "flat", "3d", **given)
 
 
 def test_restorations_are_the_targets_images_degraded_by_seed_and_id():
@@ -217,10 +217,10 @@ def test_masks_and_low_resolution_pictures_are_refused_beside_a_degradation(chos
 
 def test_one_domain_is_enough_to_restore():
     restored(degradation=FOUR).domain("target", "val")
-    one = TwoDomains(Emoji(), "noto", "noto", size=16, degradation=FOUR)
+    one = TwoDomains(Fluent(), "flat", "flat", size=16, degradation=FOUR)
     assert len(one.translations("test")) > 0
     with pytest.raises(ValueError, match="choose two domains"):
-        TwoDomains(Emoji(), "noto", "noto", size=16)
+        TwoDomains(Fluent(), "flat", "flat", size=16)
 
 
 def test_batches_are_degraded_image_by_image():

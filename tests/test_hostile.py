@@ -169,7 +169,7 @@ def test_pickles_are_not_opened(tmp_path, suffix, place):
 
 
 def records(mark: Path) -> dict[str, dict[str, Any]]:
-    score = {"_target_": "egsde.scores.files.load_score", "weights": "demo/score.safetensors"}
+    score = {"_target_": "egsde.scores.files.load_score", "weights": "demo/3d.safetensors"}
     return {
         "translator": {"translator": {"_target_": "os.system", "command": f"touch {mark}"}},
         "writer": {"translator": {"_target_": "egsde.programs.run.save_yaml", "path": str(mark)}},

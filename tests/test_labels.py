@@ -150,24 +150,24 @@ def test_one_network_of_the_emoji_goes_both_ways(tmp_path, capsys):
             "data.size=8", "data.batch_size=4", "limit=8", "trainer.max_steps=2",
             "trainer.val_check_interval=2", "translate=null",
             "trainer.accelerator=cpu"]  # fmt: skip
-    assert command("train", "model=labelled", "data=emoji", f"out={tmp_path / 'both'}", *tiny) == 0
+    assert command("train", "model=labelled", f"out={tmp_path / 'both'}", *tiny) == 0
     file = tmp_path / "both" / "weights.safetensors"
     few = ["data.size=8", "sampler.grid.steps=10", "limit=2", "metrics=none", "report=0",
            "trainer.accelerator=cpu"]  # fmt: skip
     made = {}
     for name, ends in (
         ("there", []),
-        ("back", ["data.source=twemoji", "data.target=noto", "score.label=source"]),
+        ("back", ["data.source=3d", "data.target=flat", "score.label=source"]),
     ):
         label = "target" if ends else "source"
-        assert command("sample", "experiment=none", "data=emoji", "translator=ddib",
+        assert command("sample", "experiment=none", "translator=ddib",
                        "score=labelled", f"score.weights={file}", "score@source_score=labelled",
                        f"source_score.weights={file}", f"source_score.label={label}",
                        f"out={tmp_path / name}", *ends, *few) == 0  # fmt: skip
         made[name] = [p.read_bytes() for p in sorted((tmp_path / name / "images").rglob("*.png"))]
     assert [len(images) for images in made.values()] == [2, 2]
     assert made["there"] != made["back"]
-    assert command("sample", "experiment=none", "data=emoji", "translator=sdedit", "energy=none",
+    assert command("sample", "experiment=none", "translator=sdedit", "energy=none",
                    "score=labelled", f"score.weights={file}", f"out={tmp_path / 'wrong'}",
-                   "data.source=twemoji", "data.target=noto", *few) == 1  # fmt: skip
-    assert "domain of the label: twemoji in the file, noto in this run" in capsys.readouterr().err
+                   "data.source=3d", "data.target=flat", *few) == 1  # fmt: skip
+    assert "domain of the label: 3d in the file, flat in this run" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from egsde.data import Emoji, TwoDomains
+from egsde.data import Fluent, TwoDomains
 from egsde.evaluation.metrics import (
     CleanFid,
     DomainAccuracy,
@@ -219,16 +219,16 @@ def test_few_images_are_told_once_and_never_refused(tmp_path: Path) -> None:
     assert empty.compute()["metrics"] == {} and empty.compute()["per_image"] == []
 
 
-@pytest.mark.parametrize("style", ["noto", "twemoji"])
-def test_shipped_rows_are_those_of_the_embedded_test_images(style: str) -> None:
+@pytest.mark.parametrize(("style", "side"), [("flat", "source"), ("3d", "target")])
+def test_shipped_rows_are_those_of_the_embedded_test_images(style: str, side: str) -> None:
     """Else the first run would take minutes: ship again after a change of data or resize."""
 
     class Named(Tiny):
         fingerprint = "c9ce7f36d5ee9536ecde7e5b5b679a59d152a85abff7981e0d6c0e5d706e3557"
 
     network = features.Features(Named(), CleanFid(), torch.device("cpu"))
-    pictures = torch.from_numpy(Emoji().images(style, "test", 32).arrays).permute(0, 3, 1, 2)
-    file = features.SHIPPED / f"emoji-32-{style}-test-{network.fingerprint}.npz"
+    pictures = torch.from_numpy(Fluent().images(style, "test", 64).arrays).permute(0, 3, 1, 2)
+    file = features.SHIPPED / f"fluent-64-flat-3d-test-{side}-{network.fingerprint}.npz"
     rows = features.load(file)
     assert {features.image_hash(picture) for picture in pictures} == set(rows)
     assert all(row.shape == (2048,) and row.min() >= 0 for row in rows.values())
@@ -236,14 +236,14 @@ def test_shipped_rows_are_those_of_the_embedded_test_images(style: str) -> None:
 
 def test_the_domain_is_that_of_the_largest_logit() -> None:
     """On the real images of the demo it tells most of both styles; it is averaged as the rest."""
-    classify = DomainAccuracy(load_extractor("demo/classifier.safetensors", DDPM()))
+    classify = DomainAccuracy(load_extractor("demo/flat_or_3d.safetensors", DDPM()))
     suite = Suite(fid=False, kid=False, prc=False, single={"domain": classify})
     shares = {}
-    for style, other in (("noto", "twemoji"), ("twemoji", "noto")):
-        data = TwoDomains(Emoji(), style, other, size=32, limit=60)
+    for style, other in (("flat", "3d"), ("3d", "flat")):
+        data = TwoDomains(Fluent(), style, other, size=64, limit=60)
         suite.start()
         for batch in data.translation_loader("train", batch_size=30):
             image = to_uint8(batch["x0"])
             suite.update(batch["id"], image, image)
         shares[style] = suite.compute()["metrics"]["domain"]
-    assert shares["twemoji"] > 0.9 and shares["noto"] < 0.1
+    assert shares["3d"] > 0.9 and shares["flat"] < 0.1

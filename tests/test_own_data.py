@@ -32,12 +32,11 @@ def test_other_data_starts_from_the_papers_settings(size, tmp_path):
     assert "demo" not in plain and plain["score"]["weights"] is None
 
 
-@pytest.mark.parametrize("name", ["emoji", "fluent"])
-def test_the_embedded_data_keeps_its_own(name, tmp_path):
-    cfg = composed("sample", tmp_path, f"data={name}")
+def test_the_embedded_data_keeps_its_own(tmp_path):
+    cfg = composed("sample", tmp_path)
     assert cfg.t_start < 0.5 and cfg.sampler.grid.steps == 100
     assert cfg.score.weights.startswith("demo/") and cfg.extractor.weights.startswith("demo/")
-    plain = composed("sample", tmp_path, f"data={name}", "experiment=none")
+    plain = composed("sample", tmp_path, "experiment=none")
     assert plain.t_start == 0.5 and plain.score.weights == cfg.score.weights
 
 
@@ -59,7 +58,7 @@ def test_it_is_said_and_networks_are_asked_for(tmp_path, capsys):
     [
         (["data=afhq"], "network=adm_256"),
         (["data=celeba_hq", "model=classifier"], "network=dse_256"),
-        (["data=emoji"], "network=tiny"),
+        (["data=fluent", "data.size=32"], "network=tiny"),
         (["data=folder", "data.size=64", "model=classifier"], "network=encoder_tiny"),
         (["data=facades", "model=conditional"], "network=adm_256"),
     ],

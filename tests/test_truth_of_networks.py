@@ -132,9 +132,9 @@ def test_a_classifier_near_chance_is_warned_of_with_its_accuracy(tmp_path, accur
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        (["score.weights=demo/score.safetensors", "energy=none"],
-         "domain: twemoji in the file, b in this run"),
-        (["score.weights=demo/score.safetensors", "extractor.weights=demo/classifier.safetensors"],
+        (["score.weights=demo/3d.safetensors", "energy=none"],
+         "domain: 3d in the file, b in this run"),
+        (["score.weights=demo/3d.safetensors", "extractor.weights=demo/flat_or_3d.safetensors"],
          "domain"),
         ([], "no weights are given; add"),
     ],

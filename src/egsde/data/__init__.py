@@ -2,7 +2,6 @@
 
 from egsde.data.augment import Augment
 from egsde.data.domains import Images, Store, output_name
-from egsde.data.emoji.pictures import Emoji
 from egsde.data.fluent import Fluent
 from egsde.data.folder import Folders
 from egsde.data.module import TwoDomains
@@ -13,7 +12,6 @@ from egsde.data.written import Written
 
 __all__ = [
     "Augment",
-    "Emoji",
     "Fluent",
     "Folders",
     "Images",

@@ -38,7 +38,7 @@ OPENERS: Mapping[str, Any] = {  # kind of a weights file: what makes a part of i
     "classifier": load_extractor,
 }
 TOLERANCE = 1e-4  # of the largest value
-DEMO = "Apache-2.0; pictures: Fluent Emoji (MIT), Noto Emoji (Apache-2.0), Twemoji (CC BY 4.0)"
+DEMO = "Apache-2.0; pictures: Fluent Emoji (MIT)"
 
 
 def export(cfg: DictConfig) -> None:

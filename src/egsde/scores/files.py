@@ -163,9 +163,8 @@ def load_source_score(
     if weights is None:
         raise ValueError(
             "this translator needs a score of the source domain, too, and none is given. Train it "
-            "with the domains exchanged, `python train.py data.source=twemoji data.target=noto "
-            "out=source` for the demo's, and add source_score.weights=source/weights.safetensors; "
-            "score@source_score=demo tries the program out with the target's score on both sides"
+            "with the domains exchanged, `python train.py data.source=3d data.target=flat "
+            "out=source` for the demo's, and add source_score.weights=source/weights.safetensors"
         )
     option = "source_score.weights"
     network, prediction, sde = opened(

@@ -18,10 +18,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from egsde.data.fluent import Fluent
+from egsde.data.fluent import FOLDER, SIDE, Fluent
 from egsde.data.images import square, to_rgb
 from egsde.data.npm import pack
-from egsde.data.sheets import SIDE
 
 VERSION = "1.1.0"
 STYLES = {"flat": "svg", "3d": "webp"}
@@ -124,7 +123,7 @@ def main() -> None:
     if args.folder:
         build_folder(read, codes, args.folder)
     else:
-        build_sheets(read, codes, Fluent.folder)
+        build_sheets(read, codes, FOLDER)
 
 
 if __name__ == "__main__":
