@@ -22,6 +22,7 @@ from egsde.methods import OnePass
 from egsde.noise import Noise
 from egsde.programs.callbacks import Report
 from egsde.programs.callbacks.shelf import Shelf
+from egsde.programs.evaluate import evaluate
 from egsde.programs.sample import sample
 from egsde.programs.series import finish
 from runs import composed
@@ -343,6 +344,10 @@ def test_a_clip_from_the_command_line_flickers_less_under_one_key(tmp_path):
         rows = (out / "images.csv").read_text().splitlines()
         assert len(rows) == 4 and "flicker" in rows[0] and "spread" in rows[0]
     assert found["null"] == 0 and found["false"] > 0.01
+    again = ["metrics=pairwise", "trainer.accelerator=cpu", "report=0", f"output={out}"]
+    evaluate(composed("evaluate", tmp_path / "again", *again, f"source={tmp_path / 'clip.gif'}"))
+    measured = json.loads((tmp_path / "again" / "metrics.json").read_text())["metrics"]
+    assert measured["flicker"] == pytest.approx(found["false"], abs=0.01)  # of 256 colours a frame
 
 
 def test_a_file_of_its_own_is_taken_for_one_of_the_source(tmp_path):

@@ -329,6 +329,27 @@ def test_volumes_are_measured_slice_by_slice(name, make, package, tmp_path):
     assert run.metrics["l2"] == pytest.approx(0.1 * (16 * 12) ** 0.5, rel=1e-4)
 
 
+def test_a_series_flickers_by_what_was_added_to_it(tmp_path):
+    """Frame i of still sources is brighter by 20 i levels, so neighbours differ by 20 / 255; a
+    frame that was not translated parts its neighbours."""
+    still = np.full((4, 16, 12, 3), 60, np.uint8)
+    made = still + 20 * np.arange(4, dtype=np.uint8)[:, None, None, None]
+    for folder, stack in (("x", still), ("y", made)):
+        (tmp_path / folder / "frames").mkdir(parents=True)
+        containers.npy(tmp_path / folder / "a.npy", stack)
+        for k, frame in enumerate(stack):
+            if (folder, k) != ("y", 2):
+                Image.fromarray(frame).save(tmp_path / folder / "frames" / f"{k}.png")
+    given = [f"source={tmp_path / 'x'}", f"output={tmp_path / 'y'}", "partial=true", "report=0",
+             "objective=flicker"]  # fmt: skip
+    for series, count in (("null", 3), ("true", 4)):
+        run = measured(tmp_path / series, *given, f"series={series}")
+        assert run.metrics["flicker"] == pytest.approx(20 / 255, abs=1e-12)
+        assert run.metrics["flicker_source"] == 0 and len(run.rows) == 7
+        found = {name: row["flicker"] for name, row in run.rows.items() if "flicker" in row}
+        assert len(found) == count
+
+
 def test_the_pattern_that_is_proposed_leaves_out_what_belongs_to_nothing():
     """A folder of CycleGAN's: a_fake.png beside a_real.png."""
     files = ["a_fake.png", "a_real.png", "b_fake.png", "b_real.png"]

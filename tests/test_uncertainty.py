@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from demo_networks import write_networks
-from egsde.data.series import flicker
 from egsde.evaluation.known import Knowing, Range
+from egsde.evaluation.metrics import flicker
 from egsde.evaluation.uncertainty import uncertain
 from egsde.methods import sdedit
 from egsde.noise import Noise

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, SIGUSR1 and a killed process: real commands in processes of their own."""
+"""Signals and a killed process: real commands in processes of their own."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def group_ends(pid: int) -> bool:
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize(
     ("name", "to", "code"), [("SIGINT", "group", 130), ("SIGTERM", "first", 143),
-                             ("SIGUSR1", "first", 138)],
+                             ("SIGUSR1", "first", 138), ("SIGHUP", "group", 129)],
 )  # fmt: skip
 def test_a_translation_stops_and_goes_on(name, to, code, processes, tmp_path):
     networks = [o for o in write_networks(tmp_path) if not o.startswith(("trainer", "sampler"))]
@@ -75,7 +75,7 @@ def test_a_translation_stops_and_goes_on(name, to, code, processes, tmp_path):
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize(
     ("name", "to", "code"), [("SIGINT", "group", 130), ("SIGTERM", "first", 143),
-                             ("SIGUSR1", "first", 138)],
+                             ("SIGUSR1", "first", 138), ("SIGHUP", "group", 129)],
 )  # fmt: skip
 def test_a_training_stops_and_goes_on(name, to, code, processes, tmp_path):
     tiny = [o for o in TRAIN if not o.startswith(("trainer.acc", "trainer.max"))]

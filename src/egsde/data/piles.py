@@ -12,10 +12,11 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from egsde.data.containers import Cut, Slices, opened_files
+from egsde.data.containers import Cut, Slices, is_container, opened_files
+from egsde.data.files import Folder
 from egsde.data.fits import fitted as fitted_pixels
 from egsde.data.folder import Folders
-from egsde.data.images import decode, square
+from egsde.data.images import decode, is_image_name, square
 from egsde.data.kinds import raster
 from egsde.data.rasters import Scale
 from egsde.opened import UnreadableImage
@@ -100,8 +101,8 @@ def reader_of(channels: int, scale: Scale) -> Reader:
 
 
 class Pile:
-    """Pictures of one folder, zip or folder in a zip, at any depth, slices of volumes among them;
-    split: as data= does. ValueError where there is none, or no picture in it."""
+    """Pictures of one file, folder, zip or folder in a zip, at any depth, slices of volumes among
+    them; split: as data= does. ValueError where there is none, or no picture in it."""
 
     def __init__(
         self, key: str, path: str, split: str | None = None, reader: Reader | None = None
@@ -111,7 +112,11 @@ class Pile:
         if (place / "images").is_dir() and (place / "run.json").is_file():
             place = place / "images"  # a run of sample.py
         channels = self.reader.channels
-        files = opened_files(place, Cut(channels=channels))
+        cut, alone = Cut(channels=channels), split is None and place.is_file()
+        if alone and (is_image_name(place.name) or is_container(place.name)):
+            files: Slices | None = Slices(Folder(place.parent), cut, only=place.name)
+        else:
+            files = opened_files(place, cut)
         if files is None:
             raise ValueError(f"{self.what} does not exist; give a folder or a zip")
         self.files: Slices = files

@@ -1,4 +1,4 @@
-"""Clips and volumes, as containers or folders: what shares one noise key, and how it flickers."""
+"""Clips and volumes, as containers or folders: what shares one noise key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from egsde.data.containers.names import is_slice
 from egsde.data.domains import Images
@@ -73,15 +72,3 @@ def grey(pixels: np.ndarray) -> np.ndarray:
     """(H, W) in [0, 1] of an image."""
     unit = pixels / 255.0 if pixels.dtype == np.uint8 else (pixels + 1.0) / 2
     return unit.mean(2)
-
-
-def flicker(y: Tensor, x: Tensor) -> float:
-    """Mean |y_i+1 - y_i| less that of the source x, of frames (N, C, H, W) in order. ValueError
-    for fewer than two frames, or other shapes."""
-    if len(y) < 2 or y.shape != x.shape:
-        raise ValueError(
-            f"flicker is that of two frames or more, of one shape: got {tuple(y.shape)} and "
-            f"{tuple(x.shape)}"
-        )
-    mine, theirs = (frames.diff(dim=0).double().abs().mean() for frames in (y, x))
-    return float(mine - theirs)

@@ -49,6 +49,7 @@ GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
         "output": str,
         **dict.fromkeys(("source", "target", "truth", "pattern", "split"), str | None),
         "partial": bool,
+        "series": bool | None,
         "fit": str,
         "channels": int,
         "range": Sequence[float] | None,

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGUSR1 wherever a program is: it ends at once, in words, with their code.
+"""Ctrl-C, SIGTERM, SIGUSR1, a closed terminal: wherever a program is it ends in words, with a code.
 
 A training's steps and a translation's evaluations note them first (`callbacks.interrupts`). Nothing
 heavy is imported here, for this holds from the first line of a command on.
@@ -7,8 +7,10 @@ heavy is imported here, for this holds from the first line of a command on.
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -16,7 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-SIGNALS = [s for s in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, s)]
+SIGNALS = [s for s in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, s)]
+HANGUP = getattr(signal, "SIGHUP", None)
 
 
 class Ended(BaseException):
@@ -31,9 +34,30 @@ class Ended(BaseException):
         self.signum, self.code = signum, 128 + signum
 
 
+def numbers() -> list[int]:
+    """The signals that stop this process: not that of a closed terminal under nohup."""
+    found = [getattr(signal, name) for name in SIGNALS]
+    return [n for n in found if n != HANGUP or signal.getsignal(n) != signal.SIG_IGN]
+
+
+def hang_up(signum: int) -> None:
+    """After the signal of a closed terminal: what is printed goes nowhere, where it would fail."""
+    if signum != HANGUP:
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for output in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(output).st_mode):
+                os.dup2(nowhere, output)
+    os.close(nowhere)
+
+
 @contextlib.contextmanager
 def ending() -> Iterator[None]:
-    """Inside, a signal raises `Ended`, once: what is being closed is not interrupted again."""
+    """Inside, a signal raises `Ended`, once: what is being closed is not interrupted again.
+
+    A process that was stopped stays deaf to further ones, until its end.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -43,11 +67,16 @@ def ending() -> Iterator[None]:
         nonlocal over
         if not over:
             over = True
+            hang_up(signum)
             raise Ended(signum)
 
-    before = {n: signal.signal(n, end) for n in (getattr(signal, name) for name in SIGNALS)}
+    before = {number: signal.signal(number, end) for number in numbers()}
     try:
         yield
+    except (Ended, SystemExit) as error:
+        if isinstance(code := error.code, int) and code > 128:
+            before = dict.fromkeys(before, signal.SIG_IGN)
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -18,7 +18,7 @@ from egsde.data.compared import Compared, compared, content_key
 from egsde.data.exchanged import MOST, exchanged, thumbnail
 from egsde.data.piles import Pile
 from egsde.evaluation import runs
-from egsde.evaluation.metrics import Suite
+from egsde.evaluation.metrics import Flicker, Suite
 from egsde.evaluation.metrics.features import as_bytes
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.progress import images_bar
@@ -29,6 +29,7 @@ from egsde.programs.opened import opened
 from egsde.programs.records import claim, refuse_inside, write_json
 from egsde.programs.report import report, told
 from egsde.programs.run import closing, prepare, versions
+from egsde.programs.series import with_flicker
 from egsde.programs.written import write_summary, write_table
 from egsde.training.ranks import all_gather, from_first, to_first
 
@@ -42,9 +43,9 @@ class Measurement(LightningModule):
     its rows on the first alone.
     """
 
-    def __init__(self, folders: Compared, suite: Suite) -> None:
+    def __init__(self, folders: Compared, suite: Suite, flicker: Flicker) -> None:
         super().__init__()
-        self.folders, self.suite = folders, suite
+        self.folders, self.suite, self.flicker = folders, suite, flicker
         self.found: dict[str, Any] = {}
 
     def test_dataloader(self) -> DataLoader:
@@ -63,8 +64,27 @@ class Measurement(LightningModule):
             suite.update([name], y, x0, truth)
         self._set_reference(rank, world)
         found = suite.compute(to_first)
+        found["per_image"] = self._add_flicker(found)
         numbers = {key: found[key] for key in ("metrics", "intervals", "protocol")}
         self.found = {**from_first(numbers), "per_image": found["per_image"]}
+
+    def _add_flicker(self, found: dict[str, Any]) -> list[dict[str, Any]]:
+        """The rows with the flicker of series, each of which one process measures."""
+        folders, rank, world = self.folders, self.trainer.global_rank, self.trainer.world_size
+        if folders.source is None:
+            return found["per_image"]
+
+        def frame(name: str) -> tuple[Tensor, Tensor] | None:
+            if name not in folders.outputs:
+                return None
+            y, x0, _ = folders.item(name)
+            assert x0 is not None
+            return y, x0
+
+        every = self.flicker.series(folders.source.names)[rank::world]
+        mine = dict(pair for names in every for pair in self.flicker.of(names, frame))
+        values = {name: value for part in to_first(mine) for name, value in part.items()}
+        return with_flicker(found["per_image"], values, folders.ids, found["metrics"])
 
     def _set_reference(self, rank: int, world: int) -> None:
         folders, suite = self.folders, self.suite
@@ -123,12 +143,13 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
     add_judge(suite, parts, cfg)
     if cfg.target is None:  # nothing to compare sets with, so no network is looked for
         suite.sets = replace(suite.sets, fid=False, kid=False, prc=False, isc=False)
-    check_objective(cfg.objective, ["fid", *suite.names])
+    check_objective(cfg.objective, ["fid", "flicker", *suite.names])
     options = {key: cfg[key] for key in ("pattern", "split", "fit", "partial", "channels", "range")}
     folders = compared(cfg.output, *(cfg[key] for key in FOLDERS[1:]), **options)
     suite.check_channels(cfg.channels)
+    flicker = Flicker(_in_series(cfg))
     _tell(folders)
-    module = Measurement(folders, suite)
+    module = Measurement(folders, suite, flicker)
     loggers = list(parts("logger").values())
     with closing(loggers):
         trainer: Trainer = parts(
@@ -186,6 +207,16 @@ def _same(one: Pile, other: Pile) -> bool:
     """Whether two have the same files on the disk, the first of each standing for all."""
     a, b = (pile.files.size(pile.paths[pile.names[0]])[0] for pile in (one, other))
     return len(one.names) == len(other.names) and a == b
+
+
+def _in_series(cfg: DictConfig) -> bool:
+    """Whether the images of a folder are frames: as is said, or as a run of sample.py took them."""
+    if cfg.series is not None:
+        return bool(cfg.series)
+    try:
+        return (runs.load(cfg.output).config.get("data") or {}).get("series") is not None
+    except ValueError:
+        return False
 
 
 def _of_the_run(output: str) -> dict[str, Any]:

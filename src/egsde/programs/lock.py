@@ -37,18 +37,20 @@ def held(out: Path, name: str = ".lock", clean: bool = True) -> Iterator[None]:
         return
     path = out / name
     try:
+        file = None
         try:
-            file = _locked(path)
-        except OSError as error:
-            raise unwritable(out, error.strerror or str(error)) from error
-        if clean:
-            remove_leftovers(out)
-        try:
+            try:
+                file = _locked(path)
+            except OSError as error:
+                raise unwritable(out, error.strerror or str(error)) from error
+            if clean:
+                remove_leftovers(out)
             with keeping(path):
                 yield
         finally:
-            path.unlink(missing_ok=True)
-            file.close()
+            if file is not None:
+                path.unlink(missing_ok=True)
+                file.close()
     except Exception:
         remove_empty(out)
         raise

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from egsde.data import TwoDomains, Written
 from egsde.data.containers import Slices, is_slice, place_of
 from egsde.data.kinds import raster
-from egsde.data.series import flicker, series_of
+from egsde.data.series import series_of
 from egsde.disk import whole
+from egsde.evaluation.metrics import Flicker
 from egsde.opened import picture_bytes
 from egsde.programs.callbacks import Report
-from egsde.programs.callbacks.pictures import as_float
 from egsde.programs.callbacks.rows import ids_of
-
-
-def series_in(ids: Sequence[str], folders: bool) -> dict[str, list[str]]:
-    """The images of each series, in order; folders: those of folders, too."""
-    found: dict[str, list[str]] = {}
-    for name in ids:
-        if folders or is_slice(name):
-            found.setdefault(series_of(name), []).append(name)
-    return found
 
 
 def bind(data: TwoDomains, split: str, written: Written) -> list[str]:
@@ -35,7 +25,9 @@ def bind(data: TwoDomains, split: str, written: Written) -> list[str]:
 
     Gives what there is to say of it.
     """
-    names = series_in(ids_of(data, split), folders=False)
+    names: dict[str, list[str]] = {}
+    for name in filter(is_slice, ids_of(data, split)):
+        names.setdefault(series_of(name), []).append(name)
     if not names:
         return []
     images: Any = data.images(data.source if data.degradation is None else data.target, split)
@@ -61,35 +53,37 @@ def _pixels(written: Written, name: str, channels: int) -> np.ndarray:
     return raster(path.name, picture_bytes(path), channels).pixels
 
 
-def flicker_of(data: TwoDomains, split: str, written: Written) -> dict[str, float]:
-    """Of each image that follows its neighbour in a series, by id: the change between the two less
-    that of their sources, black to white being 1."""
+def flicker_of(data: TwoDomains, split: str, written: Written) -> dict[str, dict[str, float]]:
+    """dict(flicker, flicker_source) of each image that follows its neighbour in a series, by id."""
     images: Any = data.translations(split)
     every, chosen, writer = images.dataset.ids, set(images.indices), data.writer(split)
     places = {name: place for place, name in enumerate(every)}
-    found: dict[str, float] = {}
-    for names in series_in(every, data.keys.series is not None).values():
-        before: tuple[Tensor, Tensor] | None = None
-        for name in names if len(names) > 1 else ():
-            saved = writer.read(name, written.path(name)) if places[name] in chosen else None
-            if saved is None:
-                before = None
-                continue
-            y, x = as_float(saved[0]), images.dataset[places[name]]["x0"]
-            if before is not None and before[0].shape == y.shape == x.shape:
-                pairs = (torch.stack(both) for both in zip(before, (y, x), strict=True))
-                found[name] = flicker(*pairs) / 2
-            before = y, x
-    return found
+
+    def frame(name: str) -> tuple[Tensor, Tensor] | None:
+        saved = writer.read(name, written.path(name)) if places[name] in chosen else None
+        return None if saved is None else (saved[0], images.dataset[places[name]]["x0"])
+
+    flicker = Flicker(data.keys.series is not None)
+    return dict(found for names in flicker.series(every) for found in flicker.of(names, frame))
 
 
 def finish(data: TwoDomains, split: str, written: Written, report: Report) -> None:
     """Write the containers; flicker goes into the report."""
     for told in bind(data, split, written):
         print(told)
-    if found := flicker_of(data, split, written):
-        rows = {row["id"]: row for row in report.per_image}
-        report.per_image = [rows.get(name, {"id": name}) for name in ids_of(data, split)]
-        for row in report.per_image:
-            row |= {"flicker": found[row["id"]]} if row["id"] in found else {}
-        report.metrics["flicker"] = sum(found.values()) / len(found)
+    report.per_image = with_flicker(
+        report.per_image, flicker_of(data, split, written), ids_of(data, split), report.metrics
+    )
+
+
+def with_flicker(
+    rows: list[dict[str, Any]], found: Mapping[str, Mapping[str, float]], ids: Sequence[str],
+    metrics: dict[str, float],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The rows of images with their flicker, whose means go into metrics."""
+    if not found:
+        return rows
+    known = {row["id"]: row for row in rows}
+    for key in next(iter(found.values())):
+        metrics[key] = sum(values[key] for values in found.values()) / len(found)
+    return [{**known.get(name, {"id": name}), **found.get(name, {})} for name in ids]

@@ -3,6 +3,7 @@
 from egsde.evaluation.metrics.distances import frechet, kid
 from egsde.evaluation.metrics.domain import DomainAccuracy
 from egsde.evaluation.metrics.features import Features
+from egsde.evaluation.metrics.flicker import Flicker, flicker
 from egsde.evaluation.metrics.inception import Inception, find_inception
 from egsde.evaluation.metrics.neighbours import precision_and_recall
 from egsde.evaluation.metrics.pairwise import l2, ms_ssim, mse, psnr, ssim, tint
@@ -24,6 +25,7 @@ __all__ = [
     "DoublyNormalised",
     "EvaluationProtocol",
     "Features",
+    "Flicker",
     "Inception",
     "OfSets",
     "PerImage",
@@ -32,6 +34,7 @@ __all__ = [
     "Suite",
     "TorchFidelity",
     "find_inception",
+    "flicker",
     "frechet",
     "inception_score",
     "kid",

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGUSR1 (what SLURM sends before the time is up): stop where nothing is lost.
+"""Ctrl-C, SIGTERM, SIGUSR1 (SLURM, before the time is up), SIGHUP: stop where nothing is lost.
 
 The first signal is only noted; the work goes to its next safe place, a step or a network
 evaluation, and stops there. A second Ctrl-C, a second later or more, stops at once.
@@ -15,7 +15,7 @@ from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from egsde.programs.ended import SIGNALS
+from egsde.programs.ended import hang_up, numbers
 
 
 class Stopped(Exception):
@@ -43,8 +43,7 @@ class Interrupts:
         """Once Lightning has set its own handlers, with which ranks stop apart."""
         self.children = getattr(trainer.strategy.launcher, "procs", [])
         if threading.current_thread() is threading.main_thread():
-            for name in SIGNALS:
-                number = getattr(signal, name)
+            for number in numbers():
                 self.before[number] = signal.signal(number, self._note)
 
     def end(self) -> None:
@@ -65,6 +64,7 @@ class Interrupts:
                 raise KeyboardInterrupt
             return
         self.received, self.since = signum, time.monotonic()
+        hang_up(signum)
         for child in self.children:
             with contextlib.suppress(OSError):
                 child.send_signal(signum)
