@@ -12,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 import tifffile
 
+from egsde.data.coded import check_tiff
 from egsde.data.images import HIGHEST
 from egsde.data.rasters import Kind, Raster, checked, upright
 from egsde.opened import MOST_BYTES, MOST_PIXELS, UnreadableImage, check_bytes, opened
@@ -27,6 +28,14 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, SEPARATED, YCBCR, CIELAB = 0, 1, 2, 
 def tiff_file(file: IO[bytes]) -> tifffile.TiffFile:
     """A TIFF alone: none of the other files that OME's notes may name is opened."""
     return tifffile.TiffFile(file, _multifile=False)
+
+
+def check_page(page: Any, data: bytes) -> None:
+    """UnreadableImage for a page of the file `data` that is too large, or grows to more."""
+    height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
+    if height * width > MOST_PIXELS or page.nbytes > MOST_BYTES:
+        raise UnreadableImage(f"{width}x{height} pixels of {samples} bands are too many")
+    check_tiff(page, lambda offset, count: data[offset : offset + count])
 
 
 class Tiff:
@@ -46,9 +55,8 @@ class Tiff:
             if plain(page, channels):
                 found = self.simple.read(data, channels)
                 return Raster(found.pixels, self, kept, found.alpha, found.notes)
-            height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
-            if height * width > MOST_PIXELS or page.nbytes > MOST_BYTES:
-                raise UnreadableImage(f"{width}x{height} pixels of {samples} bands are too many")
+            samples = page.samplesperpixel
+            check_page(page, data)
             try:
                 array = page.asarray()
             except ValueError as error:

@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol
 import numpy as np
 
 from egsde.data.rasters import DEPTHS, cast
-from egsde.opened import UnreadableImage
+from egsde.opened import MOST_PIXELS, UnreadableImage
 
 MOST_BYTES = 2**31  # of one container, unpacked
 
@@ -53,6 +53,10 @@ class Glance:
     turned: bool = False
 
     def __post_init__(self) -> None:
+        if self.shape[1] * self.shape[2] > MOST_PIXELS:
+            raise UnreadableImage(
+                f"{self.shape[2]}x{self.shape[1]} pixels, more than {MOST_PIXELS}: shrink it first"
+            )
         count = np.prod([float(n) for n in self.shape])
         if min(self.shape) < 1 or count * self.dtype.itemsize > MOST_BYTES:
             raise UnreadableImage(

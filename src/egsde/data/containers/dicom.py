@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from egsde.data.coded import check_frames, stated
 from egsde.data.containers.base import Glance, Volume
 from egsde.data.images import HIGHEST
 from egsde.data.rasters import cast
@@ -149,12 +150,30 @@ def read(files: Mapping[str, bytes]) -> Volume:
 def _pixels(one: Any, shape: tuple[int, int, int, int]) -> np.ndarray:
     """Stored numbers (N, H, W, C)."""
     try:
+        _check_coded(one, shape)
         array = one.pixel_array
+    except UnreadableImage:
+        raise
     except Exception as error:
         raise UnreadableImage(
             f"its pixels cannot be read: {error}; decompress it, or install what pydicom names"
         ) from error
     return np.ascontiguousarray(array.reshape(-1, *shape[1:]))
+
+
+def _check_coded(one: Any, shape: tuple[int, int, int, int]) -> None:
+    """UnreadableImage where a coded frame is of another size than the head says."""
+    from pydicom.encaps import generate_frames
+
+    syntax = one.file_meta.TransferSyntaxUID
+    if not syntax.is_compressed:
+        return
+    raw = int(np.prod(shape[1:])) * max(int(one.BitsAllocated), 8) // 8
+    count = int(one.get("NumberOfFrames", 1) or 1)
+    frames = list(generate_frames(one.PixelData, number_of_frames=count))
+    if any(stated(frame) is None and len(frame) > raw + raw // 50 + 2**10 for frame in frames):
+        raise UnreadableImage(f"a frame of it holds more than the {raw} bytes of its pixels")
+    check_frames(frames, shape[2], shape[1])
 
 
 def _anew(one: Any, values: np.ndarray, stored: np.ndarray, series: str) -> bytes:

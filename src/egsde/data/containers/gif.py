@@ -31,8 +31,12 @@ class Gif:
     def read(self, data: bytes, cut: Cut) -> Volume:
         image = opened(data)
         loop, comment = image.info.get("loop"), image.info.get("comment")
-        frames, times = [], []
+        frames, times, size = [], [], image.size
         for k, frame in enumerate(ImageSequence.Iterator(image)):
+            if frame.size != size:  # known before it is decoded
+                raise UnreadableImage(
+                    f"its frame {k} reaches beyond its {size[0]}x{size[1]} pixels; write it anew"
+                )
             shown = np.asarray(frame.convert("RGBA"))
             if shown[..., 3].min() < 255:
                 raise UnreadableImage(

@@ -12,7 +12,15 @@ import numpy as np
 import tifffile
 
 from egsde.data.containers.base import Cut, Glance, Volume
-from egsde.data.deep_tiff import PALETTE, WHITE_IS_ZERO, described, laid, last, tiff_file
+from egsde.data.deep_tiff import (
+    PALETTE,
+    WHITE_IS_ZERO,
+    check_page,
+    described,
+    laid,
+    last,
+    tiff_file,
+)
 from egsde.data.images import HIGHEST
 from egsde.data.rasters import Kind, Raster, checked, upright
 from egsde.opened import UnreadableImage, opened
@@ -82,6 +90,7 @@ def _pages(tiff: tifffile.TiffFile) -> list[Any]:
 def _pixels(page: Any, data: bytes, kept: dict[str, Any]) -> np.ndarray:
     if int(page.photometric) == PALETTE or page.bitspersample < 8:
         raise UnreadableImage("pages with a palette or below 8 bits; save them as grey or RGB")
+    check_page(page, data)
     try:
         array = page.asarray()
     except ValueError as error:

@@ -15,13 +15,14 @@ from typing import IO, Any
 import numpy as np
 
 from egsde.data.containers.base import MOST_BYTES, Cut, Glance, Volume
-from egsde.opened import UnreadableImage
+from egsde.opened import MOST_PIXELS, UnreadableImage
 from egsde.optional import needed
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi",
            ".webm": "webm"}  # fmt: skip
 ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 NOTES = ("title", "comment", "artist", "copyright", "date")
+LARGEST = {"max_pixels": str(MOST_PIXELS)}  # of a coded frame, whatever the container says
 H264 = ("libx264rgb", "rgb24", {"crf": "0", "preset": "veryfast", "bf": "0"})
 VP9 = ("libvpx-vp9", "gbrp", {"lossless": "1", "cpu-used": "8"})
 
@@ -43,6 +44,7 @@ class Video:
         times: list[Any] = []
         with _clip(io.BytesIO(data)) as clip:
             stream = _stream(clip)
+            stream.codec_context.options = {**stream.codec_context.options, **LARGEST}
             size = stream.height, stream.width
             rate, base, notes = stream.average_rate, stream.time_base, dict(clip.metadata)
             for frame in clip.decode(stream):
@@ -83,7 +85,8 @@ def _clip(file: IO[bytes]) -> Any:
     av = needed("av", "video", "video")
     head = file.read(12)
     file.seek(0)
-    return av.open(file, format=demuxer(head), options={"protocol_whitelist": "none"})
+    options = {"protocol_whitelist": "none", **LARGEST}
+    return av.open(file, format=demuxer(head), options=options)
 
 
 def _stream(clip: Any) -> Any:
