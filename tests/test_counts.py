@@ -36,7 +36,9 @@ def guidance(sde, device="cpu"):
 )
 @pytest.mark.parametrize(
     ("solver", "grid"),
-    [(Ancestral(), Uniform(6)), (EulerMaruyama(), Uniform(6)), (Heun(), Uniform(6)),
+    [(Ancestral(), Uniform(6)),
+     pytest.param(EulerMaruyama(), Uniform(6), marks=pytest.mark.slow),
+     pytest.param(Heun(), Uniform(6), marks=pytest.mark.slow),
      (DDIM(), Uniform(6)), (DPMSolverPP2M(), LogSNR(6))],
     ids=["ancestral", "euler_maruyama", "heun", "ddim", "dpmpp_2m"],
 )  # fmt: skip
@@ -61,7 +63,7 @@ def test_few_steps_wait_no_more():
 
 @pytest.mark.parametrize("make", [
     lambda: ADMUNet(SIZE, **NET),
-    lambda: ADMEncoder(SIZE, **ENCODER),
+    pytest.param(lambda: ADMEncoder(SIZE, **ENCODER), marks=pytest.mark.slow),
     pytest.param(
         lambda: DDPMUNet(SIZE, ch=32, ch_mult=(1,), num_res_blocks=1, attn_resolutions=(16,)),
         marks=pytest.mark.slow,

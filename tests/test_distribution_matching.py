@@ -67,10 +67,10 @@ def test_the_gain_of_linear_gaussians_is_exact(weight):
         [{"params": gain.parameters(), "lr": 3e-3}, {"params": fake.parameters(), "lr": 3e-2}]
     )
     torch.manual_seed(0)
-    ids, found = [str(i) for i in range(32)], []
+    ids, found = [str(i) for i in range(8)], []
     for step in range(900):
         module.draw = step
-        x = S1 * torch.randn(len(ids), 1, 8, 8, dtype=torch.float64)
+        x = S1 * torch.randn(len(ids), 1, 16, 16, dtype=torch.float64)
         loss, student = module.losses(x, ids)
         optimiser.zero_grad()
         (loss.mean() if student is None else loss.mean() + student.mean()).backward()

@@ -69,6 +69,7 @@ class ClosedForm(Quadratic):
         return self.weight * (y - self.center)
 
 
+@pytest.mark.slow
 def test_the_energy_of_the_noisy_state_does_not():
     oracle = np.load(shared_path("oracles/guidance_quadratic.npz"))
     reached = quadratic_moments(ClosedForm(), 4000)

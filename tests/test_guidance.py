@@ -93,7 +93,7 @@ def test_mean_form_and_score_form_are_the_same_guidance(scale):
 @pytest.mark.parametrize(
     ("solver", "images", "steps"), [(DDIM(), 1500, 60), (Ancestral(), 250, 50)], ids=named
 )
-@pytest.mark.parametrize("label", [0, 1])
+@pytest.mark.parametrize("label", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_guided_samples_have_the_components_law(solver, images, steps, label):
     """Kolmogorov--Smirnov against p_t_min(x | c); without guidance the test fails."""
     sde = VP()

@@ -85,8 +85,8 @@ def test_checkpoints_keep_one_image_a_step():
 )
 def test_square_root_keeps_two_square_roots_of_states(solver, images):
     """A multistep solver's state is two images, the second in what it carries."""
-    (_, low), (_, high) = (bytes_of(SquareRoot(), steps, solver) for steps in (9, 49))
-    assert high - low < (14 - 6 + 2) * images * IMAGE + 49 * 16 * images  # and the times
+    (_, low), (_, high) = (bytes_of(SquareRoot(), steps, solver) for steps in (9, 25))
+    assert high - low < (10 - 6 + 2) * images * IMAGE + 25 * 16 * images  # and the times
 
 
 def test_what_does_not_know_the_steps():

@@ -112,7 +112,14 @@ ODE_SOLVERS = [
 FASTER = [DPMSolverPP(3, moments=adams), UniPC(3), SASolver(3, tau=0)]  # at these steps
 
 
-@pytest.mark.parametrize("solver", ODE_SOLVERS, ids=named)
+BOTH = [DPMSolverPPSingle(3), DPMSolverSingle(2)]  # test_orders has them, in even time
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [pytest.param(s, marks=pytest.mark.slow) if s in BOTH else s for s in ODE_SOLVERS],
+    ids=named,
+)
 def test_declared_orders_on_a_mixture(solver):
     slope = np.log2(mixture_error(solver, 40) / mixture_error(solver, 80))
     assert slope > solver.weak_order - 0.1

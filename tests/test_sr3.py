@@ -119,6 +119,7 @@ def test_training_draws_the_noise_level_continuously():
     assert len(net.label.unique()) == 500
 
 
+@pytest.mark.slow
 def test_training_and_sampling_from_the_command_line(tmp_path):
     trained(tmp_path / "run", "model=sr3", "trainer.max_steps=2", "trainer.val_check_interval=2")
     weights = tmp_path / "run" / "weights.safetensors"

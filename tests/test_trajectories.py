@@ -42,7 +42,7 @@ def source(size: int = 16) -> torch.Tensor:
         ["translator=egsde_fast", "translator.steps=12"],
         pytest.param(["translator=sdedit"], marks=pytest.mark.slow),
         ["translator=ilvr"],
-        ["translator=repaint", "data.mask=null"],
+        pytest.param(["translator=repaint", "data.mask=null"], marks=pytest.mark.slow),
     ],
 )
 def test_a_watched_walk_is_the_same_to_the_bit(networks, method, tmp_path):

@@ -111,7 +111,13 @@ CHANGES = {  # what happens to a finished folder -> how many images must be made
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+QUICK = ("a source is drawn anew", "two translations exchange names", "half a file", "nothing",
+         "the source over a translation", "a pixel of a translation")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change", [c if c in QUICK else pytest.param(c, marks=pytest.mark.slow) for c in CHANGES]
+)
 def test_what_was_not_made_from_these_sources_is_made_again(done, finished, networks, change):
     out, root = done
     before, act = stamps(out), CHANGES[change]
