@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torchvision.models import alexnet
+from torchvision.models import squeezenet1_1
 
 import egsde
 from egsde.codecs import BlockDCT, Identity, Latent, Learned, load_codec, load_diffusers_codec
@@ -120,11 +120,12 @@ def test_a_judge_of_patches_and_a_perceptual_distance(tmp_path):
     last weights alike."""
     small = ["network.ch=32", "network.ch_mult=[1,1]", "network.z_channels=2"]
     drop = ("network", "callbacks", "translate", "sampler")
-    torch.save(alexnet(weights=None).state_dict(), tmp_path / "alexnet.pth")
+    torch.save(squeezenet1_1(weights=None).state_dict(), tmp_path / "squeeze.pth")
     out = tmp_path / "ae"
     trained(
         out, "model=autoencoder", *small, "discriminator=patch", "discriminator.width=8",
-        "module.start=3", "perceptual=lpips", f"perceptual.weights={tmp_path / 'alexnet.pth'}",
+        "module.start=3", "perceptual=lpips", "perceptual.net=squeeze",
+        f"perceptual.weights={tmp_path / 'squeeze.pth'}",
         "perceptual.side=32", drop=drop,
     )  # fmt: skip
     judged = [row.get("train/judge") for row in rows(out) if "train/loss" in row]

@@ -129,8 +129,12 @@ def test_every_energy_term_composes(tmp_path):
         assert name.lower() == term.replace("_", "")
 
 
-EXPERIMENTS = [(program, name) for program in ("train", "sample")
-               for name in options(f"programs/{program}/experiment")]  # fmt: skip
+ROWS = ("cat2dog", "wild2dog", "male2female", "multi_afhq", "sdedit_")  # test_experiments has them
+EXPERIMENTS = [
+    pytest.param(p, name, marks=pytest.mark.slow if p == "sample" and name.startswith(ROWS) else ())
+    for p in ("train", "sample")
+    for name in options(f"programs/{p}/experiment")
+]
 
 
 @pytest.mark.parametrize(("program", "name"), EXPERIMENTS, ids=" ".join)

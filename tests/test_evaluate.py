@@ -360,7 +360,11 @@ def test_the_pattern_that_is_proposed_leaves_out_what_belongs_to_nothing():
 
 @pytest.mark.parametrize(
     ("suffix", "dtype", "channels", "ends"),
-    [(".tif", "uint16", 1, None), (".tiff", "float32", 7, [-2, 2]), (".npy", "int16", 4, [0, 999])],
+    [
+        (".tif", "uint16", 1, None),
+        (".tiff", "float32", 7, [-2, 2]),
+        pytest.param(".npy", "int16", 4, [0, 999], marks=pytest.mark.slow),
+    ],
 )
 def test_deep_pictures_are_measured_as_the_numbers_they_are(
     suffix, dtype, channels, ends, tmp_path

@@ -60,7 +60,7 @@ def test_25_evaluations_are_within_a_percent(weight):
 @pytest.mark.parametrize("weight", [pytest.param(0.5, marks=pytest.mark.slow), 2.0])
 def test_guided_weak_order(weight):
     """The error falls with the square of the steps, guided as unguided."""
-    exact = moments(GuidedAdams(), LogSNR(1600), weight, rows=900)
+    exact = moments(GuidedAdams(), LogSNR(800), weight, rows=500)
     errors = [moments(GuidedAdams(), LogSNR(n), weight, rows=300)[1] - exact[1] for n in (100, 200)]
     assert math.log2(errors[0] / errors[1]) == pytest.approx(2, abs=0.3)
 

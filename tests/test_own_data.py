@@ -57,12 +57,14 @@ def test_it_is_said_and_networks_are_asked_for(tmp_path, capsys):
     ("overrides", "same"),
     [
         (["data=afhq"], "network=adm_256"),
-        (["data=celeba_hq", "model=classifier"], "network=dse_256"),
+        pytest.param(["data=celeba_hq", "model=classifier"], "network=dse_256",
+                     marks=pytest.mark.slow),
         (["data=fluent", "data.size=32"], "network=tiny"),
         (["data=folder", "data.size=64", "model=classifier"], "network=encoder_tiny"),
-        (["data=facades", "model=conditional"], "network=adm_256"),
+        pytest.param(["data=facades", "model=conditional"], "network=adm_256",
+                     marks=pytest.mark.slow),
     ],
-)
+)  # fmt: skip
 def test_a_network_is_chosen_for_the_size(overrides, same, tmp_path):
     chosen, named = (
         OmegaConf.to_container(composed("train", tmp_path, *o).network, resolve=True)

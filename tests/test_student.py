@@ -78,7 +78,9 @@ def taught(teacher: Teacher, skip: float = 0.0, steps: int = 100) -> FlowMap:
     return flow
 
 
-@pytest.mark.parametrize(("evaluations", "skip"), [(1, 0.0), (2, 0.0), (2, 0.8)])
+@pytest.mark.parametrize(
+    ("evaluations", "skip"), [(1, 0.0), pytest.param(2, 0.0, marks=pytest.mark.slow), (2, 0.8)]
+)
 def test_a_gaussian_teachers_affine_map_is_learned(evaluations, skip):
     """EGSDE with a quadratic energy: y_0 is affine in (y_M, x), and the student's own noise is the
     teacher's of the same key."""

@@ -4,6 +4,7 @@ and as an energy."""
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def load_lpips(net: str = "alex", weights: str | Path | None = None, side: int =
     made = _LPIPS(net=net, pnet_rand=True)  # type: ignore[arg-type]
     given = _fetched(net) if weights is None else read_weights(Path(weights).expanduser())
     own = made.net.state_dict()
-    theirs = {name: f"features.{name.split('.', 1)[1]}" for name in own}
+    theirs = {name: re.sub(r"^slice(s\.)?\d+", "features", name) for name in own}
     state = {name: given[old] for name, old in theirs.items() if old in given}
     check_fit(own, state, f"torchvision's {NETS[net]}, energy/term=lpips weights={weights}")
     made.net.load_state_dict(state)
