@@ -12,6 +12,7 @@ from lightning.pytorch import Trainer
 from safetensors.torch import load_file
 
 from egsde.training.modules.base import TimedModule
+from egsde.training.step import go_on, made_of
 from runs import rows, trained
 
 QUICK = ("translate=null", "data.flip=true", "limit=10")  # epochs of 3 steps
@@ -125,10 +126,31 @@ def test_accumulated_batches_count_right_on_small_sets(tmp_path):
 def test_what_another_run_left_is_refused_by_its_values(straight):
     with pytest.raises(ValueError, match=r"sde\._target_ was egsde.sde\S*DDPM, is egsde.sde\S*VP"):
         trained(straight, *QUICK, CONSTANT, "sde=vp")
-    with pytest.raises(ValueError, match="data.batch_size was 4, is 5"):
+    with pytest.raises(ValueError, match="has 4 images, and would now have 5 .*data.batch_size=5"):
         trained(straight, *QUICK, CONSTANT, "data.batch_size=5")
     with pytest.raises(ValueError, match="steps.*trainer.max_epochs"):
         trained(straight, *QUICK, CONSTANT, "+trainer.max_epochs=2")
+
+
+def test_a_step_goes_on_with_as_many_images_however_they_are_dealt():
+    """1 x 8 as 2 x 4, or as 4 with two batches a step; other counts are refused, the rest named."""
+
+    def run(size: int, processes: int = 1, batches: int = 1, precision: str = "32-true"):
+        return SimpleNamespace(
+            datamodule=SimpleNamespace(batch_size=size), world_size=processes, max_steps=6,
+            accumulate_grad_batches=batches, precision=precision, gradient_clip_val=1.0,
+        )  # fmt: skip
+
+    before = made_of(run(8))
+    for trainer in (run(8), run(4, 2), run(4, 1, 2)):
+        go_on(3, before, trainer)
+    for trainer in (run(8, 2), run(4), run(8, 1, 2)):
+        with pytest.raises(ValueError, match="has 8 images, and would now have (16|4)"):
+            go_on(3, before, trainer)
+    with pytest.warns(UserWarning, match="trainer.precision was 32-true, is bf16-mixed: from step"):
+        go_on(3, before, run(8, precision="bf16-mixed"))
+    with pytest.warns(UserWarning, match="step 7 is past trainer.max_steps=6: nothing is trained"):
+        go_on(7, {}, run(8))
 
 
 def damage(path, how: str) -> None:
@@ -229,3 +251,18 @@ def test_a_checkpoint_that_does_not_fit_is_named(straight, tmp_path):
     torch.save(saved, tmp_path / "checkpoints" / "last.ckpt")
     with pytest.raises(ValueError, match=r"last\.ckpt cannot be restored.*resume=null"):
         trained(tmp_path, *QUICK, CONSTANT, "trainer.max_steps=7")
+
+
+@pytest.mark.slow
+def test_a_training_that_stopped_early_stays_stopped(tmp_path):
+    """Until it is given more patience."""
+    early = ("callbacks=early", "callbacks.stopping.min_delta=10", "trainer.val_check_interval=1",
+             "trainer.max_steps=9", "best=val/loss", *QUICK)  # fmt: skip
+    trained(tmp_path, *early, "callbacks.stopping.patience=1", drop=("best",))
+    assert checkpoint(tmp_path)["global_step"] == 2
+    before = (tmp_path / "weights.safetensors").read_bytes()
+    trained(tmp_path, *early, "callbacks.stopping.patience=1", drop=("best",))
+    assert checkpoint(tmp_path)["global_step"] == 2 and len(rows(tmp_path)) == 2
+    assert (tmp_path / "weights.safetensors").read_bytes() == before
+    trained(tmp_path, *early, "callbacks.stopping.patience=3", drop=("best",))
+    assert checkpoint(tmp_path)["global_step"] == 4

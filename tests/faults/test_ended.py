@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from egsde.programs.ended import Ended, ending, hang_up
+from egsde.programs.ended import Ended, ending
+from egsde.programs.lasting import outputs
 
 
 def code_of(work: Callable[[], None], then: Callable[[int], None] = lambda pid: None) -> int:
@@ -67,28 +69,25 @@ def test_nohup_holds():
     assert code_of(work) == 0
 
 
-def test_a_closed_terminal_is_written_to_no_more(tmp_path: Path):
-    """What is printed after the hang-up goes nowhere; what is printed to a file still arrives."""
-    master, terminal = pty.openpty()
-    log = os.open(tmp_path / "log", os.O_CREAT | os.O_WRONLY)
+@pytest.mark.parametrize("end", [pty.openpty, lambda: os.pipe()], ids=["terminal", "pipe"])
+def test_output_whose_reader_is_gone_goes_nowhere_and_the_work_goes_on(end, tmp_path: Path):
+    reading, writing = end()
 
     def work() -> None:
-        os.close(master)
-        os.dup2(terminal, 1)
-        os.dup2(log, 2)
-        os.close(terminal)
-        while True:  # until the terminal is gone
-            try:
-                os.write(1, b".")
-            except OSError:
-                break
-        hang_up(signal.SIGHUP)
-        os.write(1, b"to nobody")
-        os.write(2, b"to the file")
+        os.close(reading)
+        os.dup2(writing, 1)
+        os.close(writing)
+        sys.stdout = sys.__stdout__ = os.fdopen(1, "w", closefd=False)
+        with outputs():
+            while Path(f"/proc/{os.getpid()}/fd/1").readlink() != Path(os.devnull):
+                print("." * 1000, flush=True)
+            print("to nobody", flush=True)
+        (tmp_path / "done").touch()
 
     def close(pid: int) -> None:
-        os.close(terminal)
-        os.close(master)
+        os.close(writing)
+        os.read(reading, 1000)
+        os.close(reading)
 
     assert code_of(work, close) == 0
-    assert (tmp_path / "log").read_text() == "to the file"
+    assert (tmp_path / "done").exists()

@@ -136,6 +136,20 @@ def test_two_processes_train_every_model_as_one(taught, tmp_path):
 
 
 @SLOW
+def test_one_process_goes_on_as_two(tmp_path):
+    """1 x 8 up to step 2, then 2 x 4: the rows of 1 x 8, to rounding."""
+    options = options_of("score", [])
+    half = [*options, CPU, EIGHT, "trainer.max_steps=2"]
+    train(composed("train", tmp_path / "two", *half))
+    in_two_processes(tmp_path, [(tmp_path / "two", [*options, "data.batch_size=4"])])
+    train(composed("train", tmp_path / "one", *options, CPU, EIGHT))
+    one, two = (numbers(tmp_path / name) for name in ("one", "two"))
+    assert len(one) == len(two) > 2
+    for ours, theirs in zip(one, two, strict=True):
+        assert theirs == pytest.approx(ours, rel=1e-3, abs=1e-6)
+
+
+@SLOW
 def test_two_processes_stopped_at_any_step_are_two_that_were_not(tmp_path):
     """A pass takes 3 steps, and so does the way to a validation; a signal to one or to both."""
     options = [*options_of("score", []), "data.batch_size=2", "limit=12", "data.flip=true",

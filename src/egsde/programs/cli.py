@@ -31,6 +31,7 @@ import hydra_plugins.egsde_settings  # noqa: F401  (a job in another process com
 from egsde.disk import remove_empty
 from egsde.programs.ended import Ended, ending, tell
 from egsde.programs.folders import claimed, claiming, given_back
+from egsde.programs.lasting import outputs
 from egsde.programs.line import overrides, read, searched
 from egsde.programs.manual import manual
 from egsde.programs.messages import in_sentences, readable
@@ -96,16 +97,17 @@ def evaluate() -> None:
 
 def _start(name: str, arguments: list[str]) -> None:
     """A program or a tool, which a signal ends in words wherever it is."""
-    try:
-        with ending():
-            (_run if name in PROGRAMS else _use)(name, arguments)
-    except Ended as error:
-        if os.environ.get("LOCAL_RANK", "0") != "0":
-            raise SystemExit(0) from None  # of several processes the first one tells
-        if error.out is not None:
-            remove_empty(error.out)
-        tell(error, error.standing, error.out)
-        raise SystemExit(error.code) from None
+    with outputs():
+        try:
+            with ending():
+                (_run if name in PROGRAMS else _use)(name, arguments)
+        except Ended as error:
+            if os.environ.get("LOCAL_RANK", "0") != "0":
+                raise SystemExit(0) from None  # of several processes the first one tells
+            if error.out is not None:
+                remove_empty(error.out)
+            tell(error, error.standing, error.out)
+            raise SystemExit(error.code) from None
 
 
 def _use(name: str, arguments: list[str]) -> None:

@@ -7,10 +7,8 @@ heavy is imported here, for this holds from the first line of a command on.
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import signal
-import stat
 import subprocess
 import sys
 import threading
@@ -40,18 +38,6 @@ def numbers() -> list[int]:
     return [n for n in found if n != HANGUP or signal.getsignal(n) != signal.SIG_IGN]
 
 
-def hang_up(signum: int) -> None:
-    """After the signal of a closed terminal: what is printed goes nowhere, where it would fail."""
-    if signum != HANGUP:
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for output in (1, 2):
-        with contextlib.suppress(OSError):
-            if stat.S_ISCHR(os.fstat(output).st_mode):
-                os.dup2(nowhere, output)
-    os.close(nowhere)
-
-
 @contextlib.contextmanager
 def ending() -> Iterator[None]:
     """Inside, a signal raises `Ended`, once: what is being closed is not interrupted again.
@@ -67,7 +53,6 @@ def ending() -> Iterator[None]:
         nonlocal over
         if not over:
             over = True
-            hang_up(signum)
             raise Ended(signum)
 
     before = {number: signal.signal(number, end) for number in numbers()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +173,8 @@ def _checkpoint_to_resume(resume: str | None, out: Path, config: dict[str, Any])
             continue
         if not isinstance(saved.get("config"), dict):
             raise ValueError(f"{path} holds no configuration, so it is no checkpoint of train.py")
-        _refuse_another_run(path, current(saved["config"]), config)
+        more = ("batch_size",) if "step" in saved else ()  # with the processes, as it is restored
+        _refuse_another_run(path, current(saved["config"]), config, (*FREE, *more))
         if damaged:
             rank_zero_warn(f"{damaged[0]}; the one before is taken")
         rank_zero_only(print)(f"going on from step {saved['global_step']} of {path}", flush=True)
@@ -183,11 +184,13 @@ def _checkpoint_to_resume(resume: str | None, out: Path, config: dict[str, Any])
     )
 
 
-def _refuse_another_run(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+def _refuse_another_run(
+    path: Path, before: dict[str, Any], now: dict[str, Any], free: Sequence[str]
+) -> None:
     old, new = ({key: config.get(key) for key in KEPT} for config in (before, now))
     if (now.get("data") or {}).get("range") is None:  # measured again, and the same
         old = {**old, "data": {**(old.get("data") or {}), "range": None}}
-    if changed := differences(old, new, free=[f"data.{key}" for key in FREE], given=given()):
+    if changed := differences(old, new, free=[f"data.{key}" for key in free], given=given()):
         raise ValueError(
             f"{path} is of another run: {'; '.join(changed[:5])}. Use another out= folder, the "
             "settings of its config.yaml, or resume=null to start anew"

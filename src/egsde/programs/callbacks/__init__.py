@@ -4,6 +4,7 @@ from egsde.programs.callbacks.best import Best
 from egsde.programs.callbacks.checkpoints import Checkpoints
 from egsde.programs.callbacks.csv import CSV
 from egsde.programs.callbacks.curve import Curve
+from egsde.programs.callbacks.early import Early
 from egsde.programs.callbacks.export import Export
 from egsde.programs.callbacks.same_run import same_run
 from egsde.programs.callbacks.steps import Steps
@@ -16,6 +17,7 @@ __all__ = [
     "CSV",
     "Checkpoints",
     "Curve",
+    "Early",
     "Export",
     "Report",
     "Steps",

@@ -15,7 +15,7 @@ from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from egsde.programs.ended import hang_up, numbers
+from egsde.programs.ended import numbers
 
 
 class Stopped(Exception):
@@ -64,7 +64,6 @@ class Interrupts:
                 raise KeyboardInterrupt
             return
         self.received, self.since = signum, time.monotonic()
-        hang_up(signum)
         for child in self.children:
             with contextlib.suppress(OSError):
                 child.send_signal(signum)

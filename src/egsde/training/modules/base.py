@@ -20,6 +20,7 @@ from egsde.training.ema import EMA
 from egsde.training.finite import Finite
 from egsde.training.modules.bins import Means, TimeBins
 from egsde.training.standing import after
+from egsde.training.step import go_on, made_of
 
 Model = TypeVar("Model", bound=nn.Module)
 Schedule = Callable[[int, float], float]  # (step, total steps) -> factor of the learning rate
@@ -144,11 +145,12 @@ class TimedModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint |= {"config": self.config | self.recorded, "validated": self.validated}
         checkpoint |= {"bins": self.bins["train"].state(), "means": self.means.sums}
-        checkpoint["schedule_length"] = self.length
+        checkpoint |= {"schedule_length": self.length, "step": made_of(self.trainer)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         trainer: Any = self.trainer
         steps = checkpoint["global_step"]
+        go_on(steps, checkpoint.get("step", {}), trainer)
         batches = steps * trainer.accumulate_grad_batches
         checkpoint["loops"] = after(steps, batches, trainer, checkpoint.get("loops"))
         self.validated = checkpoint.get("validated", {})
