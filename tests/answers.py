@@ -75,7 +75,8 @@ def _only_a_value(override: Override, program: str) -> bool:
     """Whether an override can be put into the configuration that the others make."""
     key = override.key_or_group
     group = key.split("@")[0] in _groups(program)
-    return not (group or override.is_delete() or override.is_add() or key == "data.size")
+    more = override.is_add() or override.is_force_add() or override.is_sweep_override()
+    return not (group or override.is_delete() or more or key == "data.size")
 
 
 _groups = cache(groups_of)

@@ -26,7 +26,8 @@ SHARES = (  # [0, 1]
     "t_start",
 )  # fmt: skip
 MOST = {"steps": 10**6, "levels": 10**6, "size": 2**15, "image_size": 2**15,
-        "batch_size": 2**20, "eval_batch_size": 2**20, "num_workers": 2**12}  # fmt: skip
+        "batch_size": 2**20, "eval_batch_size": 2**20, "num_workers": 2**12,
+        "seed": 2**32 - 1}  # fmt: skip
 OURS = ("egsde.", "torch.optim.")
 
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from egsde.programs import precision
 from egsde.programs.line import one_of
 from egsde.programs.messages import COMMANDS
+from egsde.programs.needed import check_needed
 from egsde.programs.values import check_values, referred
 
 DEVICES = re.compile(r"-1|[1-9]\d*|\[\s*\d+(,\s*\d+)*,?\s*\]|\d+,(\s*\d+,?)*")
@@ -88,7 +89,9 @@ def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
 
     overrides: the command line's, as they were written.
     """
+    overrides = list(overrides)
     written = dict(o.lstrip("+").split("=", 1) for o in overrides if "=" in o)
+    check_needed(program, cfg, GENERAL[program], overrides)
     check_values(cfg, GENERAL[program], ROOTS[program], written)
     for key in GENERAL[program]:
         if isinstance(cfg.get(key), str) and not cfg[key].strip():
@@ -144,6 +147,13 @@ def _device(trainer: DictConfig) -> None:
             "such as [0,2], or auto is wanted"
         )
     asked = str(trainer.get("accelerator", "auto"))
+    there = torch.cuda.is_available() or torch.backends.mps.is_available()
+    counted = devices.isdecimal() or devices in ("auto", "None")
+    if not counted and (asked == "cpu" or (asked == "auto" and not there)):
+        raise ValueError(
+            f"trainer.devices={devices} means GPUs, and this runs on the CPU; give a number of "
+            "processes, such as trainer.devices=1"
+        )
     if asked in ("gpu", "cuda") and not torch.cuda.is_available():
         if asked == "gpu" and torch.backends.mps.is_available():
             return

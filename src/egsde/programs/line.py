@@ -22,6 +22,13 @@ VALUED = ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-na
           "--config-dir", "-cd", "--experimental-rerun")  # fmt: skip
 ALIASES = {"dataset": "data"}
 STRUCTURE = re.compile(r"[()\[\]{}=,'\"\\]|\$\{")
+PATH = re.compile(r"[/\\]|\.(safetensors|pth?|ckpt|bin|zip|ya?ml)$")
+NEEDED = ("data", "translator", "trainer", "logger", "model")  # groups that no program lacks
+FILES = {  # what is meant where a file or folder is given as the option of a group
+    "data": "folders of your own are data=folder data.source=DIR data.target=DIR",
+    "score": "a file of weights is score=trained score.weights=FILE",
+    "extractor": "a file of weights is extractor=trained extractor.weights=FILE",
+}
 OPTIONAL = {"extractor": "energy=none needs none", "energy": "energy=none guides nothing",
             "degradation": "data.degradation=null switches it off"}  # fmt: skip
 
@@ -113,6 +120,8 @@ def _override(program: str, text: str, owned: bool) -> str:
         raise ValueError(
             f"{text}: a group takes the name of one of its files, {', '.join(named)}; {hint}"
         )
+    if not owned:
+        _known_option(program, group, key, value)
     if group == "experiment" and value.isidentifier() and not owned:
         one_of(key, value, options(group, program))
     if key == "out" and value and not STRUCTURE.search(value):
@@ -130,6 +139,21 @@ def _override(program: str, text: str, owned: bool) -> str:
             ) from error
         return f"{key}={_quoted(value)}"
     return given
+
+
+def _known_option(program: str, group: str, key: str, value: str) -> None:
+    """ValueError for a group that is taken away though it is needed, and for a value that names a
+    path, a number or a part of other files where an option is wanted."""
+    taken = key.startswith("~") and group.lstrip("~") in NEEDED
+    odd = re.match(r"[_./~\d]|\w:\\", value) or PATH.search(value)
+    if not (taken or odd) or re.search(r"[\[\]{}'\"$,]", value):
+        return
+    named = options(group.lstrip("~"), program)
+    if not named or value in named:
+        return
+    given = f"{key} takes away what {program}.py needs" if taken else f"{key}={value} is no option"
+    hint = f"; {FILES[group]}" if group in FILES else ""
+    raise ValueError(f"{given}: {group.lstrip('~')} is one of {', '.join(named)}{hint}")
 
 
 def _quoted(value: str) -> str:

@@ -74,6 +74,12 @@ def _composing(error: BaseException, program: str) -> str:
     if (several := SEVERAL.match(str(error))) is not None:
         given = several[1]
         key, _, value = given.partition("=")
+        if re.fullmatch(r"[+-]?\d+,\d+", value):
+            right = f"{key}={value.replace(',', '.')}"
+            return (
+                f"{given} holds a comma, and a decimal has a point: {right}. One run for each is "
+                f"python {program} -m {given}, with -m first"
+            )
         return (
             f"{given} holds a comma: {key}=[{value}] is a list, '{key}=\"{value}\"' in both quotes "
             f"a text, and one run for each is python {program} -m {given}, with -m first"

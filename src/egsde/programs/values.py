@@ -12,6 +12,7 @@ import math
 import re
 import types
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -25,6 +26,7 @@ from egsde.programs.texts import texts
 PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 UNBOUNDED = ("t_hi", "s_tmax")
 NAMED = re.compile(r"\$\{(?:oc\.select:|anew:)?(\w+)(?![\w:])")  # not the name of a resolver
+ABSENT = re.compile(r"Interpolation key '([\w.]+)' not found")
 WRITTEN = re.compile(r"\$\{(?:oc\.select:)?([\w.]+)\}")
 
 
@@ -85,13 +87,15 @@ def _value(
     except InterpolationResolutionError as error:
         if not isinstance(error, InterpolationKeyError):
             return  # a value that it is made of is wrong, and has an answer of its own
+        absent = ABSENT.search(str(error))
+        origin = absent[1] if absent is not None and origin == place else origin
         raise ValueError(
             f"{place} reads {origin}, and there is none: it was taken away (~{origin}). Leave it, "
             "or choose parts that do not read it, such as energy=none"
         ) from error
     if isinstance(value, (DictConfig, ListConfig)):
         if not fits(value, wanted):
-            if isinstance(value, DictConfig):
+            if isinstance(value, DictConfig) and "a part" in _words(wanted):
                 raise ValueError(
                     f"{origin} has no _target_, but {_words(wanted)} is wanted by {place}; was it "
                     f"taken away by ~{origin}?"
@@ -188,11 +192,27 @@ def _told(key: str, value: Any, wanted: Any, reader: str) -> str:
     text = f"{key}={shown}, but {kinds} is wanted"
     if reader != key:
         text += f" by {reader}"
+    if (meant := _meant(value, kinds)) is not None:
+        return f"{text}; write {key}={meant}"
     if isinstance(value, float) and float(value).is_integer() and "a whole number" in kinds:
         return f"{text}; write {key}={int(value)}"
     if "a part" in kinds:
         text += f"; leave {key} as it is, or give {key}._target_=PACKAGE.NAME"
     return text
+
+
+def _meant(value: Any, kinds: str) -> str | None:
+    """The number that a text is of: in quotes, with zeros before it, a share or a fraction."""
+    if not isinstance(value, str) or "number" not in kinds:
+        return None
+    text = value.strip()
+    try:
+        number = Fraction(text.rstrip("%")) / (100 if text.endswith("%") else 1)
+    except (ValueError, ZeroDivisionError):
+        return None
+    if "a number" in kinds or number.denominator == 1:
+        return f"{float(number):.15g}"
+    return None
 
 
 def _words(wanted: Any) -> str:

@@ -42,7 +42,12 @@ def _snapped(
     times = snapped(n)
     if bool((times.diff() >= 0).any()):
         fewer = (k for k in range(n - 1, 0, -1) if bool((snapped(k).diff() < 0).all()))
-        largest = next(fewer, 1)
+        largest = next(fewer, 0)
+        if not largest:
+            raise ValueError(
+                f"t_start={start} lies below the first level of {sde}; begin later: t_start=0.5 is "
+                "half of the way to noise"
+            )
         raise ValueError(
             f"{grid} visits a level of {sde} twice: from t_start={start} it can take at most "
             f"{largest} steps; use steps={int(largest / fraction)}"
