@@ -35,6 +35,7 @@ def whole(path: Path, shared: bool = False) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}{mark}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # it may be a link that leads elsewhere
         yield temporary
         with UMASK:
             mask = os.umask(0)
@@ -53,13 +54,23 @@ def whole(path: Path, shared: bool = False) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def appending(path: Path) -> Iterator[IO[str]]:
-    """The file, opened for rows at its end; OSError as of `whole`."""
+    """The file, opened for rows at its end; OSError as of `whole`, ValueError for a link."""
     refuse_gone(path)
+    refuse_link(path)
     try:
         with path.open("a", newline="", encoding="utf-8") as file:
             yield file
     except OSError as error:
         raise unwritable(path, error.strerror or str(error)) from error
+
+
+def refuse_link(path: Path) -> None:
+    """ValueError for a link, through which what is written would go elsewhere."""
+    if path.is_symlink():
+        raise ValueError(
+            f"{path} is a link to {os.readlink(path)}; nothing is written outside {path.parent}: "
+            "remove the link, or use another out= folder"
+        )
 
 
 def unwritable(path: Path, why: str) -> OSError:
@@ -118,6 +129,14 @@ def read_object(path: Path, advice: str) -> dict[str, Any]:
             f"{path} is damaged or no JSON ({str(error).split(';')[0]}); {advice}"
         ) from error
     return found
+
+
+def found_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; {} where there is none, or it is damaged."""
+    try:
+        return read_object(path, "")
+    except (OSError, ValueError):
+        return {}
 
 
 def flush(path: Path) -> None:

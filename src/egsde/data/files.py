@@ -17,7 +17,8 @@ from egsde.opened import check_bytes
 ENDS = 32
 
 
-CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")
+CLUTTER = ("thumbs.db", "desktop.ini", "__macosx", "@eadir", "#recycle", "$recycle.bin",
+           "system volume information", "lost+found")  # fmt: skip
 
 
 def hidden(name: str) -> bool:

@@ -11,7 +11,7 @@ SPELLED = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-WORDS = "|".join([*SPELLED, "eval", "evaluation", "holdout"])
+WORDS = "|".join([*SPELLED, "validate", "eval", "evaluation", "holdout", "heldout"])
 LOOKS = re.compile(rf"(^|.*[^a-z])({WORDS})s?([^a-z].*)?$")
 CYCLEGAN = re.compile(r"(train|test|val)[ab]$")  # trainA, trainB, testA, testB
 

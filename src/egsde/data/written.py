@@ -9,7 +9,6 @@ run's images asks here, and nothing else knows of the folders.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from typing import Any
 from egsde.data.containers.names import is_slice
 from egsde.data.domains import output_name
 from egsde.data.outputs import output_names
+from egsde.disk import found_object
 
 MANY = 10_000  # images of a split above which a new run makes folders by hash
 LONGEST = 255 - len("..tmp")  # bytes of a name that is written as .NAME.tmp first
@@ -45,11 +45,7 @@ class Written:
     @classmethod
     def of(cls, out: str | Path) -> Written:
         """As the folder's run.json has it; a folder without one is flat."""
-        try:
-            record = json.loads((Path(out) / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            record = {}
-        return cls.recorded(Path(out), record if isinstance(record, dict) else {})
+        return cls.recorded(Path(out), found_object(Path(out) / "run.json"))
 
     @classmethod
     def recorded(cls, out: Path, record: dict[str, Any]) -> Written:

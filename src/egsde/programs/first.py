@@ -51,7 +51,9 @@ def refuse_unfinished(out: Path, data: TwoDomains, split: str) -> None:
     names = output_names(images.dataset.ids)
     missing = [name for name in ids if not {names[name], output_name(name)} & there.keys()]
     record = out / "run.json"
-    first = parsed(read_record(record)["config"].get("shard")) if record.exists() else None
+    first = (
+        parsed((read_record(record).get("config") or {}).get("shard")) if record.exists() else None
+    )
     refuse_missing(missing, len(ids), None if first is None else first.count)
 
 

@@ -63,6 +63,11 @@ def overrides(argument: str) -> bool:
 
 def _argument(program: str, arguments: Sequence[str], i: int) -> str:
     text = arguments[i]
+    if text.split("=")[0] == "--experimental-rerun":
+        raise ValueError(
+            f"{text} would open a pickle, which may run anything; a run is made again of its "
+            f"config.yaml: python {program}.py --config-path FOLDER --config-name config"
+        )
     if (i and arguments[i - 1] in VALUED) or text.split("=")[0] in (*LONE, *VALUED):
         return text
     if text.startswith("-"):

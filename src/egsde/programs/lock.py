@@ -12,7 +12,7 @@ from typing import IO
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from egsde.disk import keeping, remove_empty, remove_leftovers, unwritable
+from egsde.disk import keeping, refuse_link, remove_empty, remove_leftovers, unwritable
 
 try:
     import fcntl
@@ -57,6 +57,7 @@ def held(out: Path, name: str = ".lock", clean: bool = True) -> Iterator[None]:
 
 
 def _locked(path: Path) -> IO[str]:
+    refuse_link(path)
     while True:
         file = path.open("a+")
         try:

@@ -22,8 +22,8 @@ FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", 
 WRITTEN = ("images", "slices", "uncertainty", "previews", "checkpoints", "run.json",
            "metrics.json", "images.csv", "trajectories", "report.html", "curve.png", "files.csv",
            "grid.png", "seconds.csv", "config.yaml", "weights.safetensors",
-           "metrics.csv", "likelihood.json", "hparams.yaml")  # fmt: skip
-FOLDERS = ("images", "slices", "uncertainty", "previews", "trajectories", "checkpoints")
+           "metrics.csv", "likelihood.json", "hparams.yaml", "wandb", "made", "pairs")  # fmt: skip
+FOLDERS = ("images", "slices", "uncertainty", "previews", "trajectories", "checkpoints", "made")
 # Where a file lies: what is in it is compared, a network by its hash and a picture by its mark.
 BY_CONTENT = ("data.root", "data.store", "data.cache_mib", "allow",
               *(f"{name}.{key}" for name in ("score", "source_score", "extractor")

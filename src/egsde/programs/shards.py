@@ -21,8 +21,7 @@ class Shard:
 
     def has(self, name: str) -> bool:
         """Whether an image is of this part: by the hash of its name."""
-        digest = blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
-        return int.from_bytes(digest, "big") % self.count == self.index
+        return place(name, self.count) == self.index
 
     @property
     def suffix(self) -> str:
@@ -31,6 +30,12 @@ class Shard:
 
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
+
+
+def place(name: str, count: int) -> int:
+    """Which of `count` parts an image is of."""
+    digest = blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % count
 
 
 def parsed(text: str | None) -> Shard | None:
@@ -52,7 +57,7 @@ def refuse_missing(missing: Sequence[str], total: int, count: int | None) -> Non
         return
     again = "without shard= the command makes them itself"
     if count:
-        lost = sorted({k for k in range(count) for n in missing if Shard(k, count).has(n)})
+        lost = sorted({place(name, count) for name in missing})
         again = "start again " + ", ".join(f"shard={k}/{count}" for k in lost[:8])
         again += ", ..." if len(lost) > 8 else ""
     shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")

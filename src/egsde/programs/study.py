@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from egsde.disk import refuse_link
 from egsde.evaluation import runs
 from egsde.programs.compare import compare
 from egsde.programs.ended import Ended, launched
@@ -100,6 +101,8 @@ class Study:
     def run(self) -> list[runs.Run]:
         """The methods' runs, the best first; ValueError where training or all methods failed."""
         self.out.mkdir(parents=True, exist_ok=True)
+        for name in ("networks", "compare", "test", *self.own["methods"]):
+            refuse_link(self.out / name)
         if JUDGE not in self.networks:
             print(FLATTERS if CLASSIFIER in self.networks else UNTOLD)
         weights, done = self._trained(), self.done

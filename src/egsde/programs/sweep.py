@@ -12,7 +12,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from egsde.disk import whole
+from egsde.disk import found_object, refuse_link, whole
 
 JOBS = ".jobs"  # in the sweep's folder, a row each
 RESULTS = ("metrics.json", "likelihood.json")  # where a program leaves its numbers
@@ -31,6 +31,8 @@ class Table(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         Table.last, self.folder = self, Path(str(config.hydra.sweep.dir)).absolute()
+        for path in (self.folder, self.folder / JOBS):
+            refuse_link(path)
         for path in (self.folder / JOBS).glob("*.json"):  # of a sweep before
             path.unlink()
 
@@ -61,7 +63,8 @@ class Table(Callback):
     @staticmethod
     def rows(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
         """The rows of all jobs that have ended, in order, and which columns are settings."""
-        found = [json.loads(path.read_text()) for path in sorted((folder / JOBS).glob("*.json"))]
+        read = (found_object(path) for path in sorted((folder / JOBS).glob("*.json")))
+        found = [job for job in read if _of_a_job(job)]
         keys = dict.fromkeys(key for job in found for key in job["keys"])
         return [job["row"] for job in found], list(keys)
 
@@ -103,10 +106,21 @@ class Table(Callback):
             table.show()
 
 
+def _of_a_job(job: dict[str, Any]) -> bool:
+    """Whether a row is one that a job has left, whose folder lies in the sweep's."""
+    row, keys = job.get("row"), job.get("keys")
+    if not isinstance(row, dict) or not isinstance(keys, list):
+        return False
+    if not all(isinstance(key, str) and key in row for key in (*keys, "folder")):
+        return False
+    plain = all(isinstance(value, (str, int, float, type(None))) for value in row.values())
+    return plain and Path(str(row["folder"])).name == row["folder"]
+
+
 def _numbers(out: Path) -> dict[str, float]:
     for name in RESULTS:
         if (out / name).exists():
-            return dict(json.loads((out / name).read_text())["metrics"])
+            return dict(found_object(out / name).get("metrics") or {})
     return {}
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from egsde.disk import refuse_link
 from egsde.programs.ended import Ended
 from egsde.programs.folders import claiming, new_folder, to_give_back
 from egsde.programs.lock import held
@@ -60,6 +61,7 @@ def tune(
     if not start:
         raise ValueError("this translator reads no start, weight, low pass or steps to tune")
     out.mkdir(parents=True, exist_ok=True)
+    refuse_link(out / "trials")
     refuse_changed(out, recorded(trials.composed({})))
     untuned = best = trials.run(start)
     untuned.cost(balance)  # says at once what is absent

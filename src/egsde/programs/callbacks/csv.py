@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import time
 import warnings
 from argparse import Namespace
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +72,20 @@ class CSV(Logger):
         self.save()
 
 
+def _whole(rows: Iterable[dict[Any, Any]]) -> Iterator[dict[Any, Any]]:
+    """Up to the first that cannot be read, such as a cell without end."""
+    with contextlib.suppress(csv.Error):
+        yield from rows
+
+
 def rows_of(path: Path) -> dict[int, dict[str, Any]]:
     """The rows of a `metrics.csv` by step, without its empty cells. What is cut or no number is
     left out: a row that does not end is not read, since its last number may be half of one."""
     text = path.read_bytes().decode(errors="replace")
     lines = text[: text.rfind("\n") + 1].splitlines()
     rows: dict[int, dict[str, Any]] = {}
-    for row in csv.DictReader(lines):
+    for row in _whole(csv.DictReader(lines)):
         cells = {k: v for k, v in row.items() if v not in ("", None)}
-        if None not in row and None not in row.values() and cells.get("step", "").isdigit():
+        if None not in row and None not in row.values() and cells.get("step", "").isdecimal():
             rows[int(cells["step"])] = cells
     return rows

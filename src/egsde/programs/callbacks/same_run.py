@@ -6,6 +6,7 @@ Its id is kept in the folder; under `wandb agent` the id is the agent's.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from egsde.disk import refuse_link
 
 GROUP = "WANDB_RUN_GROUP"  # W&B's own: a launcher tells its jobs by it
 TAGGED = ("model", "translator", "data", "sde", "experiment", "likelihood")  # groups of conf
@@ -39,8 +42,11 @@ def same_run(
     job_type: the program. tags: the options chosen of model=, translator=, data= and others.
     """
     kept = Path(out) / "wandb" / "id"
-    if id is None:
-        id = kept.read_text().strip() if kept.exists() else None
+    for path in (kept.parent, kept):
+        refuse_link(path)
+    if id is None and kept.is_file() and kept.stat().st_size <= 100:
+        said = kept.read_text(errors="replace").strip()
+        id = said if re.fullmatch(r"[\w-]{1,64}", said) else None
     id = id or os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4)
     _keep(kept, id)
     place = Path(out).absolute()

@@ -7,6 +7,7 @@ copied from elsewhere is no result.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from egsde.data import Written
 from egsde.data.alike import Made, Pngs, Writer, holds_text, write
-from egsde.disk import appending, whole
+from egsde.disk import appending, found_object, whole
 
 BESIDE = ("id", "truth")  # what a batch holds that makes no pixel: the id is hashed by itself
 
@@ -45,7 +46,10 @@ class Seconds:
         self.path = out / f"seconds{suffix}.csv"
         self.of: dict[str, float] = {}
         for path in sorted(out.glob("seconds*.csv")):
-            with path.open(newline="", encoding="utf-8", errors="replace") as file:
+            with (
+                path.open(newline="", encoding="utf-8", errors="replace") as file,
+                contextlib.suppress(csv.Error),  # a cell without end
+            ):
                 for row in csv.reader(file):
                     if len(row) == 2:  # a cut may leave half a row
                         self.of[row[0]] = _number(row[1])
@@ -86,7 +90,7 @@ class Shelf:
             return None
         pixels, text = found
         if not holds_text(path):
-            text = _text(self.record(name))
+            text = found_object(self.record(name))
         right = text.get("made") == mark(self.recipe, name, inputs, pixels)
         return (pixels, json.loads(text["nfe"])) if right else None
 
@@ -115,12 +119,3 @@ class Shelf:
                 "out= folder, or remove the link"
             )
         return path
-
-
-def _text(path: Path) -> dict[str, str]:
-    """A record of `Shelf.record`; {} where there is none, or it is damaged."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
