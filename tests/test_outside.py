@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import egsde
 from demo_networks import write_networks
+from egsde.programs.teacher import teacher
 from runs import TRAIN, command
 
 HERE = Path(__file__).parent
@@ -176,6 +178,13 @@ def test_a_network_and_a_process_train_and_load_by_leave(outside, tmp_path, caps
     assert translated(tmp_path / "no", outside, *options, rc=1).size == 0
     assert leave in (said := capsys.readouterr().err) and str(run) in said
     assert translated(tmp_path / "yes", outside, *options, leave).shape == (2, 16, 16, 3)
+    for folder in (run, tmp_path / "yes"):  # in Python, and as a student's teacher
+        with pytest.raises(ValueError, match=re.escape(leave)):
+            egsde.load(folder)
+        assert egsde.load(folder, leave, "seed=1").size == 16
+    with pytest.raises(ValueError, match=re.escape(leave)):
+        teacher(tmp_path / "yes")
+    assert teacher(tmp_path / "yes", allow=[package]).images[2] == 16
 
 
 def test_leave_is_not_taken_from_a_file(outside, networks, tmp_path, capsys):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
+from egsde.methods import freedom, sdedit
 from egsde.noise import Noise
 from egsde.sampling.grids import LogSNR, Quadratic, Uniform
 from egsde.sampling.sampler import Sampler, Walk
 from egsde.sde import DDPM, VP, Reverse, linear_betas
 from egsde.solvers import DDIM, Ancestral, EulerMaruyama
 from egsde.solvers.ancestral import kernel_std
-from problems import Gaussian, Impulses, Mixture, f64
+from problems import Gaussian, Impulses, Mixture, SquaredDistance, f64
 from shared import shared_path
 
 LINEAR_GRIDS = [Uniform(20), Quadratic(12), LogSNR(12)]
@@ -177,3 +180,22 @@ def test_denoise_returns_x0_of_the_last_noisy_state_only():
         if extra:
             assert torch.equal(states[-1][2], reverse.x0(states[-2][2], times[-1]))
         assert torch.equal(states[-1][2], sampler.run(reverse, x, times, noise))
+
+
+class OnlyStep:
+    """DDIM as an object that has nothing but its step."""
+
+    def step(self, reverse, x, t, s, randn, carry=None):
+        return DDIM().step(reverse, x, t, s, randn)
+
+
+@pytest.mark.parametrize("sde", [VP(), DDPM()], ids=repr)
+def test_an_object_with_a_step_is_a_solver(sde):
+    """It needs no base class, also inside the solvers that go back in time."""
+    x0, noise = torch.zeros(2, 3, 4, 4, dtype=torch.float64), Noise(0, ["a", "b"])
+    for method in (sdedit, partial(freedom, energy=SquaredDistance(1.0), travels=2)):
+        ends = [
+            method(Gaussian().score(sde), Sampler(solver, Uniform(10)))(x0, noise)
+            for solver in (OnlyStep(), DDIM())
+        ]
+        assert torch.equal(*ends)

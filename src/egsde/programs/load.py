@@ -134,29 +134,30 @@ def load(
     """A translator ready for pictures.
 
     what: "demo"; a folder of sample.py, of train.py or of diffusers (a UNet2DModel and its
-    scheduler); a weights.safetensors of train.py; or the
-    name of a card (`egsde.cards`). extractor: a classifier, as a file or a card; with it a plain
-    score guides as EGSDE, without it as SDEdit. source_score: for translators with two scores.
-    overrides: settings as on the command line, "t_start=0.4". ValueError or FileNotFoundError say
-    what is missing. allow: packages that a file may name, beside ours.
+    scheduler); weights.safetensors of train.py; or a card's name (`egsde.cards`). extractor: a
+    classifier, as a file or a card; with it a plain score guides as EGSDE, without it as SDEdit.
+    source_score: for translators with two scores. overrides: settings as on the command line.
+    allow: packages that a file may name, beside ours; also as the override "allow=[NAME]".
+    ValueError or FileNotFoundError say what is missing.
     """
+    words = OmegaConf.from_dotlist([word for word in overrides if word.startswith("allow=")])
+    allow = (*blueprints.prefixes(allow), *blueprints.prefixes(words.get("allow")))
     given = [*_part("extractor", extractor), *_part("source_score", source_score), *overrides]
-    path = Path(what).expanduser()
+    given.append(f"allow=[{','.join(allow)}]")
+    path, guided = Path(what).expanduser(), extractor is not None
     if str(what) == "demo":
         cfg = _composed([*demonstrated("sample", given), *given])
     elif str(what) in CARDS:
-        cfg = _of_card(str(what), given, guided=extractor is not None)
+        cfg = _of_card(str(what), given, guided=guided)
     elif (path / "run.json").is_file():
         cfg = _of_run(path / "run.json", allow)
         cfg = OmegaConf.merge(cfg, OmegaConf.from_dotlist(given))  # type: ignore[assignment]
     elif (path / "weights.safetensors").is_file():
-        cfg = _of_file(
-            path / "weights.safetensors", given, guided=extractor is not None, allow=allow
-        )
+        cfg = _of_file(path / "weights.safetensors", given, guided, allow)
     elif unet_folder(path) is not None:
-        cfg = _of_diffusers(path, given, guided=extractor is not None)
+        cfg = _of_diffusers(path, given, guided=guided)
     elif path.is_file():
-        cfg = _of_file(path, given, guided=extractor is not None, allow=allow)
+        cfg = _of_file(path, given, guided, allow)
     else:
         raise ValueError(
             f"nothing to load at {path.absolute()}: give demo, a folder of train.py, sample.py or "
@@ -241,7 +242,6 @@ def _of_file(path: Path, given: list[str], guided: bool, allow: Allow) -> DictCo
     own = "translator.weights" if kind in WHOLE else "score.weights"
     cfg = _composed(["experiment=none", *data, *sized, *chosen, f"{own}='{path}'", *given])
     with open_dict(cfg):
-        cfg.allow = list(blueprints.prefixes(allow))
         try:
             cfg.sde = blueprints.configuration(inside["sde"], "sde", allow)
         except ValueError as error:

@@ -16,6 +16,7 @@ from egsde.methods.teacher import Teacher
 from egsde.networks import sha256_of
 from egsde.programs.load import PictureTranslator, load
 from egsde.scores import ScoreModel
+from egsde.scores.blueprints import Allow
 
 ETA = "sampler.solver.eta"  # of a solver that may draw noise
 
@@ -24,8 +25,10 @@ def teacher(
     what: str | Path | None,
     settings: Mapping[str, Any] | None = None,
     segments: int = 2,
+    allow: Allow = (),
 ) -> Teacher:
     """settings: changes to its own configuration, {sampler: {grid: {steps: 20}}}; an eta is 0.
+    allow: packages that its files may name, beside ours.
 
     ValueError where there is none, or one that cannot teach.
     """
@@ -34,10 +37,10 @@ def teacher(
             "a student needs a teacher: give teacher=RUN, a folder of sample.py, or teacher=demo"
         )
     changes = dict(_flat(settings or {}))
-    loaded = _loaded(what, changes)
+    loaded = _loaded(what, changes, allow)
     solver = (loaded.config.get("sampler") or {}).get("solver") or {}
     if solver.get("eta") and ETA not in changes:
-        loaded = _loaded(what, {ETA: 0, **changes})
+        loaded = _loaded(what, {ETA: 0, **changes}, allow)
     networks = networks_of(loaded.translator)
     score: Any = networks.get("score")
     if score is None:
@@ -55,12 +58,13 @@ def teacher(
     return Teacher(loaded.translator, score.sde, score, segments, recipe, images)
 
 
-def _loaded(what: str | Path, changes: Mapping[str, Any]) -> PictureTranslator:
+def _loaded(what: str | Path, changes: Mapping[str, Any], allow: Allow) -> PictureTranslator:
     """A composition of its own, inside that of the program."""
     singleton = GlobalHydra.instance()
     outer, singleton.hydra = singleton.hydra, None
     try:
-        return load(what, *(f"{k}={'null' if v is None else v}" for k, v in changes.items()))
+        words = (f"{k}={'null' if v is None else v}" for k, v in changes.items())
+        return load(what, *words, allow=allow)
     finally:
         singleton.hydra = outer
 

@@ -14,7 +14,7 @@ from egsde.noise import Streams
 from egsde.sampling.grids import Grid
 from egsde.sde import SDE
 from egsde.sde.reverse import Reverse
-from egsde.solvers.base import Carry, Solver
+from egsde.solvers.base import Carry, Solver, complete
 from egsde.source import Source
 
 Move = Callable[[Tensor, Carry], tuple[Tensor, Carry]]  # (x, carry) -> (x, carry)
@@ -34,6 +34,9 @@ class Sampler:
     solver: Solver
     grid: Grid
     denoise: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "solver", complete(self.solver))
 
     def times(self, sde: SDE, start: float) -> Tensor:
         """float64 (n + 1,), from start down to t_min; ValueError where the solver cannot run."""
