@@ -277,6 +277,13 @@ SPLITS = [
         "no images of 'cats'"),
     Row("a root that is not there", lambda f: Folders(root=f"{f}/x").images("cats", TRAIN, 8),
         "which does not exist"),
+    *(
+        Row(f"`data.source={name}`", lambda f, n=name: Folders().images(n, TRAIN, 8), words)
+        for name, words in (("https://host/cats.zip", "download it first"),
+                            ("s3://bucket/cats", "it is an address"),
+                            ("$DATA/cats", "may be in single quotes"),
+                            ("cats/*.png", "patterns are not read: name the folder"))
+    ),
     Row("a domain that is not there", lambda f: Folders().images(f"{f}/cats", TRAIN, 8),
         "which does not exist"),
     Row("a file that is no zip as a domain", no_zip, "neither a folder nor a zip archive"),

@@ -300,3 +300,14 @@ def test_side_by_side_is_twice_as_wide_as_high(tmp_path, size, fine):
         return
     with pytest.raises(ValueError, match=f"3 of 3.*{size[0]}x{size[1]} pixels are not two squares"):
         module.domain("source", "all")
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found", "__MACOSX"])
+def test_files_that_no_person_put_there_are_no_pictures(tmp_path, name):
+    """Thumbnails and deleted pictures lie in folders of their own, in a zip, too."""
+    fill(tmp_path / "cats", 3)
+    fill(tmp_path / "cats" / name, 2, start=20)
+    shutil.make_archive(str(tmp_path / "cats"), "zip", tmp_path / "cats")
+    for place in ("cats", "cats.zip"):
+        images = Folders().images(str(tmp_path / place), "all", 8)
+        assert [i.rpartition("/")[2] for i in images.ids] == ["000.png", "001.png", "002.png"]

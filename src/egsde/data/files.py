@@ -26,6 +26,17 @@ def hidden(name: str) -> bool:
     return name.startswith(".") or name.casefold() in CLUTTER
 
 
+def elsewhere(name: str) -> str:
+    """What to do where a name is an address, a variable of the shell or a pattern; "" for none."""
+    if "://" in name:
+        return "; it is an address, and a folder or a zip is wanted: download it first"
+    if name.startswith(("$", "%")):
+        return "; the shell did not replace the variable, whose name may be in single quotes"
+    if any(sign in name for sign in "*?"):
+        return "; patterns are not read: name the folder"
+    return ""
+
+
 class Files(Protocol):
     """Image files under one root."""
 

@@ -13,7 +13,7 @@ from egsde.data.containers.base import cut_of
 from egsde.data.containers.split import of_series, whole_series
 from egsde.data.distinct import Listed, refuse_alike
 from egsde.data.file_images import FileImages, Part
-from egsde.data.files import open_files
+from egsde.data.files import elsewhere, open_files
 from egsde.data.fits import Size
 from egsde.data.layouts import Found, find
 from egsde.data.rasters import range_of
@@ -128,7 +128,7 @@ class Folders:
         there = f"no images of {domain!r} ({what}) under {root}"
         files = open_files(root)
         if files is None:
-            there += ", which does not exist"
+            there += ", which does not exist" + elsewhere(domain)
         elif names := [name for name in files.folders() if CYCLEGAN.match(name.casefold())]:
             there += (
                 f"; its {', '.join(names)} are the layout of CycleGAN's data sets, which "
