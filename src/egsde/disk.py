@@ -7,6 +7,7 @@ which the next writer of the file replaces and the next start of a run removes.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -16,9 +17,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _kept: dict[Path, tuple[Path, int]] = {}  # folders of runs: a file there, which folder it was
 UNFINISHED = re.compile(r"file write failed|unexpected pos|PytorchStreamWriter")  # of torch.save
 
+LONGEST = 65_536  # bytes of a row
 UMASK = threading.Lock()  # there is no way to ask for it without setting it for all threads
 
 
@@ -54,12 +61,15 @@ def whole(path: Path, shared: bool = False) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def appending(path: Path) -> Iterator[IO[str]]:
-    """The file, opened for rows at its end; OSError as of `whole`, ValueError for a link."""
+    """What rows are written to that go to the file's end when the block ends, all or none of them;
+    half a row that a kill has left there is cut off. OSError as of `whole`, ValueError for a
+    link."""
     refuse_gone(path)
     refuse_link(path)
+    rows = io.StringIO(newline="")
+    yield rows
     try:
-        with path.open("a", newline="", encoding="utf-8") as file:
-            yield file
+        _append(path, rows.getvalue().encode())
     except OSError as error:
         raise unwritable(path, error.strerror or str(error)) from error
 
@@ -71,6 +81,27 @@ def refuse_link(path: Path) -> None:
             f"{path} is a link to {os.readlink(path)}; nothing is written outside {path.parent}: "
             "remove the link, or use another out= folder"
         )
+
+
+def _append(path: Path, rows: bytes) -> None:
+    with path.open("a+b", buffering=0) as file:
+        if fcntl is not None:  # the processes of a run share the file
+            fcntl.lockf(file, fcntl.LOCK_EX)
+        file.truncate(end := _whole_rows(file))
+        try:
+            while rows:
+                rows = rows[file.write(rows) :]
+        except BaseException:
+            file.truncate(end)
+            raise
+
+
+def _whole_rows(file: IO[bytes]) -> int:
+    """The size of a file of rows, without half a row at its end."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(first := max(0, size - LONGEST))
+    newline = file.read(LONGEST).rfind(b"\n")
+    return first + newline + 1 if newline >= 0 or first == 0 else size
 
 
 def unwritable(path: Path, why: str) -> OSError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from PIL import Image
 from safetensors.torch import save_file
 
 from egsde.disk import appending, whole
+from egsde.programs.callbacks.shelf import Seconds
 from egsde.programs.lock import held
 from faults.children import room
 
@@ -55,8 +58,52 @@ def test_rows_that_find_no_room_are_told(tmp_path):
         file.write("x" * 400_000)
 
 
+def test_rows_are_whole_or_absent(tmp_path):
+    """Where there is room for half of them, or a kill has left half a row."""
+    path = tmp_path / "seconds.csv"
+    seconds = Seconds(tmp_path)
+    seconds.add(["a", "b"], 1.5)
+    with room(30), pytest.raises(OSError, match=r"seconds.csv cannot be written: File too large"):
+        seconds.add(["c" * 9, "d" * 9, "e" * 9], 2.5)
+    assert path.read_text() == "a,1.5\nb,1.5\n"
+    path.write_text("a,1.5\nb,1.5\nc,12")  # of 12.25
+    assert Seconds(tmp_path).of == {"a": 1.5, "b": 1.5}
+    Seconds(tmp_path).add(["d"], 4)
+    assert path.read_text() == "a,1.5\nb,1.5\nd,4\n"
+
+
+@pytest.mark.parametrize(("first", "second"), [(".lock-0-of-2", ".lock"), (".lock", ".lock-0-of-2"),
+                                               (".lock-0-of-2", ".lock-0-of-2")])  # fmt: skip
+def test_the_whole_and_its_shards_exclude_each_other(first, second, tmp_path):
+    """A merge would remove what a shard that runs has not finished; a killed one's lock is none."""
+    reading, writing = os.pipe()
+    if (pid := os.fork()) == 0:
+        with held(tmp_path, first):
+            (tmp_path / ".a.png.tmp").touch()
+            os.write(writing, b".")
+            signal.pause()
+    os.read(reading, 1)
+    try:
+        with (
+            pytest.raises(ValueError, match=f'in use by .*"process": {pid}'),
+            held(tmp_path, second),
+        ):
+            raise AssertionError("held")
+        assert (tmp_path / ".a.png.tmp").exists()
+        if first != ".lock":
+            with held(tmp_path, ".lock-1-of-2", clean=False):
+                pass
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    with held(tmp_path, ".lock"):
+        assert os.listdir(tmp_path) == [".lock"]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("again", [False, True])
-def test_nothing_is_written_into_a_folder_that_is_gone(again, tmp_path):
+def test_nothing_is_written_into_a_folder_that_is_gone(again, rank, tmp_path, monkeypatch):
+    monkeypatch.setattr(rank_zero_only, "rank", rank, raising=False)
     out = tmp_path / "run"
     with held(out):
         with whole(out / "images" / "a.png") as temporary:

@@ -32,15 +32,17 @@ def held(out: Path, name: str = ".lock", clean: bool = True) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(out, error.strerror or str(error)) from error
-    if getattr(rank_zero_only, "rank", 0):
-        yield
-        return
     path = out / name
+    if getattr(rank_zero_only, "rank", 0):
+        with keeping(path):
+            yield
+        return
     try:
         file = None
         try:
             try:
                 file = _locked(path)
+                _refuse_others(out, name)
             except OSError as error:
                 raise unwritable(out, error.strerror or str(error)) from error
             if clean:
@@ -54,6 +56,15 @@ def held(out: Path, name: str = ".lock", clean: bool = True) -> Iterator[None]:
     except Exception:
         remove_empty(out)
         raise
+
+
+def _refuse_others(out: Path, name: str) -> None:
+    """Shards go beside each other, and the whole beside none: it removes what they have not yet
+    finished. Locks that killed commands have left are removed."""
+    for path in out.glob(".lock*"):
+        if ".lock" in (name, path.name) and path.name != name:
+            with _locked(path):
+                path.unlink(missing_ok=True)
 
 
 def _locked(path: Path) -> IO[str]:

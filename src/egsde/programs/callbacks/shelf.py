@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -46,12 +47,11 @@ class Seconds:
         self.path = out / f"seconds{suffix}.csv"
         self.of: dict[str, float] = {}
         for path in sorted(out.glob("seconds*.csv")):
-            with (
-                path.open(newline="", encoding="utf-8", errors="replace") as file,
-                contextlib.suppress(csv.Error),  # a cell without end
-            ):
-                for row in csv.reader(file):
-                    if len(row) == 2:  # a cut may leave half a row
+            text = path.read_bytes().decode(errors="replace")
+            whole = text[: text.rfind("\n") + 1]  # a kill may leave half a row, half a number
+            with contextlib.suppress(csv.Error):  # a cell without end
+                for row in csv.reader(io.StringIO(whole, newline="")):
+                    if len(row) == 2:
                         self.of[row[0]] = _number(row[1])
 
     def add(self, names: Sequence[str], each: float) -> None:
