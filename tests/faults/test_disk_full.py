@@ -9,8 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+import containers
 from demo_networks import write_networks
 from faults.children import room
 from runs import command
@@ -68,6 +71,19 @@ def programs(folder: Path, options: list[str], out: Path) -> dict[str, Callable[
     judged = [o for o in options if o != "metrics=pairwise"]
     judged += ["metrics=domain", *(f"metrics.{name}=false" for name in ("fid", "kid", "prc")),
                f"judge.weights={folder / 'classifier.safetensors'}"]  # fmt: skip
+    noise = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
+    for name, write in (("volume.npy", containers.npy), ("clip.gif", containers.gif)):
+        write(folder / name, noise)
+    for split in ("frames/train", "frames/test", "others/train", "others/test"):
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        for k, frame in enumerate(noise):
+            turned = frame[::-1] if split.startswith("others") else frame
+            Image.fromarray(turned ^ (64 if split.endswith("test") else 0)).save(
+                folder / split / f"{k}.png"
+            )
+    pair = (f"source={folder / 'frames'}", f"target={folder / 'others'}")
+    series = [*(o for o in options if o != "data=fluent"), "data=folder", "data.series=true",
+              *(f"data.{domain}" for domain in pair)]  # fmt: skip
     tiny = options_of("score", [], "data.batch_size=4", "trainer.accelerator=cpu")
     return {
         "sample": lambda: command("sample", *options, given),
@@ -85,12 +101,21 @@ def programs(folder: Path, options: list[str], out: Path) -> dict[str, Callable[
                        given),
         "compare": tool("compare", made, other, given),
         "pairs": tool("pairs", made, other, given),
+        "volume": lambda: command("sample", *options, f"data.source={folder / 'volume.npy'}",
+                                  "energy=none", given),
+        "clip": lambda: command("sample", *options, f"data.source={folder / 'clip.gif'}",
+                                "energy=none", given),
+        "series": lambda: command("sample", *series, given),
+        "study": tool("study", *pair, "minutes=1", "methods=sdedit", "size=16", "limit=2",
+                      "steps=2", "judge=none", f"score={folder / 'score.safetensors'}",
+                      "metrics=pairwise", "trainer.accelerator=cpu", "data.num_workers=0",
+                      given),
         "tune": tool("tune", *judged, "minutes=0.01", "limit=2", given),
     }  # fmt: skip
 
 
 PROGRAMS = ("sample", "uncertainty", "shard", "merge", "train", "evaluate", "export",
-            "compare", "pairs", "tune")  # fmt: skip
+            "compare", "pairs", "tune", "volume", "clip", "series", "study")  # fmt: skip
 
 
 @pytest.mark.slow
