@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from demo_networks import write_networks
 from runs import TRAIN
@@ -103,12 +104,41 @@ def test_a_killed_process_ends_the_training_and_is_named(tmp_path):
     job = started(tmp_path, "train.py", *tiny, "trainer=ddp_cpu", "translate=null",
                   "out=run", "trainer.max_steps=5000")  # fmt: skip
     wait_for(job, tmp_path / "run" / "checkpoints", "previous.ckpt")
-    children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
-    (second,) = (int(c) for c in children if b"train.py" in Path(f"/proc/{c}/cmdline").read_bytes())
-    os.kill(second, signal.SIGKILL)
+    os.kill(second_of(job, "train.py"), signal.SIGKILL)
     out, err = job.communicate(timeout=120)
     assert job.returncode == 1, err
     assert "process 1 of 2 has ended with signal 9" in err and "is the last saved" in err
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("script", ["sample.py", "evaluate.py"])
+def test_a_lost_process_ends_the_others(script, first, tmp_path):
+    """The first names it, with code 1; where the first itself is killed none stays behind."""
+    if script == "sample.py":
+        networks = [o for o in write_networks(tmp_path) if not o.startswith(("trainer", "sampler"))]
+        options = [*networks, "limit=40", "data.eval_batch_size=2", "sampler.grid.steps=100"]
+    else:
+        for folder in ("x", "y"):
+            (tmp_path / folder).mkdir()
+            for k in range(1500):
+                Image.new("RGB", (32, 32), (k % 256, 0, 0)).save(tmp_path / folder / f"{k}.png")
+        options = ["source=x", "output=y", "metrics=pairwise"]
+    job = started(tmp_path, script, *options, "trainer=ddp_cpu", "out=run")
+    wait_for(job, tmp_path / "run", "images/*.png" if script == "sample.py" else "run.json")
+    second = second_of(job, script)
+    os.kill(job.pid if first else second, signal.SIGKILL)
+    out, err = job.communicate(timeout=120)
+    assert job.returncode == (-9 if first else 1), err
+    assert first or ("process 1 of 2 has ended with signal 9" in err and "It goes on with:" in err)
+    assert "Traceback" not in err and group_ends(job.pid)
+
+
+def second_of(job: subprocess.Popen, script: str) -> int:
+    """The second of the two processes that a command has become."""
+    children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+    (second,) = (int(c) for c in children
+                 if script.encode() in Path(f"/proc/{c}/cmdline").read_bytes())  # fmt: skip
+    return second
 
 
 def test_a_second_command_in_the_folder_is_refused(tmp_path):

@@ -21,6 +21,7 @@ from egsde.evaluation import runs
 from egsde.evaluation.metrics import Flicker, Suite
 from egsde.evaluation.metrics.features import as_bytes
 from egsde.programs.build import Parts
+from egsde.programs.callbacks.lost import Lost
 from egsde.programs.callbacks.progress import images_bar
 from egsde.programs.judged import add_judge
 from egsde.programs.lock import held
@@ -153,8 +154,8 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
     loggers = list(parts("logger").values())
     with closing(loggers):
         trainer: Trainer = parts(
-            "trainer", logger=loggers, default_root_dir=out, enable_progress_bar=False,
-            enable_checkpointing=False,
+            "trainer", logger=loggers, callbacks=[Lost()], default_root_dir=out,
+            enable_progress_bar=False, enable_checkpointing=False,
         )  # fmt: skip
         if trainer.is_global_zero:
             record = {"program": "evaluate.py", "config": config, "versions": versions()}

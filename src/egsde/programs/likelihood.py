@@ -22,6 +22,7 @@ from egsde.networks import sha256_of
 from egsde.noise import Noise
 from egsde.programs.agreement import check_networks
 from egsde.programs.build import Parts
+from egsde.programs.callbacks.lost import Lost
 from egsde.programs.callbacks.progress import images_bar, step_by_step
 from egsde.programs.latents import refuse_latents
 from egsde.programs.lock import held
@@ -145,6 +146,7 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
         trainer: Trainer = parts(
             "trainer",
             logger=loggers,
+            callbacks=[Lost()],
             default_root_dir=out,
             enable_progress_bar=False,
             enable_checkpointing=False,

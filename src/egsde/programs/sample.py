@@ -28,6 +28,7 @@ from egsde.programs.agreement import check_networks
 from egsde.programs.build import Parts
 from egsde.programs.callbacks import Report, Translate
 from egsde.programs.callbacks.interrupts import Stopped
+from egsde.programs.callbacks.lost import Lost
 from egsde.programs.callbacks.outside import Outside
 from egsde.programs.callbacks.rows import add_columns
 from egsde.programs.callbacks.trajectories import Trajectories
@@ -144,9 +145,10 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
         check_objective(cfg.objective, [] if metrics is None else metrics.names)
     look_first(data, cfg.split, written, metrics)
     callbacks: list[Callback] = [
+        Lost(),
         callback := Translate(
             out, cfg.seed, cfg.split, metrics, columns=cfg.columns, recipe=made_with, shard=shard
-        )
+        ),
     ]
     if shard is None:
         count = cfg.get("uncertainty")

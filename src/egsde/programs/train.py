@@ -16,6 +16,7 @@ from egsde.old_names import current
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, TwoFiles, read
 from egsde.programs.callbacks.interrupts import Stopped
+from egsde.programs.callbacks.lost import Lost
 from egsde.programs.ended import Ended, again
 from egsde.programs.folders import to_give_back
 from egsde.programs.latents import train_in
@@ -89,7 +90,7 @@ def _fit(
         trainer: Trainer = parts(
             "trainer",
             logger=loggers or False,
-            callbacks=[*([validation] if validation else []), *callbacks.values()],
+            callbacks=[Lost(), *([validation] if validation else []), *callbacks.values()],
             plugins=[TwoFiles()],
             default_root_dir=out,
             enable_checkpointing=False,
