@@ -16,12 +16,13 @@ from torch import nn
 from egsde.data import Written
 from egsde.data.files import open_files
 from egsde.data.images import decode
-from egsde.evaluation.metrics import inception_weights
+from egsde.energies.pretrained import normalisation
+from egsde.evaluation.metrics import inception_weights, lpips
 from egsde.opened import UnreadableImage
 from egsde.programs.callbacks.shelf import Shelf
 from egsde.programs.records import claim
 from egsde.programs.secrets import recorded, told
-from test_hostile import MARK, refused
+from test_hostile import MARK, Runs, refused
 
 
 def test_inception_is_known_by_its_hash(tmp_path, monkeypatch):
@@ -92,3 +93,24 @@ def test_values_of_the_environment_are_not_written_down(monkeypatch):
     assert "sesame" not in json.dumps(recorded(cfg))
     assert recorded(cfg)["b"]["c"] == "${oc.env:EGSDE_TEST_KEY}/x" and cfg.a == "sesame-open/x"
     assert told("nothing at sesame-open/x", cfg) == "nothing at ${oc.env:EGSDE_TEST_KEY}/x"
+
+
+def test_networks_in_the_cache_of_torch_hub_are_read_as_weights(tmp_path, monkeypatch):
+    """torchvision opens its cache with all that a pickle may do; LPIPS is a metric and a term."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    for net, name in lpips.FILES.items():
+        path = tmp_path / "checkpoints" / name
+        path.parent.mkdir(exist_ok=True)
+        for content in (Runs(tmp_path / MARK), [1, 2]):
+            torch.save(content, path)
+            for made in (lpips.lpips, lpips.load_lpips):
+                said = refused(path, lambda m=made, n=net: m(n), tmp_path / MARK)
+                assert "remove it, and it is fetched anew" in said
+
+
+def test_a_normalisation_that_is_none(tmp_path):
+    path = tmp_path / "preprocessor_config.json"
+    for said in ('"image_std": [0, 0, 0]', '"image_mean": [NaN, 0.5, 0.5]', '"image_std": [1e999, '
+                 '1, 1]', '"image_std": [-0.1, 0.5, 0.5]', '"image_mean": "abc"'):  # fmt: skip
+        path.write_text(f"{{{said}}}")
+        refused(path, lambda: normalisation(tmp_path, (0.5,) * 3, (0.5,) * 3), tmp_path / MARK)

@@ -6,6 +6,7 @@ are asked as an extractor is, `features(x, t)`, so that a source keeps its own f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,8 +90,9 @@ def normalisation(
     file = folder / "preprocessor_config.json"
     said = read_json(file) if there(file) else {}
     found = said.get("image_mean", mean), said.get("image_std", std)
-    for values in found:
+    for values, least in zip(found, (-math.inf, 0), strict=True):
         if not (isinstance(values, (list, tuple)) and len(values) == 3
-                and all(isinstance(v, float) or v in (0, 1) for v in values)):  # fmt: skip
+                and all(isinstance(v, float) or v in (0, 1) for v in values)
+                and all(math.isfinite(v) and v > least for v in values)):  # fmt: skip
             raise ValueError(f"{file}: {values!r:.80} are no mean and deviation of three channels")
     return found

@@ -26,8 +26,16 @@ def _file(net: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / FILES[net]
 
 
-def _refuse_offline(file: Path) -> None:
-    if not file.is_file() and os.environ.get("EGSDE_OFFLINE", "0") not in ("", "0"):
+def _check_cache(file: Path) -> None:
+    """torchvision opens what lies in the cache with all that a pickle may do, so it is read here
+    first. OSError where it is absent and EGSDE_OFFLINE is set; ValueError for what is no weights.
+    """
+    if file.is_file():
+        try:
+            read_weights(file)
+        except ValueError as error:
+            raise ValueError(f"{error}, or remove it, and it is fetched anew") from error
+    elif os.environ.get("EGSDE_OFFLINE", "0") not in ("", "0"):
         raise OSError("EGSDE_OFFLINE is set")
 
 
@@ -40,7 +48,7 @@ def lpips(net: str = "alex") -> Metric | None:
         raise ValueError(f"net={net} is unknown; use one of {', '.join(FILES)}")
     file = _file(net)
     try:
-        _refuse_offline(file)
+        _check_cache(file)
         return LearnedPerceptualImagePatchSimilarity(net_type=net, normalize=True)  # type: ignore[arg-type]
     except (OSError, RuntimeError) as error:
         rank_zero_warn(f"LPIPS is left out: no weights of {net} ({error}); put them at {file}")
@@ -55,8 +63,8 @@ def load_lpips(net: str = "alex", weights: str | Path | None = None, side: int =
     cache, or fetched, unless EGSDE_OFFLINE is set. ValueError where it is not to be had."""
     if net not in NETS:
         raise ValueError(f"net={net} is unknown; use one of {', '.join(NETS)}")
-    made = _LPIPS(net=net, pnet_rand=True)  # type: ignore[arg-type]
     given = _fetched(net) if weights is None else read_weights(Path(weights).expanduser())
+    made = _LPIPS(net=net, pnet_rand=True)  # type: ignore[arg-type]
     own = made.net.state_dict()
     theirs = {name: re.sub(r"^slice(s\.)?\d+", "features", name) for name in own}
     state = {name: given[old] for name, old in theirs.items() if old in given}
@@ -69,8 +77,8 @@ def _fetched(net: str) -> Any:
     chosen = get_model_weights(NETS[net]).IMAGENET1K_V1  # type: ignore[attr-defined]
     file = _file(net)
     try:
-        _refuse_offline(file)
-        return chosen.get_state_dict(progress=False)
+        _check_cache(file)
+        return chosen.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
         raise ValueError(
             f"energy/term=lpips: no weights of {NETS[net]} ({error}); put torchvision's file at "
