@@ -83,6 +83,8 @@ def test_a_flow_composes_with_every_coupling(coupling, tmp_path):
     cfg = composed("train", tmp_path, "model=rectified_flow", f"coupling={coupling}")
     check_values(cfg, {}, ("module",), {})
     if coupling == "reflow":
+        assert composed("train", tmp_path, "model=rectified_flow", "coupling=reflow",
+                        "allow=[my_package]").coupling.open.allow == ["my_package"]  # fmt: skip
         with pytest.raises(ValueError, match="coupling.weights=RUN"):
             Parts(cfg)("coupling")
     else:

@@ -11,6 +11,22 @@ from lightning.pytorch.callbacks import EarlyStopping
 class Early(EarlyStopping):
     """Lightning's; what goes on from its end has nothing left to do, unless patience is larger."""
 
+    def __init__(
+        self,
+        monitor: str,
+        mode: str,
+        patience: int = 5,
+        min_delta: float = 0.0,
+        check_on_train_epoch_end: bool = False,
+    ) -> None:
+        super().__init__(
+            monitor,
+            min_delta,
+            patience,
+            mode=mode,
+            check_on_train_epoch_end=check_on_train_epoch_end,
+        )
+
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         if self.wait_count >= self.patience:
             trainer.should_stop = True
