@@ -165,3 +165,13 @@ def test_pool_too_small_for_a_split_says_so(tmp_path: Path) -> None:
     empty = next(s for s in ("train", "val", "test") if hash_split(name) != s)
     with pytest.raises(ValueError, match=f"none of the 1 .*falls into {empty}.*split all"):
         Folders().images(str(tmp_path / "a"), empty, 8)
+
+
+def test_of_a_pool_val_and_test_stand_in_for_each_other(tmp_path: Path) -> None:
+    named = {hash_split(f"{i:03d}.png"): i for i in range(99, -1, -1)}
+    for there, empty in (("val", "test"), ("test", "val")):
+        for split in ("train", there):
+            fill(tmp_path / there, 1, start=named[split])
+        with pytest.warns(UserWarning, match=f"falls into {empty}; those of {there} serve as both"):
+            found = Folders().images(str(tmp_path / there), empty, 8)
+        assert found.ids == [f"{named[there]:03d}.png"]

@@ -132,10 +132,16 @@ def test_a_classifier_trains_on_three_domains_of_files(tmp_path):
             for i in range(n):
                 picture = Image.new("RGB", (20, 20), (60 * k, 80, 20 * i))
                 picture.save(tmp_path / "data" / split / domain / f"{i}.png")
-    value = trained(tmp_path / "out", "model=classifier", "data=folder", "data.source=cat",
-                    "data.target=dog", "data.extra=[wild]", f"data.root={tmp_path / 'data'}",
-                    "data.num_workers=0", "network.num_classes=3", "network.channel_mult=[1,1]",
-                    drop=("network", "translate", "sampler", "metrics"))  # fmt: skip
+
+    def run(*more):
+        return trained(tmp_path / "out", "model=classifier", "data=folder", "data.source=cat",
+                       "data.target=dog", "data.extra=[wild]", f"data.root={tmp_path / 'data'}",
+                       "data.num_workers=0", "network.channel_mult=[1,1]", *more,
+                       drop=("network", "translate", "sampler", "metrics"))  # fmt: skip
+
+    with pytest.raises(ValueError, match="num_classes=2, but the data has 3 .*cat, wild, dog"):
+        run("network.num_classes=2")
+    value = run()
     assert abs(value - math.log(3)) < 0.5
     path = tmp_path / "out" / "weights.safetensors"
     extractor = load_extractor(str(path), DDPM())
@@ -167,3 +173,12 @@ def test_the_seed_decides_everything(score, tmp_path):
     first = [row["train/loss"] for row in rows(score[0])][:2]
     assert [row["train/loss"] for row in rows(tmp_path / "same")] == first
     assert [row["train/loss"] for row in rows(tmp_path / "other")] != first
+
+
+def test_the_heads_of_cut_follow_the_generator(tmp_path):
+    for width in (2, 64):
+        cfg = composed("train", tmp_path, "model=cut", f"network.width={width}", "network.blocks=6")
+        generator, heads = instantiate(cfg.network), instantiate(cfg.heads)
+        layers = cfg.module.terms.nce.layers
+        for number, features in enumerate(generator.features(torch.zeros(1, 3, 16, 16), layers)):
+            assert heads(number, features.flatten(2)[0].T).shape[1] == cfg.heads.width

@@ -29,8 +29,9 @@ class Folders:
 
     layouts: patterns with {domain}, or {alias} for its entry of `aliases`, and {split}; the first
     that finds images counts. A pattern without {split} is one pool, divided 80/10/10 by a hash of
-    the id, and so is a domain that has train only. Where only one of val and test exists it serves
-    as both; each of these is said. Split "all" is everything. Without a root, domains are paths.
+    the id, and so is a domain that has train only. Where only one of val and test exists, or has
+    images of a pool, it serves as both; each of these is said. Split "all" is everything. Without
+    a root, domains are paths.
     """
 
     paired = False
@@ -102,7 +103,13 @@ class Folders:
             if whole_series(pool):
                 self.say(domain, "it is one series, which is never cut: it serves as every split")
                 return files, pool
-            chosen = {n: p for n, p in pool.items() if of_series(n) == split}
+            fallen = {n: of_series(n) for n in pool}
+            other = STAND_IN.get(split, split)
+            if split not in fallen.values() and other in fallen.values():
+                what = f"none of its {len(pool)} undivided images falls into {split}"
+                self.say(domain, f"{what}; those of {other} serve as both")
+                split = other
+            chosen = {n: p for n, p in pool.items() if fallen[n] == split}
             if not chosen:
                 raise ValueError(
                     f"none of the {len(pool)} undivided images of {domain!r} falls into {split}; "

@@ -24,10 +24,11 @@ def look_first(data: TwoDomains, split: str, written: Written, metrics: Any) -> 
     images: Any = data.translations(split)
     written.check(images.dataset.ids[i] for i in images.indices)
     images.dataset.look(images.indices)
-    if metrics is None or metrics.has_reference(""):
+    if metrics is None:
         return
     data.domain("target", metrics.protocol.reference_split)
-    _writable(metrics.cache)
+    if not metrics.has_reference(""):
+        _writable(metrics.cache)
 
 
 @rank_zero_only

@@ -22,6 +22,7 @@ class Tally:
         self.images, self.seconds, self.lost, self.known = 0, 0.0, 0, 0
         self.calls = dict.fromkeys(networks, 0)
         self.stale: list[str] = []  # images whose file was not what this run makes
+        self.deep = False  # whether a translation has more than 8 bits
 
     @contextmanager
     def count(self, images: int) -> Iterator[dict[str, int]]:
@@ -65,7 +66,7 @@ class Tally:
                 f"{self.lost} of {self.images} translations have values beyond {LOST:g} or NaN, "
                 "where images are in [-1, 1]: the network is hardly trained, or the steps are too "
                 "large for the energy. Use more of them (sampler.grid.steps), smaller "
-                "energy.weights, or translator=egsde_fast, stable at any faithfulness",
+                "energy.weights (translator=egsde_fast is stable at any faithfulness)",
                 stacklevel=2,
             )
         if self.stale:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
 from egsde.data import TwoDomains
 from egsde.evaluation.metrics import Suite
-from egsde.programs.callbacks.pictures import to_uint8
+from egsde.programs.callbacks.pictures import shown_like, to_uint8
 from egsde.programs.callbacks.progress import images_bar
 from egsde.training.ranks import all_gather, to_first
 
@@ -22,10 +23,12 @@ def set_reference(
     split: str,
     check: Callable[[], None],
     shown: bool = True,
+    deep: bool = False,
 ) -> None:
     """Rows of both domains, the source those that are translated, once; and the floor, each time.
 
-    check: raises where the run was interrupted. shown: with a bar.
+    check: raises where the run was interrupted. shown: with a bar. deep: the translations are of
+    more than 8 bits, so the floor is, too.
     """
     of = metrics.protocol.reference_split
     size = data.size if isinstance(data.size, int) else "x".join(map(str, data.size))
@@ -41,10 +44,11 @@ def set_reference(
         target, source = shared(real, "image"), shared(sources, "x0")
         metrics.set_reference(target, source, key=key, gather=all_gather, collect=to_first)
     if not data.store.paired and data.degradation is None:
+        like = torch.empty(0, dtype=torch.float32 if deep else torch.uint8)
         for i in range(rank, min(len(real), len(sources)), world):
             check()
             one, x0 = real[i]["image"], sources[i]["x0"]
-            metrics.add_floor(to_uint8(one)[None], to_uint8(x0)[None])
+            metrics.add_floor(shown_like(one, like)[None], shown_like(x0, like)[None])
 
 
 def _images(

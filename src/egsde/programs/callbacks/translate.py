@@ -149,6 +149,7 @@ class Translate(Callback):
 
             for batch in loader:
                 y = self._translate(translator, batch, device, writer, shelf, files, made, advance)
+                made.deep |= y.dtype != torch.uint8
                 x0 = shown_like(batch["x0"], y)
                 truth = shown_like(batch["truth"], y) if "truth" in batch else None
                 if self.metrics is not None:
@@ -224,7 +225,7 @@ class Translate(Callback):
             report.nfe = {n: sum(calls[n] for *_, calls in parts) / known for n in made.calls}
         if self.metrics is not None:
             check = self.interrupts.check
-            set_reference(self.metrics, trainer, data, self.split, check, shown=shown)
+            set_reference(self.metrics, trainer, data, self.split, check, shown, made.deep)
             with images_bar(total, shown, doing="measuring"):
                 found = self.metrics.compute(to_first)
             numbers = {key: found[key] for key in ("metrics", "intervals", "protocol")}

@@ -46,6 +46,16 @@ class DomainClassifierModule(TimedModule):
         """The extractor with the averaged weights."""
         return self.with_averaged_net(self.extractor)
 
+    def on_fit_start(self) -> None:
+        """ValueError where the network tells another number of domains than the data has."""
+        domains = getattr(getattr(self.trainer, "datamodule", None), "names", None)
+        classes = getattr(self.extractor.net, "num_classes", None)
+        if domains and classes and classes != len(domains):
+            raise ValueError(
+                f"network.num_classes={classes}, but the data has {len(domains)} domains "
+                f"({', '.join(domains)}); leave it out, or give network.num_classes={len(domains)}"
+            )
+
     def t_largest(self) -> float:
         """The largest time now, as a fraction of T."""
         grows = self.ramp and self.length < float("inf")
