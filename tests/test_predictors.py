@@ -103,7 +103,11 @@ def finest_walk(sde, span) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("sde", "span"),
-    [(VP(), (0.6, 0.1)), (SubVP(), (0.6, 0.1)), (VE(), (0.5, 0.1))],
+    [
+        pytest.param(VP(), (0.6, 0.1), marks=pytest.mark.slow),  # test_orders has VP and VE
+        (SubVP(), (0.6, 0.1)),
+        pytest.param(VE(), (0.5, 0.1), marks=pytest.mark.slow),
+    ],
     ids=["vp", "subvp", "ve"],
 )
 @pytest.mark.parametrize(
