@@ -16,11 +16,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from PIL import Image
 from torch import Tensor
 
-from egsde.data.alike import Alike, Picture, of_one
+from egsde.data.alike import Picture, of_one
 from egsde.data.asked import one_size
 from egsde.data.bound import series_in, translated
 from egsde.data.fits import Size
-from egsde.data.images import decode, square, to_rgb, to_tensor
+from egsde.data.images import decode, to_tensor
 from egsde.methods.diffusion import Translator, networks_of
 from egsde.networks.diffusers_unet import read_json, unet_folder
 from egsde.noise import Noise
@@ -33,6 +33,7 @@ from egsde.programs.multiples import padded
 from egsde.programs.records import read_record
 from egsde.programs.sample import build_translator
 from egsde.programs.settings import CONF
+from egsde.programs.taken import image_of, naming, path_of, pixels_of
 from egsde.programs.trusted import check_plain, with_allow
 from egsde.scores import blueprints
 from egsde.scores.blueprints import Allow
@@ -66,23 +67,28 @@ class PictureTranslator:
         if isinstance(picture, Tensor):
             return self._tensor(picture, names)
         if isinstance(picture, Image.Image):
-            image = to_rgb(picture)
-        else:
-            path = Path(picture).expanduser()
-            names = names or (path.name,)
-            data = self.config.get("data", {})
-            if (series := series_in(path, self.size, data, self._ends())) is not None:
-                run = padded(self.translator)
-                return translated(
-                    series, lambda x, noise: run(x.to(self.device), noise).cpu(), data, self.seed
-                )
-            if (alike := self._alike(path)) is not None:
-                x = to_tensor(alike.images.array(0))
-                y = padded(self.translator)(x[None].to(self.device), Noise(self.seed, list(names)))
-                return Picture(alike.made(path.name, y[0]))
-            image = decode(picture_bytes(path))
-        x = torch.from_numpy(square(image, self.size).copy()).permute(2, 0, 1)
-        return Image.fromarray(self._tensor(x, names).permute(1, 2, 0).contiguous().numpy())
+            return self._picture(picture, names)
+        path = path_of(picture)
+        with naming(path):
+            return self._file(path, names or (path.name,))
+
+    def _file(self, path: Path, names: Sequence[str]) -> Any:
+        data = self.config.get("data", {})
+        if (series := series_in(path, self.size, data, self._ends())) is not None:
+            run = padded(self.translator)
+            return translated(
+                series, lambda x, noise: run(x.to(self.device), noise).cpu(), data, self.seed
+            )
+        if (alike := of_one(path, self.size, data, self._ends())) is not None:
+            x = to_tensor(alike.images.array(0))
+            y = padded(self.translator)(x[None].to(self.device), Noise(self.seed, list(names)))
+            return Picture(alike.made(path.name, y[0]))
+        return self._picture(decode(picture_bytes(path)), names)
+
+    def _picture(self, image: Image.Image, names: Sequence[str]) -> Image.Image:
+        channels = self.config.get("data", {}).get("channels", 3)
+        x = pixels_of(image, self.size, channels, self._ends())
+        return image_of(self._tensor(x, names))
 
     def to(self, device: str | torch.device) -> PictureTranslator:
         """The same on another device; the networks move."""
@@ -95,10 +101,6 @@ class PictureTranslator:
         """Where the networks are."""
         parameters = (p for n in networks_of(self.translator).values() for p in n.parameters())
         return next((p.device for p in parameters), torch.device("cpu"))
-
-    def _alike(self, path: Path) -> Alike | None:
-        """`of_one`, with the range that the networks were trained on."""
-        return of_one(path, self.size, self.config.get("data", {}), self._ends())
 
     def _ends(self) -> Any:
         """The range that the networks were trained on; None where none is recorded."""
@@ -113,8 +115,7 @@ class PictureTranslator:
         if batch.ndim != 4 or batch.shape[1] != channels:
             raise ValueError(
                 f"an image is a tensor ({channels}, H, W) or (B, {channels}, H, W), "
-                f"got {tuple(x.shape)}; "
-                "translate also takes a file's path and a PIL image"
+                f"got {tuple(x.shape)}; translate also takes a file's path and a PIL image"
             )
         ids = list(names) or [str(i) for i in range(len(batch))]
         y = self.translator(batch.to(self.device), Noise(self.seed, ids)).to(x.device)
