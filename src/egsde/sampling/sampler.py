@@ -14,7 +14,8 @@ from egsde.noise import Streams
 from egsde.sampling.grids import Grid
 from egsde.sde import SDE
 from egsde.sde.reverse import Reverse
-from egsde.solvers.base import Carry, Solver, complete
+from egsde.solvers.base import Carry, Solver
+from egsde.solvers.stepping import complete
 from egsde.source import Source
 
 Move = Callable[[Tensor, Carry], tuple[Tensor, Carry]]  # (x, carry) -> (x, carry)

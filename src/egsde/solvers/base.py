@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
@@ -39,30 +38,3 @@ class Solver:
     ) -> tuple[Tensor, Carry]:
         """x at time t -> (x at time s, carry); randn is a randn_like of this step."""
         raise NotImplementedError
-
-
-class Step(Protocol):
-    """All that a solver of one's own has to have."""
-
-    def step(
-        self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
-    ) -> tuple[Tensor, Carry]:
-        """As `Solver.step`."""
-        ...
-
-
-@dataclass(frozen=True)
-class Stepping(Solver):
-    """An object with a `step` and nothing else, as a solver that runs on every process."""
-
-    inner: Step
-
-    def step(
-        self, reverse: Reverse, x: Tensor, t: Tensor, s: Tensor, randn: Randn, carry: Carry = None
-    ) -> tuple[Tensor, Carry]:
-        return self.inner.step(reverse, x, t, s, randn, carry)
-
-
-def complete(solver: Any) -> Solver:
-    """A solver with all that a run asks of it, made of an object that may have only `step`."""
-    return solver if hasattr(solver, "check") and hasattr(solver, "plan") else Stepping(solver)
