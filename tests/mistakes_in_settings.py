@@ -134,6 +134,8 @@ ROWS = [
         ("trainer.devices=two", "trainer.devices=two, but a number of them"),
         ("trainer.devices=0", "trainer.devices=0, but a number of them"),
         ("trainer.devices=1.5", "trainer.devices=1.5, but"),
+        ("trainer.num_nodes=2", "would wait for other machines"),
+        ("+trainer.limit_test_batches=0", "limit=8 takes eight of them"),
         *(
             (f"trainer.accelerator=cpu | trainer.devices={value}", "this runs on the CPU")
             for value in ("-1", "[0]", "[0,0]", "'0,'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,15 @@ from egsde.programs.needed import check_needed
 from egsde.programs.values import check_values, referred
 
 DEVICES = re.compile(r"-1|[1-9]\d*|\[\s*\d+(,\s*\d+)*,?\s*\]|\d+,(\s*\d+,?)*")
+STARTED = (
+    "MASTER_ADDR",
+    "SLURM_JOB_ID",
+    "TORCHELASTIC_RUN_ID",
+    "LSB_JOBID",
+    "NODE_RANK",
+    "OMPI_COMM_WORLD_SIZE",
+    "KUBERNETES_PORT",
+)  # what says of other machines
 SPLITS = ("train", "val", "test", "all")
 GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
     "train": {
@@ -108,6 +118,10 @@ def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
             "trainer.overfit_batches would deal the images out itself; limit=8 trains on eight"
         )
     if program != "train":
+        if cfg.trainer.get("limit_test_batches") is not None:
+            raise ValueError(
+                "trainer.limit_test_batches counts no images here; limit=8 takes eight of them"
+            )
         parts = {*referred(cfg, *ROOTS[program]), *ROOTS[program]}
         precision.settle(COMMANDS.get(program, program), cfg, parts)
     else:
@@ -140,6 +154,12 @@ def _parts(group: str, node: Any) -> None:
 
 
 def _device(trainer: DictConfig) -> None:
+    nodes = trainer.get("num_nodes", 1)
+    if isinstance(nodes, int) and nodes > 1 and not any(name in os.environ for name in STARTED):
+        raise ValueError(
+            f"trainer.num_nodes={nodes} would wait for other machines, and nothing says where they "
+            "are: start it by srun or torchrun on each, or set MASTER_ADDR and NODE_RANK"
+        )
     devices = str(trainer.get("devices", "auto"))
     if not DEVICES.fullmatch(devices) and devices not in ("auto", "None"):
         raise ValueError(
