@@ -171,6 +171,14 @@ def test_compare_leaves_a_page_a_table_and_a_plot(tmp_path, monkeypatch, capsys)
     assert len(data["values"]) == 6 and data["names"] == ["l2"]
 
 
+def test_one_shared_image_is_told_without_intervals(tmp_path, monkeypatch):
+    one, two = saved(tmp_path, "one", 1), saved(tmp_path, "two", 1, offset=2)
+    assert run(monkeypatch, "compare", one, two, f"out={tmp_path / 'out'}") == 0
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert "2 runs on the image that all of them have" in page
+    assert "[–, –]" not in page and '<td class="number">–</td><td class="no">' in page
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -11,6 +11,7 @@ import torch
 from egsde.evaluation.metrics import Suite
 from egsde.programs.callbacks.reference import set_reference
 from egsde.programs.first import look_first
+from egsde.programs.written import write_summary
 
 
 class Data(SimpleNamespace):
@@ -35,8 +36,11 @@ def test_the_floor_of_deep_images_does_not_go_through_8_bits(deep):
     suite.update(["a"], y, y)
     trainer: Any = SimpleNamespace(global_rank=0, world_size=1)
     set_reference(suite, trainer, Data(), "test", lambda: None, shown=False, deep=deep)  # type: ignore[arg-type]
-    found = suite.compute()["metrics"]["l2_floor"]
-    assert found == pytest.approx(0.1 / 255 * (3 * 256) ** 0.5 if deep else 0, rel=1e-3)
+    metrics = suite.compute()["metrics"]
+    assert next(iter(metrics)) == "l2"  # what is asked for comes first in tables
+    assert metrics["l2_floor"] == pytest.approx(
+        0.1 / 255 * (3 * 256) ** 0.5 if deep else 0, rel=1e-3
+    )
 
 
 def test_a_target_without_images_is_refused_before_the_first_translation():
@@ -51,3 +55,8 @@ def test_a_target_without_images_is_refused_before_the_first_translation():
     written: Any = SimpleNamespace(check=list)
     with pytest.raises(ValueError, match="none of target falls into test"):
         look_first(Empty(), "test", written, Suite(fid=False, kid=False, prc=False))  # type: ignore[arg-type]
+
+
+def test_no_number_no_table(tmp_path, capsys):
+    write_summary(tmp_path, [], metrics={}, intervals={})
+    assert capsys.readouterr().out == ""

@@ -25,7 +25,8 @@ def write_summary(
     found = {**others, "metrics": dict(metrics), "intervals": dict(intervals)}
     write_json(out / "metrics.json", found)
     write_table(out / "images.csv", rows)
-    print("\n".join(table(metrics, intervals)))
+    if metrics:
+        print("\n".join(table(metrics, intervals)))
 
 
 def table(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> list[str]:

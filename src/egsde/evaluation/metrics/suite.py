@@ -175,7 +175,7 @@ class Suite:
         metrics, within = means_of(images, self.intervals)
         floors = sorted((f for *_, part in parts for f in part), key=lambda f: [*f.values()])
         means, around = means_of(floors, self.intervals)
-        metrics, within = means | metrics, around | within
+        metrics, within = metrics | means, within | around
         protocol = {**self.protocol.describe(), "n_images": len(images)}
         rows = [row for _, part, _ in parts for row in part]
         if self.features is not None and len(rows) == len(images) > 0:

@@ -104,7 +104,8 @@ def _page(
     every = list(dict.fromkeys(n for s in columns for v in s.values.values() for n in v))
     bases = list(dict.fromkeys(d.one for d in found)) or [systems[0].name]
     indices = {system.name: k for k, system in enumerate(systems)}
-    said = f"{len(systems)} runs on the {len(keys)} images that all of them have"
+    count = "image" if len(keys) == 1 else f"{len(keys)} images"
+    said = f"{len(systems)} runs on the {count} that all of them have"
     said += f"; {len(shown)} of them are shown" if len(shown) < len(keys) else ""
     if len(columns) < len(systems):
         notes = [*notes, f"Pictures of the first {len(columns)} runs are shown."]
@@ -144,7 +145,7 @@ def _numbers(systems: Sequence[System], numbers: Mapping[str, Mapping[str, Inter
     def told(interval: Interval | None) -> str:
         if interval is None:
             return "–"
-        known = not math.isnan(interval.low)
+        known = math.isfinite(interval.low)
         around = f"<br>[{number(interval.low)}, {number(interval.high)}]" if known else ""
         return number(interval.value) + around
 
@@ -172,7 +173,8 @@ def _differences(found: Sequence[Difference], indices: Mapping[str, int]) -> str
     lines = []
     for d in found:
         clear = "yes" if d.interval.significant else "no"
-        around = f"[{number(d.interval.low)}, {number(d.interval.high)}]"
+        known = math.isfinite(d.interval.low)  # one image says nothing of others
+        around = f"[{number(d.interval.low)}, {number(d.interval.high)}]" if known else "–"
         kind = "paired" if d.paired else "of sets"
         lines.append(
             f'<tr data-base="{indices[d.one]}" data-significant="{clear}"><td>{text(d.other)}</td>'
