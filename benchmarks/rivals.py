@@ -79,31 +79,32 @@ def spent(settings: list[str], steps: int, out: Path) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def trained(settings: list[str], seconds: float, out: Path) -> Path:
-    """Weights of a training of about so many CPU seconds beyond its start."""
-    weights = out / "weights.safetensors"
-    if not weights.exists():
+def trained(settings: list[str], seconds: float, out: Path) -> tuple[Path, float]:
+    """Weights of a training of about so many CPU seconds beyond its start, and those it took."""
+    weights, took = out / "weights.safetensors", out / "cpu_seconds"
+    if not took.exists():
         few, more = (spent(settings, n, out.with_name(f"{out.name}_{n}")) for n in (10, 50))
         steps = round(seconds * 40 / (more - few))
-        took = spent(settings, steps, out)
-        print(f"{out.name}: {steps} steps in {took:.0f} CPU seconds", flush=True)
-    return weights
+        took.write_text(f"{spent(settings, steps, out):.0f}")
+        print(f"{out.name}: {steps} steps in {took.read_text()} CPU seconds", flush=True)
+    return weights, float(took.read_text())
 
 
-def made(name: str, out: Path, minutes: float, common: list[str], tested: list[str]) -> dict:
+def row(name: str, out: Path, minutes: float, common: list[str], tested: list[str]) -> dict:
     """A row of the table; trainings of other rows of the same minutes are taken over."""
     trainings, given = ROWS[name]
-    files = [
+    made = [
         trained([*TRAININGS[training], *common], 60 * minutes / len(trainings),
                 out / "trained" / f"{training}_of_{len(trainings)}")
         for training in trainings
     ]  # fmt: skip
-    settings = [text.format(*files) for text in given]
+    settings = [text.format(*(file for file, _ in made)) for text in given]
     command("sample", ["experiment=none", *settings, *common, *tested, f"out={out / name}"])
     report = json.loads((out / name / "metrics.json").read_text())
     found = report["metrics"]
-    row = {"method": name, "nfe": sum(report["nfe"].values())}
-    return row | {key: found.get(key) for key in COLUMNS}
+    spent_s = sum(seconds for _, seconds in made)
+    head = {"method": name, "train_s": spent_s, "nfe": sum(report["nfe"].values())}
+    return head | {key: found.get(key) for key in COLUMNS}
 
 
 def main() -> None:
@@ -122,9 +123,9 @@ def main() -> None:
     path = arguments.out / "rows.json"
     rows = json.loads(path.read_text()) if path.exists() else []
     for name in arguments.only:
-        if any(row["method"] == name for row in rows):
+        if any(known["method"] == name for known in rows):
             continue
-        rows.append(made(name, arguments.out, arguments.minutes, common, tested))
+        rows.append(row(name, arguments.out, arguments.minutes, common, tested))
         path.write_text(json.dumps(rows, indent=1))
         print(rows[-1], flush=True)
     write_table(arguments.out / "table.csv", rows)
