@@ -33,8 +33,7 @@ TRAININGS: dict[str, list[str]] = {
     "classifier": ["model=classifier", "network=encoder_64", "data.batch_size=32"],
 }
 for _name in ("cyclegan", "cut", "fastcut", "pix2pix"):
-    _heads = ["heads.channels=[3,64,128,128,128]"] if "cut" in _name else []
-    TRAININGS[_name] = [f"model={_name}", *JUDGED, *_heads]
+    TRAININGS[_name] = [f"model={_name}", *JUDGED]
 for _name in ("ddgan", "flow_matching", "rectified_flow", "dsbm", "unsb", "i2sb", "ddbm"):
     TRAININGS[_name] = [f"model={_name}", *UNET]
 

@@ -85,7 +85,8 @@ def test_a_mask_keeps_a_latent_only_where_all_pixels_are_kept():
         Latent(None, BlockDCT(4))(images(side=6), Noise(0, ["a", "b"]))
 
 
-@pytest.mark.parametrize("codes", [pytest.param(None, marks=pytest.mark.slow), 16])
+@pytest.mark.slow
+@pytest.mark.parametrize("codes", [None, 16])
 def test_an_autoencoder_is_trained_kept_and_run(tmp_path, codes):
     """train.py model=autoencoder, a score in its space, and sample.py's translator, from files."""
     small = ["network.ch=32", "network.ch_mult=[1,1]", "network.z_channels=2"]

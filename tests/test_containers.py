@@ -331,6 +331,7 @@ def test_an_absent_package_is_named_with_its_extra(name, package, extra, tmp_pat
         module(tmp_path / name, 1).translation_loader("test")
 
 
+@pytest.mark.slow
 def test_a_clip_from_the_command_line_flickers_less_under_one_key(tmp_path):
     """`data.source=clip.gif` beside the demo's data: a still clip stays still under one key."""
     networks = write_networks(tmp_path / "networks")

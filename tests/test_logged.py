@@ -82,6 +82,7 @@ def test_a_prolonged_run_never_trains_at_rate_zero(tmp_path, capsys):
     assert all(row["train/lr"] > 0 for row in rows(tmp_path) if "train/lr" in row)
 
 
+@pytest.mark.slow
 def test_a_classifiers_loss_is_of_all_its_images(tmp_path):
     options = ["model=classifier", "network.channel_mult=[1,1]", "limit=8", "data.batch_size=2",
                "module.optimizer.lr=0", "data.flip=false", "trainer.max_steps=4",

@@ -119,7 +119,7 @@ def test_bayes_losses_are_the_recorded_ones() -> None:
     [
         pytest.param(sde, prediction, marks=marks)
         for sde, prediction, marks in [
-            (VP(), VPrediction(), ()),
+            (VP(), VPrediction(), pytest.mark.slow),
             (DDPM(), EpsPrediction(), pytest.mark.slow),
             (VP(), EpsPrediction(), pytest.mark.slow),
             (VP(), X0Prediction(), pytest.mark.slow),

@@ -112,7 +112,11 @@ ODE_SOLVERS = [
 FASTER = [DPMSolverPP(3, moments=adams), UniPC(3), SASolver(3, tau=0)]  # at these steps
 
 
-BOTH = [DPMSolverPPSingle(3), DPMSolverSingle(2)]  # test_orders has them, in even time
+BOTH = [
+    DPMSolverPPSingle(3),
+    DPMSolverSingle(2),
+    DPMSolverSingle(3),
+]  # test_orders has them, in even time
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,10 @@ def test_a_data_set_trains_and_its_weights_load_without_leave(outside, tmp_path)
 
 @pytest.mark.parametrize(
     ("part", "package"),
-    [(("network=small",), "parts_process"), (("sde=steady", *NETWORK), "parts_process")],
+    [
+        pytest.param(("network=small",), "parts_process", marks=pytest.mark.slow),
+        (("sde=steady", *NETWORK), "parts_process"),
+    ],
     ids=["network", "sde"],
 )
 def test_a_network_and_a_process_train_and_load_by_leave(outside, tmp_path, capsys, part, package):

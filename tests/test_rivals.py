@@ -36,7 +36,7 @@ SMALL = {
     "i2sb": UNET,
     "ddbm": UNET,
 }  # fmt: skip
-QUICK = {"cyclegan", "flow_matching"}
+QUICK = {"cyclegan"}
 PAIRED = {"pix2pix", "i2sb", "ddbm"}
 NFE = {
     "ddgan": {"score": 2},

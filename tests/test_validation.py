@@ -176,6 +176,7 @@ def test_early_stopping_ends_a_training_that_gets_no_better(given, tmp_path):
     assert rows(tmp_path)[-1]["step"] == 2  # one to compare with, and two that are no better
 
 
+@pytest.mark.slow
 def test_some_validations_may_be_left_out(given, tmp_path):
     trained(tmp_path, *SHORT, *given, "translate.every=2", "translate.columns=2", drop=DROP)
     assert [row["step"] for row in rows(tmp_path) if "val/kid" in row] == [3]
