@@ -124,11 +124,42 @@ def test_a_lost_process_ends_the_others(first, tmp_path):
     assert "Traceback" not in err and group_ends(job.pid)
 
 
+@pytest.mark.parametrize(
+    ("to", "number", "after", "code"),
+    [
+        ("group", signal.SIGTERM, 0.5, 143),
+        ("group", signal.SIGTERM, 3.0, 143),
+        ("second", signal.SIGKILL, 0.5, 1),
+        ("first", signal.SIGKILL, 0.5, -9),
+    ],
+)
+def test_processes_that_have_not_met_end_together(to, number, after, code, tmp_path):
+    """Else the first would wait for the second for half an hour."""
+    tiny = [o for o in TRAIN if not o.startswith(("trainer.acc", "trainer.max"))]
+    job = started(tmp_path, "train.py", *tiny, "trainer=ddp_cpu", "translate=null",
+                  "out=run", "trainer.max_steps=5000")  # fmt: skip
+    while not (second := seconds(job, "train.py")):
+        assert job.poll() is None, job.communicate()
+        time.sleep(0.05)
+    time.sleep(after)
+    if to == "group":
+        os.killpg(job.pid, number)
+    else:
+        os.kill(job.pid if to == "first" else second[0], number)
+    out, err = job.communicate(timeout=90)
+    assert job.returncode == code and group_ends(job.pid), (out, err)
+    assert to == "first" or "to go on: " in out or "It goes on with: " in err
+
+
+def seconds(job: subprocess.Popen, script: str) -> list[int]:
+    """The other processes that a command has started."""
+    children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+    return [int(c) for c in children if script.encode() in Path(f"/proc/{c}/cmdline").read_bytes()]
+
+
 def second_of(job: subprocess.Popen, script: str) -> int:
     """The second of the two processes that a command has become."""
-    children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
-    (second,) = (int(c) for c in children
-                 if script.encode() in Path(f"/proc/{c}/cmdline").read_bytes())  # fmt: skip
+    (second,) = seconds(job, script)
     return second
 
 

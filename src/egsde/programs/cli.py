@@ -103,7 +103,7 @@ def _start(name: str, arguments: list[str]) -> None:
                 (_run if name in PROGRAMS else _use)(name, arguments)
         except Ended as error:
             if os.environ.get("LOCAL_RANK", "0") != "0":
-                raise SystemExit(0) from None  # of several processes the first one tells
+                raise SystemExit(error.code) from None  # of several processes the first one tells
             if error.out is not None:
                 remove_empty(error.out)
             tell(error, error.standing, error.out)

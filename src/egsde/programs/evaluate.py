@@ -154,9 +154,10 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
     loggers = list(parts("logger").values())
     with closing(loggers):
         trainer: Trainer = parts(
-            "trainer", logger=loggers, callbacks=[Lost()], default_root_dir=out,
+            "trainer", logger=loggers, callbacks=[others := Lost()], default_root_dir=out,
             enable_progress_bar=False, enable_checkpointing=False,
         )  # fmt: skip
+        others.watch(trainer)
         if trainer.is_global_zero:
             record = {"program": "evaluate.py", "config": config, "versions": versions()}
             write_json(out / "run.json", record)

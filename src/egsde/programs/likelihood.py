@@ -146,11 +146,12 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
         trainer: Trainer = parts(
             "trainer",
             logger=loggers,
-            callbacks=[Lost()],
+            callbacks=[others := Lost()],
             default_root_dir=out,
             enable_progress_bar=False,
             enable_checkpointing=False,
         )
+        others.watch(trainer)
         if trainer.is_global_zero:
             weights = {name: sha256_of(net) for name, net in module.networks.items()}
             record = {

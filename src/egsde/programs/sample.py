@@ -145,7 +145,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
         check_objective(cfg.objective, [] if metrics is None else metrics.names)
     look_first(data, cfg.split, written, metrics)
     callbacks: list[Callback] = [
-        Lost(),
+        others := Lost(),
         callback := Translate(
             out, cfg.seed, cfg.split, metrics, columns=cfg.columns, recipe=made_with, shard=shard
         ),
@@ -166,6 +166,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
             enable_progress_bar=False,
             enable_checkpointing=False,
         )
+        others.watch(trainer)
         if trainer.is_global_zero:
             write_json(out / "run.json", record, shared=True)
             name_foreign(written, every)

@@ -86,15 +86,17 @@ def _fit(
     if best is not None:
         best.translates = validation is not None
     standing = saver.standing if saver is not None else lambda: "nothing is saved"
+    others = Lost()
     with closing(loggers):
         trainer: Trainer = parts(
             "trainer",
             logger=loggers or False,
-            callbacks=[Lost(), *([validation] if validation else []), *callbacks.values()],
+            callbacks=[others, *([validation] if validation else []), *callbacks.values()],
             plugins=[TwoFiles()],
             default_root_dir=out,
             enable_checkpointing=False,
         )
+        others.watch(trainer)
         if trainer.is_global_zero:
             save_yaml(out / "config.yaml", to_give_back(config, out, f"outputs/{config['kind']}"))
             for logger in loggers:

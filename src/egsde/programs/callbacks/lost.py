@@ -11,66 +11,81 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from egsde.programs.ended import again
+from egsde.programs.ended import Ended, again, numbers, tell
 
 OTHER = "hydra.job.name=train_ddp_process"  # what Lightning starts the others with
-EVERY, PATIENCE = 0.5, 5.0  # seconds between looks; for a process to end by itself
+FIRST = "EGSDE_FIRST_PROCESS"  # its number, for the others
+EVERY, PATIENCE, STOPPING = 0.5, 5.0, 60.0  # seconds between looks; to end by itself; to stop
 
 
 class Lost(Callback):
-    """Looks after the processes that Lightning has started, from a thread of its own."""
+    """Looks after the processes that Lightning starts, from a thread of its own.
+
+    `watch` begins before they are started: until all have met, each waits for the others.
+    """
 
     def __init__(self) -> None:
-        self.over = threading.Event()
+        self.over, self.met = threading.Event(), False
+
+    def watch(self, trainer: Trainer) -> None:
+        """From before the first process starts the others."""
+        if any(word.startswith(OTHER) for word in sys.argv):
+            first = int(os.environ.get(FIRST, os.getppid()))
+            self._start(lambda: self._look_up(first))
+        elif hasattr(trainer.strategy.launcher, "procs"):
+            os.environ[FIRST] = str(os.getpid())
+            self._start(lambda: self._look(trainer))
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        procs, parent = getattr(trainer.strategy.launcher, "procs", []), os.getppid()
-        if procs:
-            self._start(lambda: self._look(trainer, procs))
-        elif any(word.startswith(OTHER) for word in sys.argv):
-            self._start(lambda: self._look_up(parent))
+        self.met = True
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         self.over.set()
 
     def _start(self, work: Callable[[], None]) -> None:
-        for thread in threading.enumerate():
-            if thread.name == "child-process-observer":  # Lightning's
-                thread._child_processes = []  # type: ignore[attr-defined]
         threading.Thread(target=work, daemon=True, name="lost").start()
 
-    def _look(self, trainer: Trainer, procs: Sequence[Any]) -> None:
-        """As the first process: whether one of the others has ended badly."""
+    def _look(self, trainer: Trainer) -> None:
+        """As the first process: whether one of the others has ended before the work is done."""
         while not self.over.wait(EVERY):
+            for thread in threading.enumerate():
+                if thread.name == "child-process-observer":  # Lightning's
+                    thread._child_processes = []  # type: ignore[attr-defined]
+            procs: list[Any] = list(getattr(trainer.strategy.launcher, "procs", []))
             codes = [process.poll() for process in procs]
             if not any(codes):
                 continue
-            time.sleep(PATIENCE)  # an error of what they do together says more
-            if self.over.is_set():
-                return
             rank, code = next((k, c) for k, c in enumerate(codes, 1) if c)
-            how = f"signal {-code}" if code < 0 else f"exit code {code}; it has told why"
-            told = f"process {rank} of {trainer.world_size} has ended with {how}"
+            stopped = code in [128 + n for n in numbers()]
+            # This one stops, too, at its next safe place; or an error of what they do together
+            # says more. Before they have met it would wait for the other for half an hour.
+            if self.over.wait(STOPPING if stopped and self.met else PATIENCE):
+                return
             for process in procs:
                 with contextlib.suppress(OSError):
                     process.kill()
+            out = Path(trainer.default_root_dir)
+            if stopped:
+                tell(Ended(code - 128), Ended.standing, out)
+                os._exit(code)
+            how = f"signal {-code}" if code < 0 else f"exit code {code}; it has told why"
+            told = f"process {rank} of {trainer.world_size} has ended with {how}"
             print(
-                f"error: {told}; what was finished is kept. It goes on with: "
-                f"{again(Path(trainer.default_root_dir))}",
+                f"error: {told}; what was finished is kept. It goes on with: {again(out)}",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
             os._exit(1)
 
-    def _look_up(self, parent: int) -> None:
+    def _look_up(self, first: int) -> None:
         """As one of the others: whether the first is still there."""
         while not self.over.wait(EVERY):
-            if os.getppid() != parent:
+            if os.getppid() != first:
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(PATIENCE)
                 os._exit(1)
