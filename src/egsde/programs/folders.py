@@ -6,6 +6,7 @@ config.yaml, or what --cfg job prints, makes another run when it is given back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import DictConfig, OmegaConf
 
+from egsde.programs.secrets import recorded
 from egsde.programs.trusted import check_hydra
 
 NEEDED = {  # what conf's own files say of Hydra, and a given-back file does not
@@ -23,6 +26,7 @@ NEEDED = {  # what conf's own files say of Hydra, and a given-back file does not
     "hydra.job.chdir": "false",
     "hydra/job_logging": "stdout",
 }
+REFERENCE = re.compile(r"\$\{\.*(?!hydra\b)[A-Za-z_][\w.]*\}")  # to a value, not a resolver
 _claimed: dict[str, str] | None = None  # None: nothing is created, as when settings are printed
 
 
@@ -90,19 +94,29 @@ def given_back(program: str, arguments: Sequence[str]) -> list[str]:
     return found
 
 
-def to_give_back(config: Mapping[str, Any], out: Path, prefix: str) -> dict[str, Any]:
-    """A plain configuration whose paths in the folder follow `out`, which is new each time."""
-    old = str(config["out"])
+def to_give_back(cfg: DictConfig, out: Path, prefix: str) -> dict[str, Any]:
+    """A plain configuration whose paths in the folder follow `out`, which is new each time.
 
-    def follow(node: Any) -> Any:
+    A value that was another's (data.limit: ${limit}) still is, so that limit=2 reaches what it
+    reaches without the file.
+    """
+    old = str(cfg.out)
+
+    def follow(node: Any, text: Any) -> Any:
         if isinstance(node, dict):
-            return {key: follow(value) for key, value in node.items()}
+            inside = text if isinstance(text, dict) else {}
+            return {key: follow(value, inside.get(key)) for key, value in node.items()}
         if isinstance(node, list):
-            return [follow(value) for value in node]
-        inside = isinstance(node, str) and (node == old or node.startswith(f"{old}/"))
-        return "${out}" + node[len(old) :] if inside else node
+            each = text if isinstance(text, list) else [None] * len(node)
+            return [follow(value, inner) for value, inner in zip(node, each, strict=True)]
+        if isinstance(text, str) and REFERENCE.fullmatch(text):
+            return text
+        if isinstance(node, str) and (node == old or node.startswith(f"{old}/")):
+            return "${out}" + node[len(old) :]
+        return node
 
-    return follow(dict(config)) | {"out": f"${{new_folder:{prefix}}}"}
+    written = OmegaConf.to_container(cfg, resolve=False)
+    return follow(recorded(cfg), written) | {"out": f"${{new_folder:{prefix}}}"}
 
 
 def refuse_elsewhere(config: Mapping[str, Any], out: Path) -> None:

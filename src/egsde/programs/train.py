@@ -98,7 +98,9 @@ def _fit(
         )
         others.watch(trainer)
         if trainer.is_global_zero:
-            save_yaml(out / "config.yaml", to_give_back(config, out, f"outputs/{config['kind']}"))
+            given = to_give_back(parts.cfg, out, f"outputs/{config['kind']}")
+            given["data"] |= {k: v for k, v in config["data"].items() if k == "range"}  # measured
+            save_yaml(out / "config.yaml", given)
             for logger in loggers:
                 logger.log_hyperparams(config)
         try:
