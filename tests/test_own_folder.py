@@ -99,7 +99,7 @@ def test_paths_in_another_runs_folder_are_refused(here, capsys):
 
 def test_what_is_saved_follows_out(tmp_path):
     config = {"out": "runs/a", "x": ["runs/a/b", "runs/ab", {"y": "runs/a"}], "kind": "score"}
-    saved = folders.to_give_back(OmegaConf.create(config), Path("runs/a"), "outputs/score")
+    saved = folders.to_give_back(config, OmegaConf.create(config), Path("runs/a"), "outputs/score")
     assert saved == {
         "out": "${new_folder:outputs/score}",
         "x": ["${out}/b", "runs/ab", {"y": "${out}"}],
@@ -115,7 +115,7 @@ def test_what_is_saved_keeps_its_references(program, given, tmp_path):
     """The same values; and an override reaches all that it reaches without the file."""
     cfg = composed(program, tmp_path / "run", *given)
     plain = recorded(cfg)
-    saved = OmegaConf.create(folders.to_give_back(cfg, tmp_path / "run", "runs"))
+    saved = OmegaConf.create(folders.to_give_back(plain, cfg, tmp_path / "run", "runs"))
     saved.out = str(tmp_path / "run")
     assert OmegaConf.to_container(saved, resolve=True) == plain
     key = "limit" if program == "sample" else "train_limit"

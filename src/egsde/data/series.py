@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,15 @@ from egsde.noise import Noise
 def series_of(name: str) -> str:
     """The series of an image by its id: its folder."""
     return name.rpartition("/")[0] or "."
+
+
+def grouped(names: Iterable[str], folders: bool = False) -> dict[str, list[str]]:
+    """The images of each series, in order; folders: those of folders, too, beside containers'."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        if folders or is_slice(name):
+            found.setdefault(series_of(name), []).append(name)
+    return found
 
 
 @dataclass(frozen=True)

@@ -102,11 +102,10 @@ def _start(name: str, arguments: list[str]) -> None:
             with ending():
                 (_run if name in PROGRAMS else _use)(name, arguments)
         except Ended as error:
-            if os.environ.get("LOCAL_RANK", "0") != "0":
-                raise SystemExit(error.code) from None  # of several processes the first one tells
-            if error.out is not None:
-                remove_empty(error.out)
-            tell(error, error.standing, error.out)
+            if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes the first one tells
+                if error.out is not None:
+                    remove_empty(error.out)
+                tell(error, error.standing, error.out)
             raise SystemExit(error.code) from None
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 SIGNALS = [s for s in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, s)]
+OTHER = "hydra.job.name=train_ddp_process"  # what Lightning starts the others of a run with
 HANGUP = getattr(signal, "SIGHUP", None)
 
 
@@ -71,7 +72,7 @@ def again(out: Path | None) -> str:
     """The command line that goes on with a run."""
     program = Path(sys.argv[0])
     start = ["python", sys.argv[0]] if program.suffix == ".py" else [program.name]
-    ours = ("hydra.run.dir=", "hydra.job.name=train_ddp_process", "hydra.output_subdir=")
+    ours = ("hydra.run.dir=", OTHER, "hydra.output_subdir=")
     words = [word for word in sys.argv[1:] if not word.startswith(ours)]
     named = out is None or any(word.startswith("out=") for word in words)
     return shlex.join([*start, *words, *([] if named else [f"out={out}"])])

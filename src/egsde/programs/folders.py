@@ -17,7 +17,6 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from egsde.programs.secrets import recorded
 from egsde.programs.trusted import check_hydra
 
 NEEDED = {  # what conf's own files say of Hydra, and a given-back file does not
@@ -94,13 +93,15 @@ def given_back(program: str, arguments: Sequence[str]) -> list[str]:
     return found
 
 
-def to_give_back(cfg: DictConfig, out: Path, prefix: str) -> dict[str, Any]:
+def to_give_back(
+    config: Mapping[str, Any], cfg: DictConfig, out: Path, prefix: str
+) -> dict[str, Any]:
     """A plain configuration whose paths in the folder follow `out`, which is new each time.
 
-    A value that was another's (data.limit: ${limit}) still is, so that limit=2 reaches what it
-    reaches without the file.
+    cfg: the same with its references. A value that was another's (data.limit: ${limit}) still is,
+    so that limit=2 reaches what it reaches without the file.
     """
-    old = str(cfg.out)
+    old = str(config["out"])
 
     def follow(node: Any, text: Any) -> Any:
         if isinstance(node, dict):
@@ -116,7 +117,7 @@ def to_give_back(cfg: DictConfig, out: Path, prefix: str) -> dict[str, Any]:
         return node
 
     written = OmegaConf.to_container(cfg, resolve=False)
-    return follow(recorded(cfg), written) | {"out": f"${{new_folder:{prefix}}}"}
+    return follow(dict(config), written) | {"out": f"${{new_folder:{prefix}}}"}
 
 
 def refuse_elsewhere(config: Mapping[str, Any], out: Path) -> None:

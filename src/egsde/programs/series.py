@@ -12,7 +12,7 @@ from torch import Tensor
 from egsde.data import TwoDomains, Written
 from egsde.data.containers import Slices, is_slice, place_of
 from egsde.data.kinds import raster
-from egsde.data.series import series_of
+from egsde.data.series import grouped, series_of
 from egsde.disk import whole
 from egsde.evaluation.metrics import Flicker
 from egsde.opened import picture_bytes
@@ -25,9 +25,7 @@ def bind(data: TwoDomains, split: str, written: Written) -> list[str]:
 
     Gives what there is to say of it.
     """
-    names: dict[str, list[str]] = {}
-    for name in filter(is_slice, ids_of(data, split)):
-        names.setdefault(series_of(name), []).append(name)
+    names = grouped(ids_of(data, split))
     if not names:
         return []
     images: Any = data.images(data.source if data.degradation is None else data.target, split)

@@ -98,8 +98,7 @@ def _fit(
         )
         others.watch(trainer)
         if trainer.is_global_zero:
-            given = to_give_back(parts.cfg, out, f"outputs/{config['kind']}")
-            given["data"] |= {k: v for k, v in config["data"].items() if k == "range"}  # measured
+            given = to_give_back(config, parts.cfg, out, f"outputs/{config['kind']}")
             save_yaml(out / "config.yaml", given)
             for logger in loggers:
                 logger.log_hyperparams(config)

@@ -122,8 +122,8 @@ def _leave(trials: Trials, out: Path, balance: float, untuned: Trial) -> None:
     best, every = _best(trials, balance), list(trials.done.values())
     write_table(out / "trials.csv", [_row(t, balance, best, untuned) for t in every])
     write_table(out / "frontier.csv", [_row(t, balance, best, untuned) for t in frontier(every)])
-    tuned = to_give_back(trials.composed(best.settings), out, "outputs/sample")
-    save_yaml(out / "tuned.yaml", tuned)
+    cfg = trials.composed(best.settings)
+    save_yaml(out / "tuned.yaml", to_give_back(recorded(cfg), cfg, out, "outputs/sample"))
 
 
 def _row(trial: Trial, balance: float, best: Trial, untuned: Trial) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from egsde.data.containers.names import is_slice
-from egsde.data.series import series_of
+from egsde.data.series import grouped
 
 Frame = tuple[Tensor, Tensor]  # a translation and its source, (C, H, W) or (1, C, H, W)
 
@@ -39,11 +38,7 @@ class Flicker:
 
     def series(self, ids: Iterable[str]) -> list[list[str]]:
         """The ids of each series of two frames or more, in order."""
-        found: dict[str, list[str]] = {}
-        for name in ids:
-            if self.folders or is_slice(name):
-                found.setdefault(series_of(name), []).append(name)
-        return [names for names in found.values() if len(names) > 1]
+        return [names for names in grouped(ids, self.folders).values() if len(names) > 1]
 
     def of(
         self, names: Iterable[str], frame: Callable[[str], Frame | None]

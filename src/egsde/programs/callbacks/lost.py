@@ -17,9 +17,8 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from egsde.programs.ended import Ended, again, numbers, tell
+from egsde.programs.ended import OTHER, Ended, again, numbers, tell
 
-OTHER = "hydra.job.name=train_ddp_process"  # what Lightning starts the others with
 FIRST = "EGSDE_FIRST_PROCESS"  # its number, for the others
 EVERY, PATIENCE, STOPPING = 0.5, 5.0, 60.0  # seconds between looks; to end by itself; to stop
 

@@ -48,9 +48,9 @@ class Seconds:
         self.of: dict[str, float] = {}
         for path in sorted(out.glob("seconds*.csv")):
             text = path.read_bytes().decode(errors="replace")
-            whole = text[: text.rfind("\n") + 1]  # a kill may leave half a row, half a number
+            rows = text[: text.rfind("\n") + 1]  # a kill may leave half a row, half a number
             with contextlib.suppress(csv.Error):  # a cell without end
-                for row in csv.reader(io.StringIO(whole, newline="")):
+                for row in csv.reader(io.StringIO(rows, newline="")):
                     if len(row) == 2:
                         self.of[row[0]] = _number(row[1])
 
