@@ -18,8 +18,10 @@ import containers
 from demo_networks import write_networks
 from egsde.data import Folders, TwoDomains, Written
 from egsde.data.containers import Cut, opened_files
+from egsde.data.containers.video import check_rate
 from egsde.methods import OnePass
 from egsde.noise import Noise
+from egsde.opened import UnreadableImage
 from egsde.programs.callbacks import Report
 from egsde.programs.callbacks.shelf import Shelf
 from egsde.programs.evaluate import evaluate
@@ -288,6 +290,13 @@ def uneven_clip(path: Path) -> None:
             frame.pts, frame.time_base = time, Fraction(1, 25)
             clip.mux(stream.encode(frame))
         clip.mux(stream.encode())
+
+
+def test_frames_coded_out_of_order_have_one_rate_whatever_times_avi_gives_them():
+    rate, base = Fraction(25), Fraction(1, 25)
+    check_rate([1, 3, 4, 2], rate, base)
+    with pytest.raises(UnreadableImage, match="frame rate varies"):
+        check_rate([1, 9, 4, 2], rate, base)
 
 
 def mixed_dicom(path: Path) -> None:

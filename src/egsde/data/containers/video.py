@@ -102,7 +102,8 @@ def _stream(clip: Any) -> Any:
 
 def check_rate(times: list[int | None], rate: Fraction | None, base: Fraction | None) -> None:
     """UnreadableImage for frames that do not follow each other at one rate."""
-    known = [time for time in times if time is not None]
+    # sorted: AVI has no times of display, so frames that are coded out of order carry others' times
+    known = sorted(time for time in times if time is not None)
     if len(known) < len(times) or not rate or not base:
         if not rate:
             raise UnreadableImage("its frame rate is unknown; write it anew: ffmpeg -i clip -r 25")
