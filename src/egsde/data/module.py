@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 from torch.utils.data import Subset as SubsetOfDataset
@@ -28,6 +27,7 @@ from egsde.data.restorations import Restorations
 from egsde.data.series import Keys
 from egsde.data.shards import Batches, ResumableLoader, batches_trained, of_one_shape, shard
 from egsde.data.views import VIEWS, Pictures, Translations, View, pair, validated
+from egsde.data.workers import loader_options
 
 
 class TwoDomains(LightningDataModule):
@@ -174,12 +174,7 @@ class TwoDomains(LightningDataModule):
         return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
 
     def loader_options(self) -> dict[str, Any]:
-        return {
-            "num_workers": self.num_workers,
-            "pin_memory": torch.cuda.is_available(),
-            "persistent_workers": self.num_workers > 0,
-            "generator": torch.Generator(),  # the global one stays as it is
-        }
+        return loader_options(self.num_workers)
 
     def train_dataloader(self) -> ResumableLoader:
         view = self.viewed("train")

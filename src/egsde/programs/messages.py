@@ -32,6 +32,8 @@ COMMANDS = {"likelihood": "evaluate"}  # a program whose command is another's
 UNKNOWN = re.compile(r"Could not override '(.+?)'|Key '\w+' is not in struct\s+full_key: (\S+)")
 ABSENT = re.compile(r"Could not find '([^']+)/([^'/]+)'")
 SEVERAL = re.compile(r"Ambiguous value for argument '(.+?)'\n")
+WORKER = re.compile(r"DataLoader worker .*?(?:killed by signal: (.+?)\.? |exited unexpectedly)")
+CAUGHT = re.compile(r"Caught (\w+) in .* process \d.*\n(?:[\w.]+\.)?\1: (.*)", re.DOTALL)
 OURS = ("ValueError", "OSError", "MisconfigurationException")
 
 
@@ -54,13 +56,29 @@ def readable(error: BaseException, program: str = "train") -> str | None:
     if isinstance(error, MissingMandatoryValue):
         key = error.full_key or error.key
         return f"{key} is not given; add {key}=..."
-    if "OutOfMemoryError" in names or "can't allocate memory" in str(error):
+    if names & {"OutOfMemoryError", "MemoryError"} or "can't allocate memory" in str(error):
         return MEMORY.format(key=BATCH[program])
     if "UsageError" in names and "api key" in str(error).lower().replace("_", " "):
         return LOGIN
+    if (lost := lost_worker(error)) is not None:
+        return f"{lost}. Give the command again"
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         return _composing(error, f"{COMMANDS.get(program, program)}.py")
+    if (inside := CAUGHT.search(str(error))) is not None:  # from a process that reads images
+        return inside[2] if {*names, inside[1]} & set(OURS) else None
     return str(error) if names & set(OURS) else None
+
+
+def lost_worker(error: BaseException) -> str | None:
+    """That a process which reads images has died, and what helps, if this is what an error says."""
+    if (found := WORKER.search(f"{error} ")) is None:
+        return None
+    ended = f" ({found[1]})" if found[1] else ""
+    return (
+        f"a process that reads images has ended{ended}, as where memory, or shared memory "
+        "(/dev/shm), is short: fewer of them (data.num_workers=1, or 0 for none), a smaller "
+        "data.batch_size and data.cache_mib need less"
+    )
 
 
 def _composing(error: BaseException, program: str) -> str:

@@ -32,6 +32,7 @@ from egsde.programs.callbacks.same_run import say_where
 from egsde.programs.checks import check
 from egsde.programs.ended import Ended, tell
 from egsde.programs.folders import refuse_elsewhere
+from egsde.programs.messages import lost_worker
 from egsde.programs.secrets import recorded, resolved
 from egsde.programs.settings import CONF
 from egsde.programs.trusted import check_allow, check_names
@@ -170,8 +171,10 @@ def stopped(out: Path, error: Stopped | Ended, standing: str, trainer: Trainer) 
     raise SystemExit(0)  # of several processes the first one tells
 
 
-def of_a_lost_process(trainer: Trainer) -> str | None:
+def of_a_lost_process(trainer: Trainer, error: BaseException) -> str | None:
     """Which of the processes that this one has started has died, if one has."""
+    if (lost := lost_worker(error)) is not None:
+        return lost
     procs = getattr(trainer.strategy.launcher, "procs", [])
     for rank, process in enumerate(procs, 1):
         with contextlib.suppress(subprocess.TimeoutExpired):

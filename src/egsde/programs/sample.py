@@ -178,7 +178,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
             there = len(written.listed())
             stopped(out, error, f"{there} images are there", trainer)
         except RuntimeError as error:
-            if (lost := of_a_lost_process(trainer)) is None:
+            if (lost := of_a_lost_process(trainer, error)) is None:
                 raise
             raise ValueError(
                 f"{lost}; what was translated is kept. It goes on with: {again(out)}"

@@ -114,7 +114,7 @@ def _fit(
                     "another program or version, or was changed; give another resume=PATH, or "
                     "resume=null to start anew"
                 ) from error
-            if (lost := of_a_lost_process(trainer)) is None:
+            if (lost := of_a_lost_process(trainer, error)) is None:
                 raise
             raise ValueError(
                 f"{lost}, so training has ended; {standing()}. It goes on with: {again(out)}"
