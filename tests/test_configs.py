@@ -228,6 +228,7 @@ def test_the_command_for_real_data_steps_on_a_cpu(tmp_path):
         (["translator=sdedit", "metrics=domain", "extractor.autocast=true"], []),
         (["translator=cycle_diffusion", "t_start=0.4", "source_score.autocast=true"], ["t_start"]),
         (["translator=egsde_fast", "factor=8"], []),
+        (["translator=ddib", "energy=none"], []),
         (["translator=egsde_fast", "sampler.grid.steps=7", "t_start=0.4"], ["sampler"]),
     ],
 )

@@ -13,7 +13,7 @@ import torch
 
 from egsde.energies import LowPassL2
 from egsde.methods import egsde, sdedit
-from egsde.networks import ADMEncoder, ADMUNet
+from egsde.networks import ADMEncoder, ADMUNet, ResNetGenerator
 from egsde.programs.export import export, written
 from egsde.programs.formats import FORMATS
 from egsde.programs.graphs import Given, ScoreGraph, TranslatorGraph
@@ -56,12 +56,13 @@ def saved(path: Path, kind: str, net: torch.nn.Module, options: dict) -> Path:
     config = {
         "kind": kind,
         "network": {"_target_": f"egsde.networks.{type(net).__name__}", **options},
-        "sde": {"_target_": "egsde.sde.DDPM"},
-        "prediction": None if kind == "classifier" else PREDICTION,
+        "sde": None if kind == "generator" else {"_target_": "egsde.sde.DDPM"},
+        "prediction": None if kind in ("classifier", "generator") else PREDICTION,
         "data": DATA,
         "seed": 0,
     }  # fmt: skip
-    save_weights(path, {"averaged": filled(net)}, config)
+    inside = torch.nn.ModuleDict({"to_y": filled(net)}) if kind == "generator" else filled(net)
+    save_weights(path, {"averaged": inside}, config)
     return path
 
 
@@ -139,6 +140,19 @@ def test_the_program_writes_what_a_file_holds(tmp_path, capsys):
     assert (tmp_path / "c" / "classifier.pt").is_file()
     with pytest.raises(ValueError, match="did you mean format=onnx"):
         export(composed("export", tmp_path / "d", "format=onx", f"weights={score}"))
+
+
+def test_weights_that_translate_by_themselves_are_a_whole_translator(tmp_path):
+    options = {"width": 4, "blocks": 1}
+    generator = ResNetGenerator(**options)
+    file = saved(tmp_path / "g.safetensors", "generator", generator, options)
+    export(composed("export", tmp_path / "out", "format=torchscript", f"weights={file}"))
+    extra = {"egsde.json": ""}
+    graph = torch.jit.load(str(tmp_path / "out" / "translator.pt"), _extra_files=extra)
+    x = torch.rand(3, 3, 12, 8) * 2 - 1
+    with torch.no_grad():
+        assert torch.allclose(graph(x, torch.zeros_like(x)), generator.eval()(x), atol=1e-5)
+    assert json.loads(json.loads(extra["egsde.json"])["domains"]) == ["flat", "3d"]
 
 
 @pytest.mark.slow

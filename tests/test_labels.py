@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -13,12 +15,13 @@ from egsde.noise import Noise
 from egsde.sampling import Sampler
 from egsde.sampling.grids import Uniform
 from egsde.scores import Extrapolated, LabelledScore, ScoreModel
-from egsde.scores.files import load_labelled, official_score
+from egsde.scores.container import save_weights
+from egsde.scores.files import load_labelled, load_source_score, official_score
 from egsde.sde import DDPM, VP
 from egsde.solvers import DDIM
 from egsde.solvers.rk45 import RK45
 from problems import Gaussian, f64
-from runs import command, trained
+from runs import command, composed, trained
 
 DOMAINS = (Gaussian(-1.0, 0.25), Gaussian(1.0, 0.04))
 
@@ -112,6 +115,20 @@ def test_a_published_class_conditional_network(tmp_path):
     torch.save(ADMUNet(**config).state_dict(), tmp_path / "net.pt")
     with pytest.raises(ValueError, match="no labels"):
         official_score("adm", config, str(tmp_path / "net.pt"), DDPM(), label=1)
+
+
+def test_a_file_of_both_domains_is_named_where_the_sources_score_is_wanted(tmp_path):
+    """Beside it, for there is none, and in its place, for it is none."""
+    file = tmp_path / "weights.safetensors"
+    save_weights(file, {"raw": nn.Linear(1, 1)}, {"kind": "labelled"})
+    words = f"score@source_score=labelled source_score.weights={file} source_score.label=source"
+    for weights, target in ((None, str(file)), (str(file), None)):
+        with pytest.raises(ValueError, match=f"{re.escape(words)}$"):
+            load_source_score(weights, DDPM(), target=target)
+    cfg = composed("sample", tmp_path, "translator=ddib", "score=labelled", f"score.weights={file}")
+    assert cfg.source_score.target == str(file)
+    with pytest.raises(ValueError, match="domains exchanged"):
+        load_source_score(None, DDPM(), target=str(tmp_path / "none.safetensors"))
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -20,6 +21,47 @@ FOLDER = ("data=folder", "data.source=a", "data.target=b")
 )
 def test_the_low_pass_leaves_eight_cells_and_divides_the_size(size, factor):
     assert eighth(size) == factor
+
+
+@pytest.mark.parametrize(
+    ("size", "sides"),
+    [(256, [16]), (128, [16]), (64, [8]), (16, [8]), (20, [5]), (4, [4])],
+)
+def test_networks_attend_at_sides_that_they_have(size, sides, tmp_path):
+    """The published ones wherever they divide the size."""
+    net = composed("train", tmp_path, *FOLDER, f"data.size={size}").network
+    assert net.attention_resolutions == sides
+    if size < 64:
+        instantiate(net)
+    if size == 16:
+        prior = composed(
+            "train", tmp_path, "model=lsgm", *FOLDER, f"data.size={size}"
+        ).network.prior
+        assert prior.image_size == 4 and prior.attention_resolutions == [4]
+
+
+def test_autoencoders_take_rectangles_of_any_channels(tmp_path):
+    given = [*FOLDER, "data.size=[32,48]", "data.channels=1"]
+    net = instantiate(composed("train", tmp_path, "model=autoencoder", *given).network)
+    x = torch.zeros(1, 1, 32, 48)
+    mean, _ = net.moments(x)
+    assert mean.shape == (1, 4, 8, 12) and net.decode(mean).shape == x.shape
+    lsgm = composed("train", tmp_path, "model=lsgm", *given).network
+    assert lsgm.prior.image_size == [8, 12] and lsgm.prior.attention_resolutions == [8]
+    net = instantiate(lsgm)
+    assert net.prior(net.vae.moments(x)[0], torch.zeros(1)).shape == mean.shape
+
+
+@pytest.mark.parametrize(("size", "layers"), [(256, 3), (32, 3), (31, 2), ([16, 40], 2), (8, 1)])
+def test_a_judge_of_patches_fits_the_size(size, layers, tmp_path):
+    """As composed: the published three layers where there is room, and a logit at least."""
+    sides = size if isinstance(size, list) else [size, size]
+    given = f"data.size={size}".replace(" ", "")
+    for model in ("cut", "pix2pix"):
+        cfg = composed("train", tmp_path, f"model={model}", *FOLDER, given)
+        assert cfg.discriminator.layers == layers
+        judge = instantiate(cfg.discriminator, width=2)
+        assert judge(torch.zeros(1, judge.model[0].in_channels, *sides)).numel() >= 1
 
 
 @pytest.mark.parametrize("size", [32, 64, 256])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from egsde.programs.callbacks import progress
-from egsde.programs.callbacks.progress import images_bar, step_by_step
+from egsde.programs.callbacks.progress import bars_alone, images_bar, minutes_bar, step_by_step
 
 
 @pytest.mark.parametrize(("images", "steps", "batch"), [(247, 24, 32), (247, 7, 10), (3, 500, 3)])
@@ -21,3 +21,27 @@ def test_the_bar_ends_at_the_number_of_images(images, steps, batch, capsys, monk
                     score(torch.zeros(1))
     told = capsys.readouterr().out
     assert f"{images}/{images}" in told and len(told.strip().splitlines()) == 1  # no terminal here
+
+
+def test_a_search_keeps_words_back_and_shows_its_bars(capsys, monkeypatch):
+    """Without a terminal as lines, the first after FIRST; on one as bars inside of the search's."""
+    monkeypatch.setattr(progress, "BRIEF", 0.0)
+    monkeypatch.setattr(progress, "FIRST", 0.0)
+    with minutes_bar(1, "tuning") as passed, bars_alone():
+        print("kept back")
+        with images_bar(4, doing="translating") as advance:
+            advance(2)
+        passed(30)
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("translating: 2/4 images, ") and told[0].endswith(" s left")
+    assert told[1].startswith("translating: 4/4 images in ") and len(told) == 2
+
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes what is captured for a terminal
+    with minutes_bar(1, "tuning") as passed:
+        with bars_alone(), images_bar(4, doing="translating") as advance:
+            advance(2)
+            inner, outer = progress.inside[-1].tasks[::-1]
+            assert (inner.completed, inner.total) == (2, 4)
+        passed(30)
+        assert (outer.completed, outer.total) == (30, 60) and len(progress.inside[-1].tasks) == 1
+    assert "60/60" in capsys.readouterr().out and not progress.inside

@@ -182,3 +182,17 @@ def test_the_heads_of_cut_follow_the_generator(tmp_path):
         layers = cfg.module.terms.nce.layers
         for number, features in enumerate(generator.features(torch.zeros(1, 3, 16, 16), layers)):
             assert heads(number, features.flatten(2)[0].T).shape[1] == cfg.heads.width
+
+
+def test_layers_of_cut_that_a_generator_has_not(tmp_path):
+    """Of fewer blocks the fifth layer is on the way up; of fewer still it is not there."""
+    cfg = composed("train", tmp_path, "model=cut", "network.width=2", "network.blocks=1")
+    generator, heads = instantiate(cfg.network), instantiate(cfg.heads)
+    x, layers = torch.zeros(1, 3, 16, 16), list(cfg.module.terms.nce.layers)
+    last = generator.features(x, layers)[-1]
+    with pytest.raises(ValueError, match="module.terms.nce.layers= that fit network.blocks="):
+        heads(4, last.flatten(2)[0].T)
+    with pytest.raises(ValueError, match=r"generator's are 0 \.\. 23; it has more"):
+        generator.features(x, [0, 24])
+    for number, features in enumerate(generator.features(x, [0, 4, 8, 12])):
+        heads(number, features.flatten(2)[0].T)

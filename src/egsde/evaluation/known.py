@@ -22,6 +22,7 @@ from egsde.noise import Noise
 
 LEVELS = (0.25, 0.5, 1.0)  # sigma / alpha
 LARGEST = 512  # px; of larger pictures the middle is asked
+AT_ONCE = 16 * 256**2  # pixels
 
 
 def same(x: Tensor) -> Tensor:
@@ -57,7 +58,7 @@ class Knowing:
         return (total / len(LEVELS)).exp()
 
     def each(self, images: Iterable[tuple[str, Tensor]], batch: int = 16) -> dict[str, float]:
-        """By name; neighbours of one shape go together."""
+        """By name; neighbours of one shape go together, large ones a few at a time."""
         found: dict[str, float] = {}
         names: list[str] = []
         held: list[Tensor] = []
@@ -70,7 +71,9 @@ class Knowing:
                 held.clear()
 
         for name, x in images:
-            if len(held) == batch or (held and held[0].shape != x.shape):
+            pixels = min(x.shape[-2], LARGEST) * min(x.shape[-1], LARGEST)
+            full = len(held) >= min(batch, max(1, AT_ONCE // pixels))
+            if full or (held and held[0].shape != x.shape):
                 finish()
             names.append(name)
             held.append(x)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from egsde.networks.layers import enlarge, group_norm
-from egsde.networks.sizes import Numbers, level_widths
+from egsde.networks.sizes import Numbers, Size, folded_side, level_widths
 
 
 class Block(nn.Module):
@@ -46,7 +46,7 @@ class Autoencoder(nn.Module):
 
     def __init__(
         self,
-        image_size: int,
+        image_size: Size,
         *,
         ch: int = 32,
         ch_mult: Numbers = (1, 2, 2),
@@ -56,7 +56,8 @@ class Autoencoder(nn.Module):
         codes: int | None = None,
     ) -> None:
         super().__init__()
-        widths = level_widths(image_size, ch, ch_mult)
+        widths = level_widths(folded_side(image_size, 1), ch, ch_mult)
+        folded_side(image_size, 1, len(widths) - 1)
         self.in_channels, self.z_channels, self.factor = (
             in_channels,
             z_channels,

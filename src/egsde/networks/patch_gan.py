@@ -55,6 +55,7 @@ class PatchGAN(nn.Module):
         if min(x.shape[-2:]) < 2 ** (self.layers + 2):
             raise ValueError(
                 f"PatchGAN of {self.layers} layers needs images of {2 ** (self.layers + 2)} px or "
-                f"more, got {tuple(x.shape[-2:])}; use fewer, judge.layers={self.layers - 1}"
+                f"more, got {tuple(x.shape[-2:])}; use fewer, discriminator.layers="
+                f"{max(1, min(x.shape[-2:]).bit_length() - 3)}, or larger images"
             )
         return self.model(x)

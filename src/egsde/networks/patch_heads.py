@@ -7,6 +7,7 @@ official ones (`mlp_0.0.weight` ...).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -25,5 +26,13 @@ class PatchHeads(nn.Module):
         start(self)
 
     def forward(self, number: int, patches: Tensor) -> Tensor:
-        """(N, C) of one layer -> (N, width) of length one."""
-        return F.normalize(getattr(self, f"mlp_{number}")(patches), dim=1)
+        """(N, C) of one layer -> (N, width) of length one. ValueError for another C."""
+        head: Any = getattr(self, f"mlp_{number}", None)
+        known = None if head is None else head[0].in_features
+        if known != patches.shape[1]:
+            raise ValueError(
+                f"the generator has {patches.shape[1]} channels in layer {number} of those that "
+                f"PatchNCE compares, the heads know {known}: give module.terms.nce.layers= that "
+                "fit network.blocks=, [0,4,8,12] of fewer than five, or heads.channels="
+            )
+        return F.normalize(head(patches), dim=1)

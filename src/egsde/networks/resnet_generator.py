@@ -88,7 +88,13 @@ class ResNetGenerator(nn.Module):
         return self.model(x)
 
     def features(self, x: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """What leaves these layers of `model`, in order; nothing after the last is evaluated."""
+        """What leaves these layers of `model`, in order; nothing after the last is evaluated.
+        ValueError for layers that are not there."""
+        if max(layers) >= len(self.model):
+            raise ValueError(
+                f"layers={list(layers)}, but this generator's are 0 .. {len(self.model) - 1}; "
+                "it has more with more network.blocks="
+            )
         found = []
         for number, layer in enumerate(list(self.model)[: max(layers) + 1]):
             x = layer(x)

@@ -17,16 +17,18 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 import egsde
-from egsde.methods.diffusion import networks_of
+from egsde.methods.diffusion import Translator, networks_of
 from egsde.noise import keyed_generator
 from egsde.programs.build import Parts
 from egsde.programs.formats import FORMATS, Format
 from egsde.programs.graphs import GRAPHS, TranslatorGraph
 from egsde.programs.line import one_of
+from egsde.programs.load import load
 from egsde.programs.lock import held
 from egsde.programs.multiples import multiple_of
 from egsde.programs.records import claim
 from egsde.programs.run import prepare
+from egsde.programs.sample import overrides
 from egsde.scores import blueprints
 from egsde.scores.container import PACKAGE, find, read_config
 from egsde.scores.diffusers import save_pipeline
@@ -37,6 +39,7 @@ OPENERS: Mapping[str, Any] = {  # kind of a weights file: what makes a part of i
     "conditional": load_conditional,
     "classifier": load_extractor,
 }
+OWN = ("weights=", "format=", "use=", "licence=", "out=", "hydra/", "hydra.")  # of this program
 TOLERANCE = 1e-4  # of the largest value
 DEMO = "Apache-2.0; pictures: Fluent Emoji (MIT)"
 
@@ -44,6 +47,7 @@ DEMO = "Apache-2.0; pictures: Fluent Emoji (MIT)"
 def export(cfg: DictConfig) -> None:
     """Write `cfg.weights`, or else the configured translator, in `cfg.format`.
 
+    Weights of a kind that translates by itself, a student or a CycleGAN, are a whole translator.
     ValueError for a translator that draws noise on its way, and where the file computes anything
     else than PyTorch.
     """
@@ -55,9 +59,13 @@ def export(cfg: DictConfig) -> None:
             print(f"{_pipeline(cfg, out)}: DDPMPipeline.from_pretrained samples it")
             return
         if cfg.weights is None:
-            graph, about = _translator(cfg)
-        else:
-            graph, about = _network(cfg)
+            graph, about = _translator(Parts(cfg)("translator"), cfg.data)
+        elif read_config(path := find(cfg.weights, "weights"))["kind"] in OPENERS:
+            graph, about = _network(cfg, path)
+        else:  # what translates by itself
+            asked = [word for word in overrides() if not word.startswith(OWN)]
+            whole = load(path, *asked, allow=cfg.allow)
+            graph, about = _translator(whole.translator, whole.config["data"])
         about |= {"egsde": egsde.__version__, "licence": cfg.licence or about["licence"]}
         path, dynamic, worst = written(graph, FORMATS[cfg.format], out, about)
     free = "batch, height and width" if dynamic else "batch"
@@ -143,15 +151,9 @@ def texts(about: Mapping[str, Any]) -> dict[str, str]:
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in about.items()}
 
 
-def _network(cfg: DictConfig) -> tuple[nn.Module, dict[str, Any]]:
-    path = find(cfg.weights, "weights")
+def _network(cfg: DictConfig, path: Path) -> tuple[nn.Module, dict[str, Any]]:
     record = read_config(path)
     kind = record["kind"]
-    if kind not in OPENERS:
-        raise ValueError(
-            f"{path} holds a {kind}; alone, {', '.join(OPENERS)} can be exported. Give a whole "
-            "translator in its place: translator=..., without weights="
-        )
     sde = blueprints.part(record["sde"], "sde", cfg.allow)
     model: Any = OPENERS[kind](str(path), sde, use=cfg.use, allow=cfg.allow)
     graph = GRAPHS[type(model)](model).eval()
@@ -178,22 +180,23 @@ def _network(cfg: DictConfig) -> tuple[nn.Module, dict[str, Any]]:
     return graph, about | _named(graph, model)
 
 
-def _translator(cfg: DictConfig) -> tuple[nn.Module, dict[str, Any]]:
-    translator = Parts(cfg)("translator")
+def _translator(
+    translator: Translator, data: Mapping[str, Any]
+) -> tuple[nn.Module, dict[str, Any]]:
     networks = networks_of(translator)
     graph = TranslatorGraph(translator).eval()
-    size = cfg.data.size
+    size = data["size"]
     modules: list[Any] = [m for n in networks.values() for m in n.modules()]
     records = [m.record for m in modules if hasattr(m, "record")]
     files = [Path(str(record["file"])) for record in records]
     ours = bool(files) and all(PACKAGE in path.parents for path in files)
-    data: Mapping[str, Any] = (records[0].get("data") or {}) if records else {}
+    saved: Mapping[str, Any] = (records[0].get("data") or {}) if records else {}
     about = {
         "kind": "translator",
         "size": [size, size] if isinstance(size, int) else list(size),
-        "channels": int(data.get("channels") or 3),
-        "domains": [cfg.data.source, cfg.data.target],
-        "range": data.get("range") or [0, 255],
+        "channels": int(saved.get("channels") or 3),
+        "domains": [saved.get(key) or data[key] for key in ("source", "target")],
+        "range": saved.get("range") or [0, 255],
         "steps": getattr(translator, "steps", 1),
         "T": 1.0,
         "licence": DEMO if ours else "not stated",

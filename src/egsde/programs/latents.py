@@ -13,6 +13,7 @@ from torch import nn
 from egsde.codecs import Latent
 from egsde.data.fits import sides
 from egsde.methods.diffusion import Translator, networks_of
+from egsde.networks.sizes import sides_of
 from egsde.programs.build import Parts
 
 PIXELS = "identity"
@@ -63,12 +64,13 @@ def train_in(parts: Parts, module: Any, data: Any) -> None:
     with torch.no_grad():
         shape = codec.encode(torch.zeros(1, data.channels, *sides(data.size))).shape
     wanted, got = shape[1], getattr(module.network, "in_channels", shape[1])
-    side = getattr(module.network, "image_size", shape[-1])
-    if got % wanted or side != shape[-1]:
+    right = shape[-1] if shape[-2] == shape[-1] else f"[{shape[-2]},{shape[-1]}]"
+    side = getattr(module.network, "image_size", tuple(shape[-2:]))
+    if got % wanted or sides_of(side) != tuple(shape[-2:]):
         raise ValueError(
             f"the codec makes latents of {wanted} x {shape[-2]} x {shape[-1]} of images of "
             f"{data.size} px, and the network takes {got} channels of {side} px; add "
-            f"network.image_size={shape[-1]} ++network.in_channels={wanted} "
+            f"network.image_size={right} ++network.in_channels={wanted} "
             f"++network.out_channels={wanted}"
         )
     module.codec, module.recorded = codec, module.recorded | {"space": codec.mark}

@@ -205,7 +205,8 @@ def build_translator(cfg: DictConfig) -> Translator:
 
 def without_effect(cfg: DictConfig, overrides: Iterable[str]) -> list[str]:
     """Of the settings that translators may read, those overridden that this one does not."""
-    names = dict.fromkeys(re.split(r"[=./@]", o.lstrip("+~"))[0] for o in overrides)
+    meant = (o for o in overrides if o != "energy=none")  # true of what reads no energy
+    names = dict.fromkeys(re.split(r"[=./@]", o.lstrip("+~"))[0] for o in meant)
     read = referred(cfg, "translator", "metrics") | ({"judge"} if cfg.get("uncertainty") else set())
     return [name for name in names if name in READ - read]
 

@@ -8,9 +8,7 @@ share that the judge does not take for the target stands in its place.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import math
 import time
 import warnings
@@ -24,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from egsde.disk import read_object
 from egsde.evaluation.runs import summary
+from egsde.programs.callbacks.progress import bars_alone
 from egsde.programs.ended import Ended
 from egsde.programs.line import read
 from egsde.programs.records import read_record, write_json
@@ -116,7 +115,7 @@ class Trials:
             refuse_another(folder, recorded(cfg))
         else:
             folder.mkdir(parents=True, exist_ok=True)
-            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            with bars_alone(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 try:
                     sample(cfg)

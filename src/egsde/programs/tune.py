@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from egsde.disk import refuse_link
+from egsde.programs.callbacks.progress import minutes_bar
 from egsde.programs.ended import Ended
 from egsde.programs.folders import claiming, new_folder, to_give_back
 from egsde.programs.lock import held
@@ -63,17 +64,24 @@ def tune(
     out.mkdir(parents=True, exist_ok=True)
     refuse_link(out / "trials")
     refuse_changed(out, recorded(trials.composed({})))
-    untuned = best = trials.run(start)
-    untuned.cost(balance)  # says at once what is absent
-    _tell(1, untuned, untuned.cost(balance))
-    end = time.monotonic() + 60 * minutes - untuned.seconds
-    for settings in _search(trials, start, balance):
-        longest = max(trial.seconds for trial in trials.done.values())
-        if time.monotonic() + longest > end:
-            break
-        trial = trials.run(settings)
-        _tell(len(trials.done), trial, trial.cost(balance))
-        _leave(trials, out, balance, untuned)
+    print(f"{minutes:g} minutes; first the untuned settings: {_listed(start)}", flush=True)
+    end = time.monotonic() + 60 * minutes
+    with minutes_bar(minutes, "tuning") as passed:
+        untuned = trials.run(start)
+        untuned.cost(balance)  # says at once what is absent
+        _tell(1, untuned, untuned.cost(balance), end)
+        passed(untuned.seconds)
+        for settings in _search(trials, start, balance):
+            longest = max(trial.seconds for trial in trials.done.values())
+            if time.monotonic() + longest > end:
+                break
+            known = len(trials.done)
+            trial = trials.run(settings)
+            if len(trials.done) == known:  # tried before, from another setting
+                continue
+            _tell(len(trials.done), trial, trial.cost(balance), end)
+            _leave(trials, out, balance, untuned)
+            passed(trial.seconds)
     best = _best(trials, balance)
     _leave(trials, out, balance, untuned)
     _end(out, best, untuned)
@@ -138,9 +146,14 @@ def _row(trial: Trial, balance: float, best: Trial, untuned: Trial) -> dict[str,
     }
 
 
-def _tell(number: int, trial: Trial, cost: float) -> None:
-    settings = " ".join(f"{k.rsplit('.', 1)[-1]}={v:g}" for k, v in trial.settings.items())
-    print(f"trial {number}: {settings}  {_numbers(trial)}  cost {cost:.4f}", flush=True)
+def _tell(number: int, trial: Trial, cost: float, end: float) -> None:
+    left = max(0.0, end - time.monotonic()) / 60
+    said = f"trial {number}: {_listed(trial.settings)}  {_numbers(trial)}  cost {cost:.4f}"
+    print(f"{said}  {left:.1f} min left", flush=True)
+
+
+def _listed(settings: Settings) -> str:
+    return " ".join(f"{k.rsplit('.', 1)[-1]}={v:g}" for k, v in settings.items())
 
 
 def _numbers(trial: Trial) -> str:

@@ -42,6 +42,8 @@ def opened(
     config = read_config(path)
     if config["kind"] != kind:
         other = OPTIONS.get(config["kind"], "another option")
+        if side == "source":
+            other = _of_the_source(config["kind"], path) or other
         raise ValueError(f"{path} holds a {config['kind']}, not a {kind}; it goes with {other}")
     shapes = read_shapes(path, use, part)
     try:
@@ -158,9 +160,20 @@ def load_source_score(
     use: str = "averaged",
     autocast: bool = False,
     allow: Allow = (),
+    target: str | None = None,
 ) -> ScoreModel:
-    """`load_score` for the source domain; ValueError says how to train one where none is given."""
+    """`load_score` for the source domain; ValueError says how to get one where none is given.
+
+    target: the file of the target's score, which may hold the source's, too.
+    """
     if weights is None:
+        held = Path(str(target)).expanduser()
+        both = held.is_file() and is_ours(held)
+        if both and (words := _of_the_source(read_config(held)["kind"], held)):
+            raise ValueError(
+                "this translator needs a score of the source domain, too, and none is given; "
+                f"{held} makes both: add {words}"
+            )
         raise ValueError(
             "this translator needs a score of the source domain, too, and none is given. Train it "
             "with the domains exchanged, `python train.py data.source=3d data.target=flat "
@@ -188,6 +201,14 @@ def load_extractor(
     option = "extractor.weights"
     network, _, sde = opened(find(weights, option), "classifier", sde, use, allow, option=option)
     return Extractor(network, sde, autocast=autocast)
+
+
+def _of_the_source(kind: str, path: Path) -> str | None:
+    """Words of the command line for the source's score in a file that makes both domains."""
+    if kind != "labelled":
+        return None
+    key = "source_score"
+    return f"score@{key}=labelled {key}.weights={path} {key}.label=source"
 
 
 def _refuse_ours(path: Path, option: str) -> None:

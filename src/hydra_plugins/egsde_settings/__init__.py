@@ -44,6 +44,26 @@ def halvings(size: Any) -> int:
     return min(8, (side & -side).bit_length() - 1)
 
 
+def attending(size: Any, wanted: Any) -> Any:
+    """Sides of feature maps that attend: those wanted, but in place of one that does not divide
+    the shorter side the largest below it that halvings give."""
+    side = min(_sides(size))
+    halves = [side >> k for k in range(side.bit_length()) if side % 2**k == 0]
+    found = (n if side % n == 0 else max((h for h in halves if h < n), default=0) for n in wanted)
+    return OmegaConf.create([n for n in found if n])
+
+
+def head_channels(size: Any) -> int:
+    """Channels of a head of attention: 32 where the first level attends, which has no more."""
+    return 32 if min(_sides(size)) <= 8 else 64
+
+
+def judged(size: Any) -> int:
+    """Layers of a judge of patches: three, as published, from 32 px on, and what smaller sides
+    leave room for."""
+    return max(1, min(3, min(_sides(size)).bit_length() - 3))
+
+
 def steps(interval: Any) -> int:
     """A number of steps; 1000 for a fraction of an epoch, a duration or none."""
     return interval if isinstance(interval, int) and interval > 0 else 1000
@@ -54,9 +74,10 @@ def labels(extra: Any, drop: float) -> int:
     return 2 + len(extra or ()) + bool(drop)
 
 
-def halved(size: Any, levels: Any) -> int:
-    """The side of the latents of an autoencoder of so many levels: one halving less."""
-    return min(_sides(size)) // 2 ** (len(levels) - 1)
+def halved(size: Any, levels: Any) -> Any:
+    """The side, or sides, of the latents of an autoencoder of so many levels: one halving less."""
+    height, width = (side // 2 ** (len(levels) - 1) for side in _sides(size))
+    return height if height == width else OmegaConf.create([height, width])
 
 
 def _sides(size: Any) -> list[int]:
@@ -83,6 +104,9 @@ OmegaConf.register_new_resolver("mode", lambda name: mode_of(str(name)), replace
 OmegaConf.register_new_resolver("new_folder", new_folder, replace=True, use_cache=True)
 OmegaConf.register_new_resolver("halvings", halvings, replace=True)
 OmegaConf.register_new_resolver("halved", halved, replace=True)
+OmegaConf.register_new_resolver("attending", attending, replace=True)
+OmegaConf.register_new_resolver("head_channels", head_channels, replace=True)
+OmegaConf.register_new_resolver("judged", judged, replace=True)
 OmegaConf.register_new_resolver("steps", steps, replace=True)
 OmegaConf.register_new_resolver("shorter", shorter, replace=True)
 OmegaConf.register_new_resolver("times", lambda a, b: a * b, replace=True)

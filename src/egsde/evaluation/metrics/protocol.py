@@ -95,7 +95,7 @@ class EvaluationProtocol:
         """The plain dictionary that is stored with each number."""
         return {
             "protocol": self.name,
-            "images": "uint8, as saved in the PNG",
+            "images": "as saved; deeper ones than 8 bits are rounded to them for Inception",
             "inception_input": getattr(self.resize, "text", repr(self.resize)),
             "reference_split": self.reference_split,
             "pairwise_size": self.pairwise_size or "as saved",

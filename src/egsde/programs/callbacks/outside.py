@@ -139,4 +139,5 @@ def _share(known: Range, errors: dict[str, float]) -> float:
 def _plain(network: Any) -> bool:
     """Whether a network is a score of images, with no condition and no second end."""
     records = [getattr(part, "record", None) or {} for part in network.modules()]
-    return hasattr(network, "sde") and all(r.get("kind", "score") == "score" for r in records)
+    kinds = ("score", "labelled")  # a label is given before
+    return hasattr(network, "sde") and all(r.get("kind", "score") in kinds for r in records)

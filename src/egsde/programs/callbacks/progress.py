@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -21,9 +24,10 @@ from rich.text import Text
 from torch import nn
 
 Advance = Callable[[float], None]  # so many more images are done
-EVERY = 60.0  # seconds between the lines of a phase where there is no terminal
+FIRST, EVERY = 10.0, 60.0  # seconds to the first line of a phase without a terminal, and between
 BRIEF = 1.0  # what takes less seconds is not told there
 inside: list[Progress] = []  # the bars that are open: one live display a terminal
+spoken: list[TextIO] = []  # where bars go while all other words are kept back
 
 
 class Speed(ProgressColumn):
@@ -31,9 +35,9 @@ class Speed(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        if not speed:
-            return Text("-")
         unit = task.fields["unit"]
+        if not speed or unit == "seconds":
+            return Text("-")
         one = unit.removesuffix("s")
         return Text(f"{speed:.2f} {unit}/s" if speed >= 1 else f"{1 / speed:.1f} s/{one}")
 
@@ -55,21 +59,48 @@ def images_bar(
 ) -> Iterator[Advance]:
     """Yields advance(images); what ends well ends at total/total.
 
-    Without a terminal a line a minute and one at the end stand for the bar, and none for less than
-    a second.
+    Without a terminal a line after ten seconds, one a minute and one at the end stand for the bar,
+    and none for less than a second. Bars that open meanwhile join this one.
     """
     if not shown or not total:
         yield lambda images: None
     elif inside:
         with _joined(inside[-1], total, doing, unit) as advance:
             yield advance
-    elif (console := Console(soft_wrap=True, highlight=False)).is_terminal:
+    elif (console := _console()).is_terminal:
         with bars(console) as progress, _joined(progress, total, doing, unit, left=True) as advance:
-            yield advance
+            inside.append(progress)
+            try:
+                yield advance
+            finally:
+                inside.remove(progress)
     else:
         lines = Lines(console, total, doing, unit)
         yield lines.advance
         lines.end()
+
+
+@contextmanager
+def minutes_bar(minutes: float, doing: str) -> Iterator[Advance]:
+    """On a terminal a bar of the minutes that a program has, which the bars of its phases join."""
+    shown = _console().is_terminal
+    with images_bar(round(60 * minutes), shown, doing, unit="seconds") as passed:
+        yield passed
+
+
+def _console() -> Console:
+    return Console(file=spoken[-1] if spoken else None, soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def bars_alone() -> Iterator[None]:
+    """What is printed is kept back, but for bars and the lines that stand for them."""
+    spoken.append(sys.stdout)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        spoken.pop()
 
 
 @contextmanager
@@ -97,7 +128,7 @@ class Lines:
     def __init__(self, console: Console, total: int, doing: str, unit: str) -> None:
         self.console, self.total, self.doing, self.unit = console, total, doing, unit
         self.done, self.began = 0.0, time.monotonic()
-        self.next = self.began + EVERY
+        self.next = self.began + FIRST
 
     def advance(self, images: float) -> None:
         """So many images more; a line when it is time for one."""

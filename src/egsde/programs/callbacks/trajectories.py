@@ -21,6 +21,7 @@ from egsde.evaluation.reports.grid import as_picture
 from egsde.methods.diffusion import Translator
 from egsde.noise import Noise
 from egsde.programs.callbacks.pictures import to_uint8
+from egsde.programs.callbacks.progress import images_bar
 from egsde.programs.callbacks.shelf import Seconds
 from egsde.sampling.sampler import Walk
 from egsde.sampling.watched import watched
@@ -128,12 +129,14 @@ class Trajectories(Callback):
             each = Seconds(self.out).mean(ids)
             if each is None or each * FEW > CHEAP:
                 return
-        for i in spread(len(ids), FEW if self.count is None else self.count):
-            if self._known(ids[i]):
-                continue
-            batch = {k: v[None].to(module.device) for k, v in images[i].items()
-                     if isinstance(v, Tensor) and k != "truth"}  # fmt: skip
-            self._keep(module, ids[i], batch)
+        chosen = spread(len(ids), FEW if self.count is None else self.count)
+        with images_bar(len(chosen), shown=True, doing="trajectories") as advance:
+            for i in chosen:
+                if not self._known(ids[i]):
+                    batch = {k: v[None].to(module.device) for k, v in images[i].items()
+                             if isinstance(v, Tensor) and k != "truth"}  # fmt: skip
+                    self._keep(module, ids[i], batch)
+                advance(1)
 
     def _known(self, name: str) -> bool:
         """Whether there is a way that was kept after its image was made."""
