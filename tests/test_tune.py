@@ -61,6 +61,24 @@ def test_tuning_finds_the_bottom_of_a_bowl_and_goes_on(tmp_path: Path, monkeypat
     assert "--config-name tuned" in capsys.readouterr().out
 
 
+def test_a_setting_that_cannot_be_is_passed_over(tmp_path: Path, monkeypatch, capsys):
+    """A low pass that does not divide the image; what was given is refused as ever."""
+
+    def small(cfg) -> None:
+        if 16 % cfg.factor:
+            raise ValueError(f"a factor of {cfg.factor} does not divide 16")
+        bowl(cfg)
+
+    monkeypatch.setattr(trials, "sample", small)
+    known = trials.Trials(DATA, tmp_path, 8)
+    with pytest.raises(ValueError, match="3 does not divide"):
+        known.run({"factor": 3})
+    assert known.run({"factor": 2}).cost(0.5) < 1
+    assert known.run({"factor": 3}).cost(0.5) == float("inf")
+    assert "not possible: a factor of 3 does not divide 16" in capsys.readouterr().out
+    assert trials.frontier(list(known.done.values())) == [known.run({"factor": 2})]
+
+
 def test_a_search_reads_no_trial_of_another(tmp_path: Path, monkeypatch):
     """Neither of other settings, data or networks, nor what says nothing of itself."""
     monkeypatch.setattr(trials, "sample", bowl)

@@ -29,7 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 import egsde
 import hydra_plugins.egsde_settings  # noqa: F401  (a job in another process composes, too)
 from egsde.disk import remove_empty
-from egsde.programs.ended import Ended, ending, tell
+from egsde.programs.ended import Ended, ending, follow, tell
 from egsde.programs.folders import claimed, claiming, given_back
 from egsde.programs.lasting import outputs
 from egsde.programs.line import overrides, read, searched
@@ -100,6 +100,7 @@ def _start(name: str, arguments: list[str]) -> None:
     with outputs():
         try:
             with ending():
+                follow()
                 (_run if name in PROGRAMS else _use)(name, arguments)
         except Ended as error:
             if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes the first one tells

@@ -7,17 +7,20 @@ heavy is imported here, for this holds from the first line of a command on.
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
 SIGNALS = [s for s in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, s)]
 OTHER = "hydra.job.name=train_ddp_process"  # what Lightning starts the others of a run with
+STARTER, EVERY = "EGSDE_STARTER", 0.5  # who has started a program; seconds between looks
 HANGUP = getattr(signal, "SIGHUP", None)
 
 
@@ -85,9 +88,23 @@ def tell(error: BaseException, standing: str, out: Path | None) -> None:
     print(f"to go on: {again(out)}", flush=True)
 
 
+def follow() -> None:
+    """A program that another has started (`launched`) is stopped where that one was killed."""
+    starter = int(os.environ.pop(STARTER, 0))  # not that of what this one starts
+
+    def look() -> None:
+        while os.getppid() == starter:
+            time.sleep(EVERY)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if starter:
+        threading.Thread(target=look, daemon=True, name="starter").start()
+
+
 def launched(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
     """The exit code of another program, which a signal reaches, too, and which may then save."""
-    process = subprocess.Popen(command, env=environment)
+    own = {**(os.environ if environment is None else environment), STARTER: str(os.getpid())}
+    process = subprocess.Popen(command, env=own)
     try:
         return process.wait()
     except BaseException as error:

@@ -25,6 +25,7 @@ from egsde.evaluation.runs import summary
 from egsde.programs.callbacks.progress import bars_alone
 from egsde.programs.ended import Ended
 from egsde.programs.line import read
+from egsde.programs.lock import held
 from egsde.programs.records import read_record, write_json
 from egsde.programs.resumed import differences, flat
 from egsde.programs.sample import sample
@@ -104,7 +105,7 @@ class Trials:
         return self.done[key]
 
     def _run(self, settings: Settings, folder: Path) -> Trial:
-        file, began = folder / "metrics.json", time.perf_counter()
+        file, began, refused = folder / "metrics.json", time.perf_counter(), None
         cfg = self.composed(settings)
         with open_dict(cfg):
             cfg.out, cfg.split, cfg.report, cfg.trajectory = str(folder), "val", 0, 0
@@ -112,7 +113,8 @@ class Trials:
             cfg.metrics.protocol.reference_split = "val"
             cfg.metrics.fid = cfg.metrics.prc = cfg.metrics.intervals = False
         if file.is_file():
-            refuse_another(folder, recorded(cfg))
+            with held(folder):  # without what a trial left that was killed once it was measured
+                refuse_another(folder, recorded(cfg))
         else:
             folder.mkdir(parents=True, exist_ok=True)
             with bars_alone(), warnings.catch_warnings():
@@ -121,6 +123,13 @@ class Trials:
                     sample(cfg)
                 except SystemExit as stop:  # a signal, of which the whole search is to tell
                     raise Ended(int(stop.code or 0) - 128) from None
+                except ValueError as error:  # a low pass that does not divide the image, say
+                    if not self.done:  # what was given, not what the search has made of it
+                        raise
+                    refused = error
+        if refused is not None:
+            print(f"not possible: {refused}", flush=True)
+            return Trial(settings, folder, {}, 0.0, time.perf_counter() - began)
         found = summary(file)
         write_json(folder / "settings.json", dict(settings))
         nfe = float(sum((found.get("nfe") or {}).values()))
