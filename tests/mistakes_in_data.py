@@ -239,6 +239,14 @@ def no_zip(folder: Path) -> None:
     Folders().images(str(folder / "a.zip"), "train", 8)
 
 
+def no_zip_called(name: str) -> Do:
+    def do(folder: Path) -> None:
+        (folder / name).write_bytes(b"\x1f\x8b" + bytes(99))
+        Folders().images(str(folder / name), "train", 8)
+
+    return do
+
+
 MIXED, NAMED = "whose images would be mixed", "looks like a split and is not used"
 SPLITS = [
     *(
@@ -287,6 +295,13 @@ SPLITS = [
     Row("a domain that is not there", lambda f: Folders().images(f"{f}/cats", TRAIN, 8),
         "which does not exist"),
     Row("a file that is no zip as a domain", no_zip, "neither a folder nor a zip archive"),
+    *(Row(f"`{name}` as a domain", no_zip_called(name), words) for name, words in [
+        ("cats.tar.gz", "unpack it (tar -xf cats.tar.gz)"), ("cats.tar", "unpack it"),
+        ("cats.tgz", "unpack it"), ("cats.7z", "unpack it and name the folder"),
+        ("cats.rar", "unpack it"), ("cats.csv", "lists of paths are not read"),
+        ("train.txt", "lists of paths are not read"), ("cats.parquet", "as files, such as PNG"),
+        ("cats.h5", "as files, such as PNG"), ("cats.docx", "name the folder that holds"),
+    ]),
     Row("a zip with two folders of one split", archive("a/val/x.png", "a/valid/y.png"), "both"),
     Row("a zip with splits at two depths", archive("a/x.png", "b/test/y.png"), MIXED),
     Row("a zip without pictures", archive("notes.txt"), "no images of"),

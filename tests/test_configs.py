@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 
 from egsde.programs.better import mode_of
 from egsde.programs.build import Parts
-from egsde.programs.checks import check
+from egsde.programs.checks import GENERAL, ROOTS, check
 from egsde.programs.cli import CONF
-from egsde.programs.sample import without_effect
+from egsde.programs.unread import unread
 from egsde.programs.values import check_values, referred
 from runs import command, composed
 from shared import shared_path
@@ -229,12 +229,19 @@ def test_the_command_for_real_data_steps_on_a_cpu(tmp_path):
         (["translator=cycle_diffusion", "t_start=0.4", "source_score.autocast=true"], ["t_start"]),
         (["translator=egsde_fast", "factor=8"], []),
         (["translator=ddib", "energy=none"], []),
+        (["translator=sdedit", "energy=none", "trainer.devices=1"], []),
+        (
+            ["trainer.max_steps=5", "+trainer.max_time=1"],
+            ["trainer.max_steps and trainer.max_time"],
+        ),
         (["translator=egsde_fast", "sampler.grid.steps=7", "t_start=0.4"], ["sampler"]),
     ],
 )
 def test_settings_that_a_translator_does_not_read_are_named(overrides, names, tmp_path):
     given = [o for o in overrides if not o.startswith(("metrics.", "+"))]
-    assert without_effect(composed("sample", tmp_path, *given), overrides) == names
+    cfg = composed("sample", tmp_path, *given)
+    told = unread("sample", cfg, ROOTS["sample"], GENERAL["sample"], overrides)
+    assert [text.split(":")[0] for text in told] == names
 
 
 @pytest.mark.parametrize("program", ["sample", "likelihood"])

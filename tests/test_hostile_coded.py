@@ -14,8 +14,9 @@ import tifffile
 from PIL import GifImagePlugin, Image
 
 import containers
+from egsde import avif
 from egsde.data import coded
-from egsde.data.coded import check_frames, stated, unpacks_to
+from egsde.data.coded import check_frames, runs, stated, unpacks_to
 from egsde.data.containers import video
 from egsde.opened import UnreadableImage
 from folders import encoded
@@ -33,6 +34,13 @@ def test_a_gif_whose_later_frames_are_larger(tmp_path):
     assert "its frame 1 reaches beyond its 8x8 pixels" in answered(path, 3)
 
 
+PACK = {
+    8: lambda grown: zlib.compress(bytes(grown), 9),
+    coded.LZMA: lambda grown: lzma.compress(bytes(grown)),
+    coded.PACKBITS: lambda grown: b"\x81\0" * (grown // 128),
+}
+
+
 def packed_tiff(path: Path, code: int, pages: int, grown: int) -> None:
     """16-bit pages of 8x8 pixels, whose strip unpacks to so many bytes."""
     with tifffile.TiffWriter(path) as writer:
@@ -41,21 +49,70 @@ def packed_tiff(path: Path, code: int, pages: int, grown: int) -> None:
     data = bytearray(path.read_bytes())
     with tifffile.TiffFile(path) as file:
         tags = [[page.tags[key] for key in (259, 273, 279)] for page in file.pages]
-    body = zlib.compress(bytes(grown), 9) if code == 8 else lzma.compress(bytes(grown))
+    body = PACK[code](grown)
     for kind, place, count in tags:
         for tag, value in ((kind, code), (place, len(data)), (count, len(body))):
             struct.pack_into("<HII", data, tag.offset + 2, 4, 1, value)
     path.write_bytes(bytes(data) + body)
 
 
-@pytest.mark.parametrize("code", [8, coded.LZMA])
+@pytest.mark.parametrize("code", PACK)
 @pytest.mark.parametrize("pages", [1, 3])
 def test_strips_of_tiff_that_grow(tmp_path, code, pages, monkeypatch):
     monkeypatch.setattr(coded, "SMALL", 2**10)
     path = tmp_path / "a.tif"
-    packed_tiff(path, code, pages, 2**25 if code == 8 else 2**22)
+    packed_tiff(path, code, pages, {8: 2**25}.get(code, 2**22))
     assert path.stat().st_size < 2**18
     assert "holds more than the 128 bytes" in answered(path)
+
+
+def test_runs_are_counted_as_packbits_makes_them():
+    for packed in (b"\x02abc\xfez\x80\x00q", b"\x81\0", b"\x80" * 5, b"\x7f" + bytes(128)):
+        assert runs(packed) == len(tifffile.tifffile.imagecodecs.packbits_decode(packed))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_strips_that_are_not_there(tmp_path, kind):
+    """Pillow would draw them black."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((8, 8), kind), metadata=None)
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        struct.pack_into("<HII", data, file.pages[0].tags[257].offset + 2, 4, 1, 800)
+    path.write_bytes(data)
+    assert "it is cut short: 1 of 100 strips" in answered(path)
+
+
+def an_avif(mode: str = "RGB", **options: object) -> bytes:
+    return encoded(Image.new(mode, (48, 40)), "AVIF", speed=10, **options)
+
+
+def test_sizes_in_an_avif():
+    more = {"save_all": True, "append_images": [Image.new("RGB", (48, 40), "red")]}
+    for data in (an_avif(), an_avif("RGBA"), an_avif("L", subsampling="4:0:0"), an_avif(**more)):
+        assert set(avif.sizes(data)) == {(48, 40)}
+    for end in range(len(data)):  # whatever is cut off is told, not guessed
+        with pytest.raises((ValueError, IndexError, KeyError)):
+            assert set(avif.sizes(data[:end])) == {(48, 40)}
+            raise ValueError
+
+
+def test_an_avif_whose_frames_are_larger_than_it_says(tmp_path, monkeypatch):
+    monkeypatch.setattr("egsde.opened.MOST_PIXELS", 1000)
+    data = bytearray(an_avif())
+    at = data.find(b"ispe")
+    struct.pack_into(">II", data, at + 8, 8, 8)
+    (tmp_path / "a.avif").write_bytes(data)
+    assert "48x40 pixels, more than 1000" in answered(tmp_path / "a.avif", 3)
+    body = data.find(b"mdat") + 4
+    (tmp_path / "b.avif").write_bytes(data[:body] + bytes(len(data) - body))
+    assert "its coded frames" in answered(tmp_path / "b.avif", 3)
+
+
+def test_an_array_larger_than_a_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr("egsde.data.rasters.MOST_PIXELS", 1000)
+    np.savez_compressed(tmp_path / "a.npz", image=np.zeros((60, 60, 3), np.uint8))
+    assert "is too large: shrink it first" in answered(tmp_path / "a.npz", 3)
 
 
 def test_what_unpacks_to_its_size_is_taken():

@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 FLOORS = [  # bottom first
-    {"_torchvision", "disk", "old_names", "opened", "optional"},
+    {"_torchvision", "avif", "disk", "old_names", "opened", "optional"},
     {"noise", "linear", "networks"},
     {"sde"},
     {"source", "solvers"},

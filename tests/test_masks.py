@@ -87,8 +87,10 @@ def test_masks_that_do_not_fit_are_refused(chosen, tmp_path):
     refused(tmp_path / "empty", "holds no pictures")
     stripe(2, 4).save(tmp_path / "small.png")
     refused(tmp_path / "small.png", "4x4 pixels, fewer than the images, which are 8x8")
-    Image.new("L", (8, 8), 150).save(tmp_path / "photo.png")
-    refused(tmp_path / "photo.png", "no mask: 100% of it is grey")
+    photo = Image.new("L", (8, 8), 150)
+    photo.putpixel((0, 0), 255)
+    photo.save(tmp_path / "photo.png")
+    refused(tmp_path / "photo.png", "no mask: 98% of it is grey")
     (tmp_path / "broken.png").write_bytes(b"not a picture")
     refused(tmp_path / "broken.png", "broken.png cannot be read: not an image")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -76,6 +79,20 @@ def test_fid_by_blocks_is_that_of_the_whole() -> None:
     assert frechet(a, b) == pytest.approx(want, rel=1e-9)
 
 
+def others(file: Path) -> list[bytes]:
+    """Caches of another network, or whose rows are none."""
+    with np.load(file) as stored:
+        held = dict(stored)
+    made = []
+    for changed in ({"fingerprint": np.array("other")}, {"features": held["features"] * np.nan},
+                    {"features": held["features"][0]}, {"features": held["features"][:2]},
+                    {"hashes": held["hashes"][:, :3]}):  # fmt: skip
+        buffer = io.BytesIO()
+        np.savez(buffer, **(held | changed))
+        made.append(buffer.getvalue())
+    return made
+
+
 def test_a_cache_that_is_damaged_or_cannot_be_written_costs_no_number(tmp_path) -> None:
     class Sums:
         fingerprint = "sums"
@@ -87,7 +104,8 @@ def test_a_cache_that_is_damaged_or_cannot_be_written_costs_no_number(tmp_path) 
     images = torch.arange(4 * 12, dtype=torch.uint8).reshape(4, 3, 2, 2)
     first = of_set([images], "k", tmp_path)
     (file,) = tmp_path.iterdir()
-    for content in (b"", file.read_bytes()[:99]):
+    right = file.read_bytes()
+    for content in (b"", right[:99], *others(file)):
         file.write_bytes(content)
         with pytest.warns(UserWarning, match="damaged.*computed again"):
             assert torch.equal(of_set([images], "k", tmp_path), first)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
@@ -208,6 +209,41 @@ def test_a_cut_shard_is_made_again(tmp_path):
     domains(tmp_path).prepare_data()
     with safe_open(path, framework="pt") as file:
         assert file.get_slice("y").get_shape()[:2] == [6, 3]
+
+
+def held(path: Path) -> tuple[dict[str, str], Tensor]:
+    with safe_open(path, framework="pt") as file:
+        assert list(file.keys()) == ["y"]
+        return file.metadata(), file.get_tensor("y")
+
+
+SPOILT = {
+    "other values": lambda y: {"y": y + 1},
+    "NaN": lambda y: {"y": y * float("nan")},
+    "another type": lambda y: {"y": y.float()},
+    "more images": lambda y: {"y": torch.cat([y, y])},
+    "another size": lambda y: {"y": torch.cat([y, y], -1)},
+    "fewer states": lambda y: {"y": y[:, :2].contiguous()},
+    "another name": lambda y: {"z": y},
+    "more": lambda y: {"y": y, "z": y.clone()},
+}
+
+
+@pytest.mark.parametrize("what", [*SPOILT, "times", "no times"])
+def test_a_shard_of_the_right_name_with_other_content_is_made_again(tmp_path, what):
+    data = domains(tmp_path, keys=1)
+    data.prepare_data()
+    path = sorted(tmp_path.glob("train-0-*"))[0]
+    right, y = held(path)
+    told = dict(right)
+    if "times" in what:
+        told["times"] = "0.1,0.5,0.0" if what == "times" else ""
+    if what not in ("other values", "times", "no times"):
+        del told["states"]  # as before the states had a hash
+    save_file(SPOILT.get(what, lambda y: {"y": y})(y), path, metadata=told)
+    domains(tmp_path, keys=1).prepare_data()
+    again, states = held(path)
+    assert again == right and torch.equal(states, y)
 
 
 @pytest.fixture(scope="module")

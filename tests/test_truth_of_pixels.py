@@ -127,6 +127,12 @@ def test_a_damaged_profile_is_named(tmp_path):
         Folders().images(str(tmp_path), "test", 8)
 
 
+def npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
 WHITE = {
     "8 bits, 0 and 1": encoded(Image.fromarray(HALF.astype(np.uint8))),
     "8 bits": encoded(GREY),
@@ -154,6 +160,8 @@ WHITE = {
     "white is zero": tiff(((1 - HALF) * 65535).astype(np.uint16), white_is_zero=True),
     "32 bits": tiff((HALF * 255).astype(np.int32), sample_format=2),
     "16 bits signed, 0 and 1": tiff(HALF.astype(np.int16), sample_format=2),
+    "NumPy's numbers": npy(HALF * 255),
+    "NumPy's true and false": npy(HALF.astype(bool)),
     "float": tiff(HALF.astype(np.float32), sample_format=3),
     "float to 255": tiff((HALF * 255).astype(np.float32), sample_format=3),
 }  # fmt: skip
@@ -173,6 +181,12 @@ def test_a_turned_mask_is_upright():
 
 
 UNCLEAR = {
+    "half": (encoded(Image.fromarray((HALF * 128).astype(np.uint8))), "nothing in it is white"),
+    "half of a JPEG": (encoded(GREY.point(lambda v: v // 2), "JPEG"), "nothing in it is white"),
+    "half, 16 bits": (png16((HALF * 32768).astype(np.uint16)[..., None]), "nothing in it is"),
+    "half, float": (tiff(HALF.astype(np.float32) / 2, sample_format=3), "nothing in it is white"),
+    "half of a palette": (palette([0, 0, 0, 128, 128, 128]), "nothing in it is white"),
+    "NumPy's objects": (npy(np.array([[None]])), "Python objects"),
     "transparent where kept": (alpha(255 * (1 - HALF)), "partly transparent"),
     "transparent where filled": (alpha(255 * HALF), "partly transparent"),
     "a palette of one colour": (palette([9, 9, 9, 9, 9, 9]), "all colours of its palette"),

@@ -13,6 +13,8 @@ from typing import IO
 
 from PIL import Image
 
+from egsde import avif
+
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
 MOST_PIXELS = 2**26  # 8192 x 8192
 MOST_BYTES = 2**29
@@ -30,11 +32,20 @@ def opened(data: bytes) -> Image.Image:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours is stricter
         known = [name for name in FORMATS if name in Image.OPEN]
         image = Image.open(io.BytesIO(data), formats=known)
-    if image.width * image.height > MOST_PIXELS:
-        raise UnreadableImage(
-            f"{image.width}x{image.height} pixels, more than {MOST_PIXELS}: shrink it first"
-        )
+    for width, height in (image.size, *_coded(image, data)):
+        if width * height > MOST_PIXELS:
+            raise UnreadableImage(
+                f"{width}x{height} pixels, more than {MOST_PIXELS}: shrink it first"
+            )
     return image
+
+
+def _coded(image: Image.Image, data: bytes) -> list[tuple[int, int]]:
+    """What the frames of an AVIF state, of which Pillow looks at the box around them alone."""
+    try:
+        return avif.sizes(data) if image.format == "AVIF" else []
+    except (ValueError, IndexError, KeyError) as error:
+        raise UnreadableImage(f"its coded frames cannot be told: {error}") from error
 
 
 def check_bytes(count: int) -> None:

@@ -7,6 +7,7 @@ a decoder takes the memory of the latter, and only then can the two be compared.
 from __future__ import annotations
 
 import lzma
+import math
 import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,7 +19,7 @@ SMALL = 2**28 // RATIO  # packed bytes that may stay unchecked
 UNPACKERS: dict[int, Callable[[], Any]] = {  # by TIFF's number of the compression
     8: zlib.decompressobj, 32946: zlib.decompressobj, 34925: lzma.LZMADecompressor,
 }  # fmt: skip
-LZMA = 34925
+LZMA, PACKBITS = 34925, 32773
 SIZES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # JPEG's markers of a frame, and JPEG-LS'
 ALONE = {0x01, *range(0xD0, 0xD9)}  # JPEG's markers without a length
 
@@ -31,14 +32,37 @@ def check_tiff(page: Any, read: Callable[[int, int], bytes]) -> None:
     tile = int(page.tilelength or 0) * int(page.tilewidth or 0) if page.is_tiled else 0
     if tile > MOST_PIXELS:
         raise UnreadableImage(f"tiles of {page.tilewidth}x{page.tilelength} pixels are too large")
-    unpacker = UNPACKERS.get(int(page.compression))
-    if unpacker is None:
-        return
+    check_parts(page)
+    kind = int(page.compression)
     most = max(int(page.nbytes), tile * page.samplesperpixel * page.dtype.itemsize)
-    least = 0 if int(page.compression) == LZMA else SMALL
+    least = 0 if kind == LZMA else SMALL
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
-        if count > least and not unpacks_to(unpacker(), read(offset, count), most):
+        if count > least and not _fits(kind, read(offset, count), most):
             raise UnreadableImage(f"a part of it holds more than the {most} bytes of its pixels")
+
+
+def _fits(compression: int, packed: bytes, most: int) -> bool:
+    if compression == PACKBITS:
+        return runs(packed) <= most
+    unpacker = UNPACKERS.get(compression)
+    return unpacker is None or unpacks_to(unpacker(), packed, most)
+
+
+def check_parts(page: Any) -> None:
+    """UnreadableImage for a page with fewer strips or tiles than its size asks for."""
+    there, asked = len(page.dataoffsets), math.prod(page.chunked)
+    if there < asked:
+        raise UnreadableImage(f"it is cut short: {there} of {asked} strips or tiles are there")
+
+
+def runs(packed: bytes) -> int:
+    """The bytes that PackBits makes of these."""
+    made = at = 0
+    while at < len(packed):
+        head = packed[at]
+        made += head + 1 if head < 128 else (257 - head) % 129
+        at += head + 2 if head < 128 else 2 if head > 128 else 1
+    return made
 
 
 def unpacks_to(unpacker: Any, data: bytes, most: int) -> bool:

@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 import tifffile
 
-from egsde.data.coded import check_tiff
+from egsde.data.coded import check_parts, check_tiff
 from egsde.data.images import HIGHEST
 from egsde.data.rasters import Kind, Raster, checked, upright
 from egsde.opened import MOST_BYTES, MOST_PIXELS, UnreadableImage, check_bytes, opened
@@ -52,6 +52,7 @@ class Tiff:
         with tiff_file(io.BytesIO(data)) as file:
             page: Any = file.pages[0]
             kept = described(page)
+            check_parts(page)
             if plain(page, channels):
                 found = self.simple.read(data, channels)
                 return Raster(found.pixels, self, kept, found.alpha, found.notes)
@@ -59,8 +60,8 @@ class Tiff:
             check_page(page, data)
             try:
                 array = page.asarray()
-            except ValueError as error:
-                if "imagecodecs" not in str(error):
+            except (ValueError, ImportError) as error:
+                if not undecoded(error):
                     raise
                 array = _by_pillow(self.simple, data, channels, str(error))
         pixels = last(checked(array), page.axes)
@@ -79,6 +80,11 @@ class Tiff:
 
     def text(self, data: bytes) -> dict[str, str]:
         return {}
+
+
+def undecoded(error: Exception) -> bool:
+    """Whether tifffile lacks the decoder that a page asks for."""
+    return isinstance(error, ImportError) or "imagecodecs" in str(error)
 
 
 def laid(raster: Raster) -> tuple[np.ndarray, dict[str, Any]]:

@@ -6,21 +6,29 @@ transparency and negative or unbounded numbers say nothing about white and are r
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 from PIL import Image, ImageOps
 
 from egsde.data.depth import DEEP, PHOTOMETRIC, deep_pixels
+from egsde.data.kinds import numbers
+from egsde.data.rasters import checked, shaped
 from egsde.opened import UnreadableImage, opened
 
 WHITES = {8: (1, 255), 16: (1, 255, 4095, 65535)}  # by bits a channel
+NUMPY = b"\x93NUMPY"
 ADVICE = "paint what is kept white and what is filled in black"
 
 
 def drawing(data: bytes) -> Image.Image:
     """Bytes of a file -> upright RGB picture of greys; raises UnreadableImage with the reason."""
     try:
+        if data.startswith(NUMPY):
+            array = checked(numbers(io.BytesIO(data)).astype(np.float64))
+            return _picture(shaped(array, 1)[0], 16)
         image = opened(data)
-        grey = Image.fromarray(np.repeat(greys(image, data)[..., None], 3, -1))
+        grey = _picture(*_channels(image, data))
         grey.info["exif"] = image.getexif().tobytes()
         return ImageOps.exif_transpose(grey)
     except UnreadableImage:
@@ -30,9 +38,12 @@ def drawing(data: bytes) -> Image.Image:
         raise UnreadableImage(reason) from error
 
 
-def greys(image: Image.Image, data: bytes) -> np.ndarray:
-    """uint8 (H, W), white 255."""
-    pixels, bits = _channels(image, data)
+def _picture(pixels: np.ndarray, bits: int) -> Image.Image:
+    return Image.fromarray(np.repeat(greys(pixels, bits)[..., None], 3, -1))
+
+
+def greys(pixels: np.ndarray, bits: int) -> np.ndarray:
+    """uint8 (H, W), white 255, of (H, W, C) numbers from a file of so many bits a channel."""
     if not np.isfinite(pixels).all() or pixels.min() < 0:
         raise UnreadableImage(f"numbers below 0 or without value; {ADVICE}")
     top = float(pixels.max())
@@ -43,7 +54,7 @@ def greys(image: Image.Image, data: bytes) -> np.ndarray:
     if pixels.shape[-1] > 1 and (np.ptp(pixels, -1) > 0.25).mean() > 0.01:
         raise UnreadableImage(f"it is coloured; {ADVICE}")
     pixels = pixels.mean(-1)
-    if 0 < pixels.max() < 0.5:
+    if 0 < pixels.max() < 0.75:  # grey, which a grey of rounding would turn black
         raise UnreadableImage(f"nothing in it is white, the brightest value is {top:g}; {ADVICE}")
     return np.rint(pixels * 255).astype(np.uint8)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from egsde.data.images import is_image_name
+from egsde.data.meant import instead
 from egsde.opened import check_bytes
 
 ENDS = 32
@@ -24,17 +25,6 @@ CLUTTER = ("thumbs.db", "desktop.ini", "__macosx", "@eadir", "#recycle", "$recyc
 def hidden(name: str) -> bool:
     """Whether one part of a path is nothing that a person put there."""
     return name.startswith(".") or name.casefold() in CLUTTER
-
-
-def elsewhere(name: str) -> str:
-    """What to do where a name is an address, a variable of the shell or a pattern; "" for none."""
-    if "://" in name:
-        return "; it is an address, and a folder or a zip is wanted: download it first"
-    if name.startswith(("$", "%")):
-        return "; the shell did not replace the variable, whose name may be in single quotes"
-    if any(sign in name for sign in "*?"):
-        return "; patterns are not read: name the folder"
-    return ""
 
 
 class Files(Protocol):
@@ -246,7 +236,7 @@ def open_files(path: str | Path) -> Folder | Archive | None:
         if archive is None:
             return None
         if not zipfile.is_zipfile(archive):
-            raise ValueError(f"{archive} is neither a folder nor a zip archive")
+            raise ValueError(f"{archive} is neither a folder nor a zip archive; {instead(archive)}")
         inner = path.relative_to(archive).as_posix()
         return Archive(archive, "" if inner == "." else inner)
     except (OSError, zipfile.BadZipFile) as error:

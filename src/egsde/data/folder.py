@@ -13,9 +13,10 @@ from egsde.data.containers.base import cut_of
 from egsde.data.containers.split import of_series, whole_series
 from egsde.data.distinct import Listed, refuse_alike
 from egsde.data.file_images import FileImages, Part
-from egsde.data.files import elsewhere, open_files
+from egsde.data.files import open_files
 from egsde.data.fits import Size
 from egsde.data.layouts import Found, find
+from egsde.data.meant import elsewhere
 from egsde.data.rasters import range_of
 from egsde.data.splits import CYCLEGAN, SPLITS
 

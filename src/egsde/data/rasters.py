@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from egsde.opened import UnreadableImage
+from egsde.opened import MOST_PIXELS, UnreadableImage
 
 DEPTHS = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}  # whose white is known
 TYPES = "uif"  # kinds of NumPy's types that are pixels
@@ -157,14 +157,21 @@ def checked(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
+def _bounded(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, C); UnreadableImage where that is larger than a picture may be."""
+    if pixels.shape[0] * pixels.shape[1] > MOST_PIXELS:
+        raise UnreadableImage(f"an array of shape {pixels.shape} is too large: shrink it first")
+    return pixels
+
+
 def shaped(pixels: np.ndarray, channels: int) -> tuple[np.ndarray, str]:
     """(H, W, C) of an array (H, W), (H, W, C) or (C, H, W), and which of these it was."""
     if pixels.ndim == 2:
-        return pixels[..., None], "none"
+        return _bounded(pixels[..., None]), "none"
     if pixels.ndim == 3:
         if pixels.shape[2] == channels or pixels.shape[0] != channels:
-            return pixels, "last"
-        return np.moveaxis(pixels, 0, 2), "first"
+            return _bounded(pixels), "last"
+        return _bounded(np.moveaxis(pixels, 0, 2)), "first"
     raise UnreadableImage(
         f"an array of shape {pixels.shape} is no picture; save (H, W), (H, W, C) or (C, H, W)"
     )

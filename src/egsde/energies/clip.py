@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 
 from egsde.energies.base import Energy
 from egsde.energies.pretrained import Seen, normalisation, opened
-from egsde.networks.folders import read_tokenizer
+from egsde.networks.folders import read_tokenizer, tokens_of
 from egsde.opened import opened as open_picture
 from egsde.opened import picture_bytes
 from egsde.source import Source
@@ -76,10 +76,7 @@ def _said(net: Any, folder: Path, prompt: str) -> Tensor:
     from transformers import CLIPTokenizer
 
     tokenizer = read_tokenizer(folder, CLIPTokenizer)
-    longest = net.config.text_config.max_position_embeddings
-    tokens = tokenizer(
-        prompt, padding="max_length", max_length=longest, truncation=True, return_tensors="pt"
-    )
+    tokens = tokens_of(tokenizer, prompt, net.config.text_config)
     return _plain(net.get_text_features(**tokens))
 
 

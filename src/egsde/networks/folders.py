@@ -110,13 +110,32 @@ def read_transformer(folder: Path, kind: str) -> nn.Module:
 def read_tokenizer(folder: Path, kind: Any) -> Any:
     """A tokenizer of a class of transformers; ValueError where the folder holds none."""
     for file in sorted(folder.glob("*")):
-        if file.suffix == ".json" and there(file):
-            _plain(read_json(file))
+        if there(file) and file.suffix == ".json":
+            said = read_json(file)
+            try:
+                _plain(said)
+            except ValueError as error:
+                raise ValueError(f"{file}: {error}") from error
     try:
         return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # whatever the class says to what lies there
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"{folder}: {kind.__name__} cannot open it: {reason}") from error
+
+
+def tokens_of(tokenizer: Any, text: str, settings: Any) -> Any:
+    """A text as the numbers of its words, of as many as the encoder's settings say; ValueError
+    where the tokenizer has more words than the encoder."""
+    longest = settings.max_position_embeddings
+    tokens = tokenizer(
+        text, padding="max_length", max_length=longest, truncation=True, return_tensors="pt"
+    )
+    if int(tokens.input_ids.max()) >= settings.vocab_size:
+        raise ValueError(
+            f"the tokenizer gives {text!r:.80} the word {int(tokens.input_ids.max())}, and the "
+            f"encoder beside it knows {settings.vocab_size}; give the two that belong together"
+        )
+    return tokens
 
 
 def _config(transformers: Any, kind: str, said: Mapping[str, Any]) -> Any:

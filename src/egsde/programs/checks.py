@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from omegaconf import DictConfig
 
 from egsde.programs import precision
 from egsde.programs.line import one_of
 from egsde.programs.messages import COMMANDS
 from egsde.programs.needed import check_needed
+from egsde.programs.unread import unread
 from egsde.programs.values import check_values, referred
 
 DEVICES = re.compile(r"-1|[1-9]\d*|\[\s*\d+(,\s*\d+)*,?\s*\]|\d+,(\s*\d+,?)*")
@@ -132,6 +134,8 @@ def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
                 "data.batch_size=auto is of translations, whose images do not depend on it; what "
                 "is trained does: give a number, half of it where memory ends"
             )
+    for told in unread(program, cfg, ROOTS[program], GENERAL[program], overrides):
+        rank_zero_warn(told)
 
 
 def _validations(every: Any) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from lightning.pytorch import (
     Trainer,
     seed_everything,
 )
-from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 from torch import nn
 from torch.utils.data import DataLoader
@@ -65,9 +64,6 @@ from egsde.programs.shards import Shard, parsed
 from egsde.programs.values import referred
 from egsde.programs.written import write_summary
 
-NETWORKS = {"score", "source_score", "extractor"}
-READ = {*NETWORKS, "judge", "t_start", "factor", "sampler", "energy"}
-
 
 class Translation(LightningModule):
     """A translator as a module, so that a Trainer places it on every device."""
@@ -89,11 +85,6 @@ def sample(cfg: DictConfig) -> Any:
 
     ValueError where the folder holds another run's images.
     """
-    if names := without_effect(cfg, overrides()):
-        rank_zero_warn(
-            f"{' and '.join(names)}: no effect, neither the translator nor the metrics read it; a "
-            "translator's own settings are those of conf/translator, and metrics=domain has a judge"
-        )
     out, config = prepare(cfg, "sample")
     if told := _own_settings(cfg):
         rank_zero_only(print)(told)
@@ -201,14 +192,6 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
 def build_translator(cfg: DictConfig) -> Translator:
     """`cfg.translator`; a network that several of its parts refer to is one."""
     return translator_of(Parts(cfg))
-
-
-def without_effect(cfg: DictConfig, overrides: Iterable[str]) -> list[str]:
-    """Of the settings that translators may read, those overridden that this one does not."""
-    meant = (o for o in overrides if o != "energy=none")  # true of what reads no energy
-    names = dict.fromkeys(re.split(r"[=./@]", o.lstrip("+~"))[0] for o in meant)
-    read = referred(cfg, "translator", "metrics") | ({"judge"} if cfg.get("uncertainty") else set())
-    return [name for name in names if name in READ - read]
 
 
 def _own_settings(cfg: DictConfig) -> str | None:

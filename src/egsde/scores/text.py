@@ -10,7 +10,13 @@ from torch import Tensor, nn
 
 from egsde.networks.described import described
 from egsde.networks.diffusers_unet import check_numbers, modern
-from egsde.networks.folders import read_json, read_tensors, read_tokenizer, read_transformer
+from egsde.networks.folders import (
+    read_json,
+    read_tensors,
+    read_tokenizer,
+    read_transformer,
+    tokens_of,
+)
 from egsde.scores.diffusers import check_process, diffusers_folder, prediction_of
 from egsde.scores.labels import Extrapolated
 from egsde.scores.model import ScoreModel
@@ -86,8 +92,5 @@ def _unet(folder: Path, kind: Any) -> nn.Module:
 
 @torch.no_grad()
 def _embedded(tokenizer: Any, encoder: Any, text: str) -> Tensor:
-    longest = encoder.config.max_position_embeddings
-    tokens = tokenizer(
-        text, padding="max_length", max_length=longest, truncation=True, return_tensors="pt"
-    )
+    tokens = tokens_of(tokenizer, text, encoder.config)
     return encoder(tokens.input_ids)[0].float()

@@ -7,8 +7,9 @@ images is not made again, so that work that was cut goes on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,21 @@ class Pairs:
         return [(k, i) for k in range(keys) for i in shards if not self._there(k, i)]
 
     def _there(self, key: int, shard: int) -> bool:
-        path = self.path(key, shard)
+        """Whether it is whole: of this teacher and these images, and the numbers that it says."""
+        places = self._places(shard)
         try:
-            with safe_open(path, framework="pt") as file:
-                return (file.metadata() or {}).get("recipe") == self.recipe(shard)
-        except (OSError, SafetensorError):
+            with safe_open(self.path(key, shard), framework="pt") as file:
+                told, names = file.metadata() or {}, list(file.keys())
+                if told.get("recipe") != self.recipe(shard) or names != ["y"]:
+                    return False
+                times, states = _times(told), file.get_tensor("y")
+        except (OSError, ValueError, SafetensorError):
             return False
+        if told.get("states", _digest(states)) != _digest(states):
+            return False
+        alike = states.shape[2:] == picture(self.images, places[0]).shape
+        right = states.shape[:2] == (len(places), len(times)) and states.dtype == torch.half
+        return right and alike and len(times) == self.teacher.segments + 1 and finite(states)
 
     def make(self, key: int, shard: int, device: torch.device) -> None:
         """Walk the teacher over the images of one shard, and write it. ValueError where the walk
@@ -72,21 +82,39 @@ class Pairs:
         places = self._places(shard)
         x0 = torch.stack([picture(self.images, i) for i in places]).to(device)
         states, times = self.teacher.walk(x0, [self.images.ids[i] for i in places], key)
-        if not bool(states.isfinite().all()):
+        if not finite(states):
             raise ValueError("the teacher's translations are not finite; look at its own images")
+        y = states.half().cpu().contiguous()
         told = {"recipe": self.recipe(shard), "times": ",".join(map(repr, times))}
         with whole(self.path(key, shard)) as temporary:
-            save_file({"y": states.half().cpu()}, temporary, metadata=told)
+            save_file({"y": y}, temporary, metadata=told | {"states": _digest(y)})
 
     def times(self) -> list[float]:
         """Those of the states, from M to 0."""
         with safe_open(self.path(0, 0), framework="pt") as file:
-            return [float(t) for t in file.metadata()["times"].split(",")]
+            return _times(file.metadata())
 
     def states(self, key: int, index: int) -> Tensor:
         shard, row = divmod(index, self.size)
         with safe_open(self.path(key, shard), framework="pt") as file:
             return file.get_slice("y")[row].float()
+
+
+def finite(states: Tensor) -> bool:
+    """Whether all of their numbers are some."""
+    return bool(states.isfinite().all())
+
+
+def _times(told: Mapping[str, str]) -> list[float]:
+    """Those of a shard; ValueError for other words, or times that do not fall."""
+    times = [float(t) for t in told.get("times", "").split(",")]
+    if not all(1e9 > a > b >= 0 for a, b in pairwise(times)):
+        raise ValueError(f"times {times} do not fall")
+    return times
+
+
+def _digest(states: Tensor) -> str:
+    return blake2b(states.contiguous().view(torch.uint8).numpy(), digest_size=16).hexdigest()
 
 
 class Walks:

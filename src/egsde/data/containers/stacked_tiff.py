@@ -20,6 +20,7 @@ from egsde.data.deep_tiff import (
     laid,
     last,
     tiff_file,
+    undecoded,
 )
 from egsde.data.images import HIGHEST
 from egsde.data.rasters import Kind, Raster, checked, upright
@@ -93,8 +94,8 @@ def _pixels(page: Any, data: bytes, kept: dict[str, Any]) -> np.ndarray:
     check_page(page, data)
     try:
         array = page.asarray()
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
+    except (ValueError, ImportError) as error:
+        if not undecoded(error):
             raise
         image = opened(data)
         image.seek(page.index)

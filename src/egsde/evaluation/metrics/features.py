@@ -88,7 +88,8 @@ class Features:
         of the images, dealt out to the processes in turn. What neither the
         package nor the cache folder holds is computed, and put into the cache folder. `gather`:
         each process passes its own part of the set and gets what `gather` gives, whole or empty.
-        A damaged cache is computed again, and one that cannot be written is told once.
+        A damaged cache is computed again, and one that cannot be written is told once. ValueError
+        for one with rows of another length than the network's.
         """
         file = (cache or cache_folder() / "features") / f"{key}-{self.fingerprint}.npz"
         own = kept(file)
@@ -113,6 +114,8 @@ class Features:
         if any(computed for _, computed in parts):
             keep(own | dict(found), file)
         rows = [row for _, row in found]
+        if len({row.shape for row in rows}) > 1:
+            raise ValueError(f"{file} holds features of another network; remove it")
         return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, 0)
 
     def _rows(self, images: dict[bytes, Tensor]) -> Rows:
@@ -145,10 +148,21 @@ def image_hash(image: Tensor) -> bytes:
 
 
 def load(path: Path) -> Rows:
-    """float32 feature rows by the hash of their image; OSError or ValueError for a damaged file."""
+    """float32 feature rows by the hash of their image; OSError or ValueError for a file that is
+    damaged, or of another network than its name says."""
     with np.load(path, allow_pickle=False) as stored:
         hashes, values = stored["hashes"], stored["features"].astype(np.float32)
+        made = str(stored["fingerprint"]) if "fingerprint" in stored else fingerprint_in(path)
+    if made != fingerprint_in(path):
+        raise ValueError(f"it is of another network, {made}")
+    if values.ndim != 2 or hashes.shape != (len(values), 16) or not np.isfinite(values).all():
+        raise ValueError(f"no finite rows with a hash each: {hashes.shape}, {values.shape}")
     return {h.tobytes(): v for h, v in zip(hashes, values, strict=True)}
+
+
+def fingerprint_in(path: Path) -> str:
+    """The network, as a cache's name says it."""
+    return path.stem.rsplit("-", 1)[-1]
 
 
 def kept(path: Path) -> Rows:
@@ -179,4 +193,6 @@ def save(rows: Rows, path: Path, dtype: type = np.float32) -> None:
     hashes = np.stack([np.frombuffer(key, np.uint8) for key in sorted(rows)])
     values: np.ndarray = np.stack([rows[key] for key in sorted(rows)]).astype(dtype)
     with whole(path, shared=True) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, hashes=hashes, features=values)
+        np.savez_compressed(
+            file, hashes=hashes, features=values, fingerprint=np.array(fingerprint_in(path))
+        )
