@@ -77,6 +77,31 @@ def test_drawn_masks(chosen, name, filled):
     assert mask.shape == (3, 1, 8, 8) and (mask == 0).sum() == 3 * filled
 
 
+@pytest.mark.parametrize(("fit", "size", "shape"), [
+    ("crop", "[8,12]", (8, 12)), ("pad", "[8,12]", (8, 12)), ("keep", "8", (8, 16)),
+    ("native", "8", (10, 20)),
+])  # fmt: skip
+def test_masks_of_rectangles_and_whole_frames(chosen, tmp_path, fit, size, shape):
+    """From a file as from a name: the right half of what is seen is filled in."""
+    for k in range(3):
+        colour(k).resize((20, 10)).save(tmp_path / "test" / "a" / f"{k:03d}.png")
+    half = Image.new("L", (20, 10), 0)
+    half.paste(255, (0, 0, 10, 10))
+    half.save(tmp_path / "half.png")
+    seen = [f"data.fit={fit}", f"data.size={size}"]
+    drawn, read = (batch(*chosen, *seen, f"data.mask={mask}")["mask"][0, 0]
+                   for mask in ("right", tmp_path / "half.png"))  # fmt: skip
+    assert drawn.shape == read.shape == shape
+    middle = shape[1] // 2
+    assert drawn[:, :middle].min() == 1 and drawn[:, middle:].max() == 0
+    rows = slice(2, 6) if fit == "pad" else slice(None)  # the rest is the white of the padding
+    assert torch.equal(drawn[rows], read[rows])
+    if fit == "native":
+        half.resize((10, 5)).save(tmp_path / "half.png")
+        with pytest.raises(ValueError, match="10x5 pixels, fewer than the images, .* 20x10"):
+            batch(*chosen, *seen, f"data.mask={tmp_path / 'half.png'}")
+
+
 def test_masks_that_do_not_fit_are_refused(chosen, tmp_path):
     def refused(path: Path, message: str) -> None:
         with pytest.raises((ValueError, InstantiationException), match=message):

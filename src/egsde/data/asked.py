@@ -49,7 +49,8 @@ def check_beside(degradation: Degradation | None, fit: str, **beside: str | None
                 f"data.{name}={path} goes with images as they are, and a degradation was "
                 f"given, too; drop one of the two: data.{name}=null or degradation=null"
             )
-        if path and fit in (*WHOLE, "random_crop") and path != "centre":
+        cut = ("random_crop",) if name == "mask" else (*WHOLE, "random_crop")
+        if path and fit in cut and path != "centre":
             raise ValueError(
                 f"data.{name}={path} goes with images of one size, and data.fit={fit}; use "
                 f"data.fit=crop, or data.{name}=null"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from egsde.data.asked import square_side
-from egsde.data.fits import WHOLE, Size
+from egsde.data.fits import Size
 from egsde.data.low_resolution import LowResolution
 from egsde.data.masks import masks
 from egsde.data.neighbours import Neighbours
@@ -15,12 +15,11 @@ def conditions(
 ) -> dict[str, Conditions]:
     """Those that are asked for, by the key of a batch that brings them.
 
-    Masks of whole frames and random crops are read with the images themselves. ValueError for a
-    rectangle where squares are taken, and what the conditions raise themselves.
+    ValueError for a rectangle where squares are taken, and what the conditions raise themselves.
     """
     beside: dict[str, Conditions] = {}
-    if mask and fit not in (*WHOLE, "random_crop"):
-        beside["mask"] = masks(mask, square_side(size, "mask"), fit)
+    if mask and fit != "random_crop":
+        beside["mask"] = masks(mask, size, fit)
     if low:
         beside["low"] = LowResolution(low, square_side(size, "low"))
     if neighbours is not None:

@@ -27,7 +27,7 @@ class LowResolution:
         """ValueError where an image has no low-resolution picture."""
         self.beside.check(ids)
 
-    def __getitem__(self, name: str) -> Tensor:
+    def of(self, name: str, shape: tuple[int, int]) -> Tensor:
         """float32 (3, side, side) in [-1, 1]."""
         picture = self.beside.picture(name)
         if picture.size != (self.side, self.side) or self.size % self.side:

@@ -11,7 +11,7 @@ from torch import Tensor
 from egsde.data.beside import Beside
 from egsde.data.domains import Images
 from egsde.data.drawing import drawing
-from egsde.data.images import square
+from egsde.data.fits import WHOLE, Frame, Size, framed
 
 DRAWN = {  # the part of both sides that is filled in: rows, columns
     "centre": ((0.25, 0.75), (0.25, 0.75)),
@@ -23,17 +23,21 @@ DRAWN = {  # the part of both sides that is filled in: rows, columns
 class Drawn:
     """A rectangle to fill in, by its name in DRAWN."""
 
-    def __init__(self, name: str, size: int) -> None:
-        (top, bottom), (left, right) = DRAWN[name]
-        self.mask = torch.ones(1, size, size)
-        rows = slice(round(top * size), round(bottom * size))
-        self.mask[:, rows, round(left * size) : round(right * size)] = 0
+    def __init__(self, name: str) -> None:
+        self.rows, self.columns = DRAWN[name]
 
     def check(self, ids: Sequence[str], images: Images) -> None:
         """It goes with any image."""
 
-    def __getitem__(self, name: str) -> Tensor:
-        return self.mask
+    def of(self, name: str, shape: tuple[int, int]) -> Tensor:
+        """float32 (1, *shape), 0 or 1."""
+        mask = torch.ones(1, *shape)
+        rows, columns = (
+            slice(round(first * side), round(last * side))
+            for (first, last), side in zip((self.rows, self.columns), shape, strict=True)
+        )
+        mask[:, rows, columns] = 0
+        return mask
 
 
 class Masks:
@@ -43,7 +47,7 @@ class Masks:
     quarter grey.
     """
 
-    def __init__(self, path: str, size: int, fit: str = "crop") -> None:
+    def __init__(self, path: str, size: Size, fit: str = "crop") -> None:
         self.beside, self.size, self.fit = Beside("data.mask", path), size, fit
 
     def check(self, ids: Sequence[str], images: Images) -> None:
@@ -61,17 +65,19 @@ class Masks:
                     f"which has {width}x{height}; draw the mask on the image itself"
                 )
 
-    def __getitem__(self, name: str) -> Tensor:
-        """float32 (1, size, size), 0 or 1."""
-        picture = self.beside.read(name, drawing)
-        file, size = f"{self.beside.what}: {self.beside.file(name)}", self.size
-        side = max(picture.size) if self.fit == "pad" else min(picture.size)
-        if side < size:
+    def of(self, name: str, shape: tuple[int, int]) -> Tensor:
+        """float32 (1, *shape), 0 or 1."""
+        picture = np.asarray(self.beside.read(name, drawing))
+        file, (high, wide) = f"{self.beside.what}: {self.beside.file(name)}", picture.shape[:2]
+        frame = framed((high, wide), self.size, self.fit)
+        if self.fit in WHOLE:  # as the image's own frame is
+            frame = Frame((0, 0, high, wide), (0, 0, *shape), shape)
+        if any(a < b for a, b in zip(frame.box[2:], frame.inner[2:], strict=True)):
             raise ValueError(
-                f"{file} has {picture.width}x{picture.height} pixels, fewer than the images, which "
-                f"are {size}x{size}; draw the mask on a picture of the image's own size"
+                f"{file} has {wide}x{high} pixels, fewer than the images, which are "
+                f"{shape[1]}x{shape[0]}; draw the mask on a picture of the image's own size"
             )
-        array = square(picture, size, self.fit)[..., 0]
+        array = frame.of(picture)[..., 0]
         grey = float(np.mean((array >= 64) & (array < 192)))
         if grey > 0.25:
             raise ValueError(
@@ -81,6 +87,6 @@ class Masks:
         return torch.from_numpy(array >= 128).float()[None]
 
 
-def masks(path: str, size: int, fit: str = "crop") -> Masks | Drawn:
+def masks(path: str, size: Size, fit: str = "crop") -> Masks | Drawn:
     """data.mask: a picture, folder or zip; or the name of a drawn rectangle."""
-    return Drawn(path, size) if path in DRAWN else Masks(path, size, fit)
+    return Drawn(path) if path in DRAWN else Masks(path, size, fit)

@@ -39,7 +39,8 @@ class Neighbours:
                 beside = [every[min(max(k + step, 0), last)] for step in steps]
                 self.known[images.ids[place]] = images, beside
 
-    def __getitem__(self, name: str) -> Tensor:
+    def of(self, name: str, shape: tuple[int, int]) -> Tensor:
+        """As the image itself is."""
         return self.flipped(name, False)
 
     def flipped(self, name: str, flipped: bool, *place: object) -> Tensor:

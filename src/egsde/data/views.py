@@ -38,10 +38,10 @@ class Pictures(Dataset):
 
 
 class Conditions(Protocol):
-    """What comes with the images by their ids: masks, low-resolution pictures."""
+    """What comes with the images by their ids and shapes: masks, low-resolution pictures."""
 
     def check(self, ids: Sequence[str], images: Images) -> None: ...
-    def __getitem__(self, name: str) -> Tensor: ...
+    def of(self, name: str, shape: tuple[int, int]) -> Tensor: ...
 
 
 class Translations(Dataset):
@@ -67,7 +67,7 @@ class Translations(Dataset):
         if self.truth is not None:
             item["truth"] = picture(self.truth, index)
         for name, conditions in self.beside.items():
-            item[name] = conditions[self.ids[index]]
+            item[name] = conditions.of(self.ids[index], tuple(item["x0"].shape[-2:]))
         return item
 
     def look(self, chosen: Sequence[int], mine: Sequence[int] = ()) -> None:

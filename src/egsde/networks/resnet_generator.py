@@ -77,6 +77,7 @@ class ResNetGenerator(nn.Module):
             layers += _growing(wide, antialias, resize)
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels or channels, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
+        self.multiple = 4  # of both sides of an image
         start(self)
 
     def forward(self, x: Tensor) -> Tensor:

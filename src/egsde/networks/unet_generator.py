@@ -63,7 +63,7 @@ class UNetGenerator(nn.Module):
         super().__init__()
         if halvings < 2:
             raise ValueError(f"UNetGenerator needs two halvings or more, got {halvings}")
-        self.halvings = halvings
+        self.halvings, self.multiple = halvings, 2**halvings
         widths = [width * min(2**level, 8) for level in range(halvings)]
         inside = _Level(widths[-2], widths[-1], batch_norm=batch_norm)
         for level in range(halvings - 2, 0, -1):

@@ -19,6 +19,9 @@ from torch import Tensor, nn
 import egsde
 from egsde.methods.diffusion import Translator, networks_of
 from egsde.noise import keyed_generator
+from egsde.programs import latents
+from egsde.programs.alone import ALONE, WHOLE
+from egsde.programs.apart import apart
 from egsde.programs.build import Parts
 from egsde.programs.formats import FORMATS, Format
 from egsde.programs.graphs import GRAPHS, TranslatorGraph
@@ -59,13 +62,16 @@ def export(cfg: DictConfig) -> None:
             print(f"{_pipeline(cfg, out)}: DDPMPipeline.from_pretrained samples it")
             return
         if cfg.weights is None:
-            graph, about = _translator(Parts(cfg)("translator"), cfg.data)
-        elif read_config(path := find(cfg.weights, "weights"))["kind"] in OPENERS:
+            graph, about = _translator(latents.translator_of(Parts(cfg)), cfg.data)
+        elif (kind := read_config(path := find(cfg.weights, "weights"))["kind"]) in OPENERS:
             graph, about = _network(cfg, path)
-        else:  # what translates by itself
-            asked = [word for word in overrides() if not word.startswith(OWN)]
-            whole = load(path, *asked, allow=cfg.allow)
-            graph, about = _translator(whole.translator, whole.config["data"])
+        elif kind in ALONE:
+            graph, about = _translator(*_alone(cfg, path, kind))
+        else:
+            raise ValueError(
+                f"{path} holds a part of kind {kind}; alone, {', '.join([*OPENERS, *ALONE])} can "
+                "be exported. Give a whole translator in its place: translator=... and no weights="
+            )
         about |= {"egsde": egsde.__version__, "licence": cfg.licence or about["licence"]}
         path, dynamic, worst = written(graph, FORMATS[cfg.format], out, about)
     free = "batch, height and width" if dynamic else "batch"
@@ -114,9 +120,9 @@ def sides(graph: Any, step: int, dynamic: bool) -> dict[str, dict[int, Any]]:
     batch = torch.export.Dim("batch")
     free: dict[int, Any] = {0: batch}
     if dynamic:
-        most = max(2, 8192 // step)
-        free[2] = step * torch.export.Dim("height", min=1, max=most)
-        free[3] = step * torch.export.Dim("width", min=1, max=most)
+        most = max(3, 8192 // step)
+        free[2] = step * torch.export.Dim("height", min=2, max=most)
+        free[3] = step * torch.export.Dim("width", min=2, max=most)
     return {name: {0: batch} if name == "t" else dict(free) for name in graph.inputs}
 
 
@@ -146,6 +152,15 @@ def difference(graph: Any, run: Any, inputs: Sequence[Tensor]) -> float:
     )
 
 
+def _alone(cfg: DictConfig, path: Path, kind: str) -> tuple[Translator, Mapping[str, Any]]:
+    """What translates with a file by itself, and its data."""
+    asked = [word for word in overrides() if not word.startswith(OWN)]
+    steps = [] if kind in WHOLE or kind == "student" else ["sampler=ddim"]
+    with apart():
+        whole = load(path, *steps, *asked, allow=cfg.allow)
+    return whole.translator, whole.config["data"]
+
+
 def texts(about: Mapping[str, Any]) -> dict[str, str]:
     """Everything as texts: what is no text becomes JSON."""
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in about.items()}
@@ -158,8 +173,9 @@ def _network(cfg: DictConfig, path: Path) -> tuple[nn.Module, dict[str, Any]]:
     model: Any = OPENERS[kind](str(path), sde, use=cfg.use, allow=cfg.allow)
     graph = GRAPHS[type(model)](model).eval()
     data, network = record.get("data") or {}, record.get("network") or {}
-    size = data.get("size") or network.get("image_size") or 1
-    channels = data.get("channels") or network.get("out_channels") or network.get("in_channels")
+    latent = {} if "space" in record else data  # a codec's latents are of other sides and channels
+    size = latent.get("size") or network.get("image_size") or 1
+    channels = latent.get("channels") or network.get("out_channels") or network.get("in_channels")
     levels = sde.levels or 1000
     times = torch.arange(levels + 1, dtype=torch.float64) / levels * sde.T
     about = {

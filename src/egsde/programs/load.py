@@ -118,7 +118,7 @@ class PictureTranslator:
                 f"got {tuple(x.shape)}; translate also takes a file's path and a PIL image"
             )
         ids = list(names) or [str(i) for i in range(len(batch))]
-        y = self.translator(batch.to(self.device), Noise(self.seed, ids)).to(x.device)
+        y = padded(self.translator)(batch.to(self.device), Noise(self.seed, ids)).to(x.device)
         y = y.clamp(-1, 1).to(x.dtype) if x.is_floating_point() else to_uint8(y)
         return y if x.ndim == 4 else y[0]
 

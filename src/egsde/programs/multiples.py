@@ -9,7 +9,6 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from egsde.data.fits import WHOLE
 from egsde.methods.diffusion import Translator, networks_of, steps_of
 from egsde.noise import Noise
 from egsde.programs import latents
@@ -18,14 +17,18 @@ from egsde.programs.inputs import parts_of
 
 
 def multiple_of(translator: Any) -> int:
-    """The least common multiple over a translator's networks (`multiple`) and filters (`factor`).
+    """The least common multiple over a translator's networks (`multiple`) and filters (`factor`),
+    of pixels where they see a codec's latents.
 
     A network that does not say is taken to accept every size.
     """
-    found = [getattr(part, "factor", 1) for part in parts_of(translator, set())]
+    parts = list(parts_of(translator, set()))
+    codec = next((p for p in parts if hasattr(p, "encode") and hasattr(p, "factor")), None)
+    found = [getattr(part, "factor", 1) for part in parts if part is not codec]
     for network in networks_of(translator).values():
         found += [getattr(part, "multiple", 1) for part in network.modules()]
-    return math.lcm(*(value for value in found if isinstance(value, int) and value > 0))
+    least = math.lcm(*(value for value in found if isinstance(value, int) and value > 0))
+    return least * int(getattr(codec, "factor", 1))
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,7 @@ def padded(translator: Translator) -> Translator:
 
 
 def translator_of(parts: Parts) -> Translator:
-    """A configuration's translator: in the space of its codec, in tiles where translator/tiles=
-    asks for them, and of any sides where the data show whole frames."""
+    """A configuration's translator: in the space of its codec, and in tiles where translator/tiles=
+    asks for them."""
     translator, tiled = latents.translator_of(parts), parts("tiles")
-    whole = (parts.cfg.get("data") or {}).get("fit") in WHOLE
-    translator = translator if tiled is None else tiled(translator)
-    return padded(translator) if whole else translator
+    return translator if tiled is None else tiled(translator)

@@ -15,7 +15,7 @@ from lightning.pytorch import (
     seed_everything,
 )
 from lightning.pytorch.utilities import rank_zero_only
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -37,7 +37,7 @@ from egsde.programs.ended import Ended, again
 from egsde.programs.first import look_first, name_foreign, refuse_unfinished
 from egsde.programs.inputs import name_unread
 from egsde.programs.lock import held
-from egsde.programs.multiples import translator_of
+from egsde.programs.multiples import padded, translator_of
 from egsde.programs.objectives import check_objective, returned
 from egsde.programs.opened import opened
 from egsde.programs.records import (
@@ -104,7 +104,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     claim(out, "sample.py")
     seed_everything(cfg.seed, workers=True, verbose=False)
     parts = Parts(cfg)
-    data, translator = parts("data"), translator_of(parts)
+    data, translator = parts("data"), padded(translator_of(parts))
     module = Translation(translator, data)
     refuse_inside(out, data.domains, config["data"].get("root"))
     check_networks(module.networks, data, check=cfg.check)
@@ -202,7 +202,7 @@ def _own_settings(cfg: DictConfig) -> str | None:
     known = choices.get("settings") in options("settings", "sample")
     if known or choices.get("experiment") not in ("default", "none"):
         return None
-    said = f"t_start={cfg.translator.t_start}"
+    said = f"t_start={OmegaConf.select(cfg, 'translator.t_start', default=cfg.t_start)}"
     if "energy" in referred(cfg, "translator") and "weights" in cfg.energy:
         weights = ", ".join(f"{name} {value}" for name, value in cfg.energy.weights.items())
         said += f", weights {weights}, low pass factor={cfg.factor}"

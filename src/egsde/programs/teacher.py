@@ -9,11 +9,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from hydra.core.global_hydra import GlobalHydra
-
 from egsde.methods.diffusion import networks_of
 from egsde.methods.teacher import Teacher
 from egsde.networks import sha256_of
+from egsde.programs.apart import apart
 from egsde.programs.load import PictureTranslator, load
 from egsde.scores import ScoreModel
 from egsde.scores.blueprints import Allow
@@ -59,14 +58,9 @@ def teacher(
 
 
 def _loaded(what: str | Path, changes: Mapping[str, Any], allow: Allow) -> PictureTranslator:
-    """A composition of its own, inside that of the program."""
-    singleton = GlobalHydra.instance()
-    outer, singleton.hydra = singleton.hydra, None
-    try:
-        words = (f"{k}={'null' if v is None else v}" for k, v in changes.items())
+    words = (f"{k}={'null' if v is None else v}" for k, v in changes.items())
+    with apart():
         return load(what, *words, allow=allow)
-    finally:
-        singleton.hydra = outer
 
 
 def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
