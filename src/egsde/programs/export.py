@@ -118,12 +118,16 @@ def written(graph: Any, form: Format, out: Path, about: dict[str, Any]) -> tuple
 def sides(graph: Any, step: int, dynamic: bool) -> dict[str, dict[int, Any]]:
     """torch.export's dynamic shapes: the batch, and sides that `step` divides."""
     batch = torch.export.Dim("batch")
-    free: dict[int, Any] = {0: batch}
-    if dynamic:
-        most = max(3, 8192 // step)
-        free[2] = step * torch.export.Dim("height", min=2, max=most)
-        free[3] = step * torch.export.Dim("width", min=2, max=most)
-    return {name: {0: batch} if name == "t" else dict(free) for name in graph.inputs}
+    most = max(3, 8192 // step)
+    height, width = (torch.export.Dim(name, min=2, max=most) for name in ("height", "width"))
+
+    def free(name: str) -> dict[int, Any]:
+        if name == "t" or not dynamic:
+            return {0: batch}
+        of = step // getattr(graph, "factor", 1) if name == "noise" else step
+        return {0: batch, 2: of * height, 3: of * width}
+
+    return {name: free(name) for name in graph.inputs}
 
 
 def example(graph: Any, about: Mapping[str, Any], batch: int, h: int, w: int) -> tuple[Tensor, ...]:
@@ -131,12 +135,13 @@ def example(graph: Any, about: Mapping[str, Any], batch: int, h: int, w: int) ->
     draw = keyed_generator("export", batch, h, w)
     levels = about.get("levels") or 1000
     times = torch.randint(levels // 10, levels, (batch,), generator=draw) / levels * about["T"]
-    images = {
-        name: torch.randn(batch, about["channels"], h, w, generator=draw)
-        for name in graph.inputs
-        if name != "t"
-    }
-    return tuple(times.float() if name == "t" else images[name] for name in graph.inputs)
+    like = torch.zeros(batch, about["channels"], h, w)
+
+    def drawn(name: str) -> Tensor:
+        shape = graph.noise_of(like).shape if name == "noise" else like.shape
+        return times.float() if name == "t" else torch.randn(shape, generator=draw)
+
+    return tuple(map(drawn, graph.inputs))
 
 
 def difference(graph: Any, run: Any, inputs: Sequence[Tensor]) -> float:

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
 from egsde.methods.diffusion import Translator, networks_of
+from egsde.programs.inputs import codec_of
 from egsde.scores import ConditionalScore, Extractor, ScoreModel
 from egsde.sde import SDE
 
@@ -117,7 +118,8 @@ class Given:
 
 
 class TranslatorGraph(nn.Module):
-    """(x0, noise) -> y: all steps of a deterministic translator."""
+    """(x0, noise) -> y: all steps of a deterministic translator; the noise is that of latents where
+    there is a codec."""
 
     inputs = ("x0", "noise")
     outputs = ("y",)
@@ -126,6 +128,13 @@ class TranslatorGraph(nn.Module):
         super().__init__()
         self.translator = translator
         self.networks = nn.ModuleDict(networks_of(translator))
+        self.codec = codec_of(translator)
+        self.factor = 1 if self.codec is None else int(self.codec.factor)
+
+    @torch.no_grad()
+    def noise_of(self, x0: Tensor) -> Tensor:
+        """What has the shape of the noise of images: theirs, or that of their latents."""
+        return x0 if self.codec is None else self.codec.encode(x0)
 
     def forward(self, x0: Tensor, noise: Tensor) -> Tensor:
         with Folded():

@@ -40,6 +40,12 @@ def name_unread(
             )
 
 
+def codec_of(translator: Any) -> Any:
+    """The codec in whose space a translator runs; None for pixels."""
+    parts = parts_of(translator, set())
+    return next((p for p in parts if hasattr(p, "encode") and hasattr(p, "factor")), None)
+
+
 def parts_of(part: Any, seen: set[int]) -> Iterator[Any]:
     """The objects that a translator is made of, networks' layers apart."""
     if id(part) in seen or isinstance(part, (type, ModuleType, FunctionType, str, bytes)):

@@ -13,7 +13,7 @@ from egsde.methods.diffusion import Translator, networks_of, steps_of
 from egsde.noise import Noise
 from egsde.programs import latents
 from egsde.programs.build import Parts
-from egsde.programs.inputs import parts_of
+from egsde.programs.inputs import codec_of, parts_of
 
 
 def multiple_of(translator: Any) -> int:
@@ -22,9 +22,9 @@ def multiple_of(translator: Any) -> int:
 
     A network that does not say is taken to accept every size.
     """
-    parts = list(parts_of(translator, set()))
-    codec = next((p for p in parts if hasattr(p, "encode") and hasattr(p, "factor")), None)
-    found = [getattr(part, "factor", 1) for part in parts if part is not codec]
+    codec = codec_of(translator)
+    parts = (part for part in parts_of(translator, set()) if part is not codec)
+    found = [getattr(part, "factor", 1) for part in parts]
     for network in networks_of(translator).values():
         found += [getattr(part, "multiple", 1) for part in network.modules()]
     least = math.lcm(*(value for value in found if isinstance(value, int) and value > 0))

@@ -18,7 +18,7 @@ from egsde.evaluation.known import LEVELS, Knowing, Range
 from egsde.methods.tiled import multiple_in
 from egsde.programs.callbacks.pictures import as_float
 from egsde.programs.callbacks.progress import images_bar
-from egsde.programs.inputs import parts_of
+from egsde.programs.inputs import codec_of
 
 MOST = 256  # reference images
 SPLIT = "val"
@@ -62,9 +62,7 @@ class Outside(Callback):
             self._told("input_", known, before)
 
     def _knowing(self, module: Any, network: Any) -> Knowing:
-        parts = parts_of(module.translator, set())
-        codec = next((p for p in parts if hasattr(p, "encode") and hasattr(p, "factor")), None)
-        if codec is None:
+        if (codec := codec_of(module.translator)) is None:
             return Knowing(network, multiple_in(network), seed=self.seed)
         multiple = codec.factor * multiple_in(network)
         return Knowing(network, multiple, codec.encode, seed=self.seed)
