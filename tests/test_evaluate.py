@@ -198,6 +198,24 @@ def test_names_pair_by_patterns():
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_folder_around_all_files_counts_for_nothing():
+    """As in most zips; one that the sources have, too, or that a pattern names, stays."""
+    one, two = ["x/1_fake.png", "x/2.png"], {"1.jpg": "x/1_fake.png", "2.jpg": "x/2.png"}
+    assert paired(["1.jpg", "2.jpg"], one, "here") == two
+    assert paired(["a/1.jpg", "a/2.jpg"], one, "here") == {f"a/{k}": v for k, v in two.items()}
+    assert paired(["x/1.jpg", "x/2.jpg"], one, "here") == {f"x/{k}": v for k, v in two.items()}
+    assert paired(["1.jpg"], ["x/1.png"], "here", "x/{id}.png") == {"1.jpg": "x/1.png"}
+    with pytest.raises(ValueError, match="2 files that belong to no source"):
+        paired(["a/1.jpg", "b/1.jpg"], ["x/1.png", "x/2.png"], "here")
+
+
+def test_the_pattern_that_is_proposed_fits_most_files():
+    """Where one source's name begins another's."""
+    files = ["10_B.png", "100_B.png", "1_B.png"]
+    with pytest.raises(ValueError, match=r"pattern='\{id\}_B.png'$"):
+        paired(["1.png", "10.png", "100.png"], files, "here")
+
+
 @pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 def test_few_images_and_no_weights(tmp_path: Path, count: int):
     """n below k + 1, and without the network: what can be measured is."""

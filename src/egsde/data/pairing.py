@@ -6,12 +6,14 @@ The name is the source's without suffix: `0412.jpg` pairs with `0412.png`, `0412
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Sequence
 
 from egsde.data.domains import stem
 
 ENDINGS = ("_fake",)  # what other systems add to a source's name
+FEW = 50  # files that are looked at for a hint
 
 
 def paired(
@@ -20,13 +22,15 @@ def paired(
 ) -> dict[str, str]:  # fmt: skip
     """The file of each source; sources without one are left out.
 
-    files: relative paths. what: the folder, for messages. pattern: of the names of files, with
-    {id} for the source's name without suffix; files of other names are then not looked at.
+    files: relative paths; a folder that holds all of either counts for nothing. what: the folder,
+    for messages. pattern: of the names of files, with {id} for the source's name without suffix;
+    files of other names are then not looked at.
     ValueError names files that belong to no source, and several that belong to one.
     """
     wanted: dict[str, str] = {}
+    inner = _wrapper(sources, files)
     for name in sources:
-        for key in _keys(name):
+        for key in dict.fromkeys((*_keys(name), *_keys(name[inner:]))):
             if (other := wanted.setdefault(key, name)) != name and key == stem(name):
                 raise ValueError(
                     f"the sources {other} and {name} differ only in their suffix, so which of "
@@ -34,8 +38,10 @@ def paired(
                 )
     matched: dict[str, list[str]] = {}
     alone = []
+    wrapped = 0 if pattern and "/" in pattern else _wrapper(files, sources)
     for file in files:
-        named = _by_pattern(file, pattern) if pattern else _plain(file, wanted, endings)
+        bare = file[wrapped:]
+        named = _by_pattern(bare, pattern) if pattern else _plain(bare, wanted, endings)
         if named is None:
             continue
         owner = wanted.get(named)
@@ -56,7 +62,7 @@ def paired(
     if alone:
         fitting = (_guess(found[0], name) for name, found in matched.items())
         apart = (g for g in fitting if _by_pattern(alone[0], g[9:-1]) is None)  # leaves them out
-        hint = next(apart, _guess(alone[0], sources[0] if sources else ""))
+        hint = next(apart, None) or _commonest(alone, sources)
         raise ValueError(
             f"{what} has {len(alone)} files that belong to no source ({shown(alone)}); remove "
             f"them, or say how translations are named, such as {hint}"
@@ -104,9 +110,31 @@ def _by_pattern(file: str, pattern: str) -> str | None:
     return f"{folder}/{match[1]}" if folder else match[1]
 
 
+def _wrapper(files: Sequence[str], sources: Sequence[str]) -> int:
+    """The length of a folder that holds all files and no source: a zip's own, most often."""
+    folder = posixpath.commonpath([file.rpartition("/")[0] for file in files]) if files else ""
+    if not folder or any(name.startswith(f"{folder}/") for name in sources):
+        return 0
+    return len(folder) + 1
+
+
+def _commonest(files: Sequence[str], sources: Sequence[str]) -> str:
+    """The pattern that fits most of the files, each by the longest source's name in its own."""
+    keys = sorted(sources, key=lambda name: len(stem(name)), reverse=True)
+    guesses = [
+        _guess(file, next((k for k in keys if _named(k) in file.rpartition("/")[2]), ""))
+        for file in files[:FEW]
+    ]
+    return max(guesses, key=guesses.count)
+
+
+def _named(source: str) -> str:
+    return stem(source).rpartition("/")[2]
+
+
 def _guess(file: str, source: str) -> str:
     """A pattern that would fit, where the source's name stands in the file's."""
-    key, name = stem(source).rpartition("/")[2], file.rpartition("/")[2]
+    key, name = _named(source), file.rpartition("/")[2]
     return f"pattern='{name.replace(key, '{id}', 1)}'" if key and key in name else (
         "pattern='{id}_fake.png'"
     )  # fmt: skip
