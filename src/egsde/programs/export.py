@@ -69,7 +69,7 @@ def export(cfg: DictConfig) -> None:
             graph, about = _translator(*_alone(cfg, path, kind))
         else:
             raise ValueError(
-                f"{path} holds a part of kind {kind}; alone, {', '.join([*OPENERS, *ALONE])} can "
+                f"{path} holds a part of kind {kind}; alone, {', '.join({**OPENERS, **ALONE})} can "
                 "be exported. Give a whole translator in its place: translator=... and no weights="
             )
         about |= {"egsde": egsde.__version__, "licence": cfg.licence or about["licence"]}
