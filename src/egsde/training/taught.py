@@ -114,7 +114,7 @@ def _times(told: Mapping[str, str]) -> list[float]:
 
 
 def _digest(states: Tensor) -> str:
-    return blake2b(states.contiguous().view(torch.uint8).numpy(), digest_size=16).hexdigest()
+    return blake2b(states.contiguous().view(torch.uint8).numpy().data, digest_size=16).hexdigest()
 
 
 class Walks:
