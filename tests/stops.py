@@ -69,3 +69,10 @@ class Poison(Crash):
     ) -> None:
         if trainer.global_step == self.steps:
             next(module.network.parameters()).data.fill_(float("nan"))
+
+
+class Kill(Crash):
+    """Kills its own process, as the system does where memory ends."""
+
+    def stop(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)

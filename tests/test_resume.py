@@ -132,6 +132,38 @@ def test_what_another_run_left_is_refused_by_its_values(straight):
         trained(straight, *QUICK, CONSTANT, "+trainer.max_epochs=2")
 
 
+def test_a_checkpoint_of_other_defaults(straight, tmp_path, capsys):
+    """A setting that there was not, or is no more, refuses nothing; one that changed is named."""
+    shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    saved = checkpoint(tmp_path)
+    for part in ("network", "data", "module"):
+        config = saved["config"][part]
+        plain = [k for k, v in config.items() if k != "_target_" and not isinstance(v, dict)]
+        del config[plain[-1]]
+        config["of_old"] = 3
+    torch.save(saved, last)
+    trained(tmp_path, *QUICK, CONSTANT)
+    assert "going on from step 6" in capsys.readouterr().out
+    saved["config"]["network"]["num_channels"] = 64
+    torch.save(saved, last)
+    with pytest.raises(ValueError, match=r"network\.num_channels was 64, is 32"):
+        trained(tmp_path, *QUICK, CONSTANT)
+
+
+@pytest.mark.slow
+def test_a_time_limit_counts_the_whole_training(tmp_path, capsys):
+    timed = ("trainer.max_steps=-1", "+trainer.max_time=00:00:00:02", *QUICK, CONSTANT)
+    steps = []
+    for _ in range(2):
+        trained(tmp_path, *timed, drop=("trainer.max",))
+        assert "trainer.max_time is over; it counts the whole training" in capsys.readouterr().out
+        steps.append(checkpoint(tmp_path)["global_step"])
+    assert steps[0] == steps[1] > 2
+    trained(tmp_path, *timed, "trainer.max_time=00:00:00:04", drop=("trainer.max", "+trainer.max"))
+    assert checkpoint(tmp_path)["global_step"] > steps[0]
+
+
 def test_a_step_goes_on_with_as_many_images_however_they_are_dealt():
     """1 x 8 as 2 x 4, or as 4 with two batches a step; other counts are refused, the rest named."""
 

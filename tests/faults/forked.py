@@ -34,7 +34,7 @@ class Forked:
 
     @property
     def said(self) -> str:
-        return self.log.read_text(errors="replace")
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def children(self) -> list[int]:
         return [

@@ -57,7 +57,10 @@ def main(arguments: Sequence[str]) -> None:
     import uvicorn
 
     print(f"the demo is at http://{settings['host']}:{settings['port']}; Ctrl-C ends it")
-    uvicorn.run(app, host=settings["host"], port=settings["port"], log_level="warning")
+    uvicorn.run(
+        app, host=settings["host"], port=settings["port"], log_level="warning",
+        timeout_graceful_shutdown=2,  # a page that is open would hold it
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from egsde.programs.objectives import check_objective, returned
 from egsde.programs.opened import opened
 from egsde.programs.records import claim, refuse_inside, write_json
 from egsde.programs.report import report, told
-from egsde.programs.run import closing, prepare, versions
+from egsde.programs.run import closing, prepare, together, versions
 from egsde.programs.series import with_flicker
 from egsde.programs.written import write_summary, write_table
 from egsde.training.ranks import all_gather, from_first, to_first
@@ -162,7 +162,8 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
             record = {"program": "evaluate.py", "config": config, "versions": versions()}
             write_json(out / "run.json", record)
         began = time.perf_counter()
-        trainer.test(module, verbose=False)
+        with together(trainer, out, "nothing was measured"):
+            trainer.test(module, verbose=False)
         found = module.found
         if trainer.is_global_zero:
             for logger in loggers:

@@ -28,7 +28,7 @@ from egsde.programs.latents import refuse_latents
 from egsde.programs.lock import held
 from egsde.programs.objectives import check_objective, returned
 from egsde.programs.records import claim, write_json
-from egsde.programs.run import closing, prepare, versions
+from egsde.programs.run import closing, prepare, together, versions
 from egsde.programs.written import write_table
 from egsde.training.ranks import all_gather
 
@@ -161,7 +161,8 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
                 "weights": weights,
             }
             write_json(out / "run.json", record)
-        trainer.test(module, verbose=False)
+        with together(trainer, out, "nothing was measured"):
+            trainer.test(module, verbose=False)
         means = summary(module.rows)
         if trainer.is_global_zero:
             for logger in loggers:

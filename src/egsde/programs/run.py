@@ -30,7 +30,7 @@ from egsde.disk import remove_empty, whole
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.callbacks.same_run import say_where
 from egsde.programs.checks import check
-from egsde.programs.ended import Ended, tell
+from egsde.programs.ended import Ended, again, tell
 from egsde.programs.folders import refuse_elsewhere
 from egsde.programs.messages import lost_worker
 from egsde.programs.secrets import recorded, resolved
@@ -183,6 +183,17 @@ def of_a_lost_process(trainer: Trainer, error: BaseException) -> str | None:
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"
                 return f"process {rank} of {trainer.world_size} has ended with {how}"
     return None
+
+
+@contextlib.contextmanager
+def together(trainer: Trainer, out: Path, kept: str) -> Iterator[None]:
+    """Inside, a lost process is told as ValueError with what is kept and how the work goes on."""
+    try:
+        yield
+    except RuntimeError as error:
+        if (lost := of_a_lost_process(trainer, error)) is None:
+            raise
+        raise ValueError(f"{lost}; {kept}. It goes on with: {again(out)}") from error
 
 
 def versions() -> dict[str, str]:

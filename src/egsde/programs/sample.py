@@ -33,7 +33,7 @@ from egsde.programs.callbacks.rows import add_columns
 from egsde.programs.callbacks.trajectories import Trajectories
 from egsde.programs.callbacks.uncertainty import Uncertainty
 from egsde.programs.compiled import compile_networks
-from egsde.programs.ended import Ended, again
+from egsde.programs.ended import Ended
 from egsde.programs.first import look_first, name_foreign, refuse_unfinished
 from egsde.programs.inputs import name_unread
 from egsde.programs.lock import held
@@ -52,9 +52,9 @@ from egsde.programs.run import (
     closing,
     command,
     given,
-    of_a_lost_process,
     prepare,
     stopped,
+    together,
     versions,
 )
 from egsde.programs.secrets import values_in
@@ -164,16 +164,11 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
             for logger in loggers:
                 logger.log_hyperparams(config)
         try:
-            trainer.test(module, verbose=False)
+            with together(trainer, out, "what was translated is kept"):
+                trainer.test(module, verbose=False)
         except (Stopped, Ended) as error:
             there = len(written.listed())
             stopped(out, error, f"{there} images are there", trainer)
-        except RuntimeError as error:
-            if (lost := of_a_lost_process(trainer, error)) is None:
-                raise
-            raise ValueError(
-                f"{lost}; what was translated is kept. It goes on with: {again(out)}"
-            ) from error
         assert callback.report is not None
         if trainer.is_global_zero and shard is None:
             finish(data, cfg.split, written, callback.report)

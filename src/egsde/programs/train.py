@@ -17,6 +17,7 @@ from egsde.programs.build import Parts
 from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, TwoFiles, read
 from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.callbacks.lost import Lost
+from egsde.programs.callbacks.steps import time_is_over
 from egsde.programs.ended import Ended, again
 from egsde.programs.folders import to_give_back
 from egsde.programs.latents import train_in
@@ -123,7 +124,7 @@ def _fit(
             export.save(trainer, module)
         left = [name for name in LEFT if (out / name).exists()]
         told = f"{', '.join(left)} in {out}" if left else f"nothing is kept in {out}"
-        rank_zero_only(print)(f"step {trainer.global_step}: {told}")
+        rank_zero_only(print)(f"step {trainer.global_step}: {told}{time_is_over(trainer)}")
         for teller in (curve, best):
             if teller is not None:
                 teller.tell()

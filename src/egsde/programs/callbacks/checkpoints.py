@@ -78,7 +78,7 @@ class Checkpoints(Callback):
         if every < 1:
             raise ValueError(f"checkpoints are saved every so many steps, got every={every}")
         self.folder, self.every = Path(dirpath), every
-        self.interrupts = Interrupts()
+        self.interrupts = Interrupts(self._until)
         self.saved: int | None = None  # the step of the last good save
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -113,6 +113,12 @@ class Checkpoints(Callback):
     def standing(self) -> str:
         """The state that the folder holds, in words."""
         return "no step is saved" if self.saved is None else f"step {self.saved} is the last saved"
+
+    def _until(self, trainer: Trainer) -> str:
+        if not trainer.validating:
+            return "after this step, once it is saved"
+        now = f"a second Ctrl-C stops at once, and {self.standing()}"
+        return f"once the validation that runs has ended, and saves; {now}"
 
     def _signal(self, trainer: Trainer) -> int:
         """The signal that any of the processes got: they stop together."""

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import ProgressBar, Timer
 from rich.console import Console
 from rich.progress import Progress
 
@@ -77,3 +77,11 @@ class Steps(ProgressBar):
 
 def _line(values: dict[str, Any]) -> str:
     return "  ".join(f"{name} {float(value):.4g}" for name, value in values.items())
+
+
+def time_is_over(trainer: Any) -> str:
+    """What to say where trainer.max_time has ended a training."""
+    left = [c.time_remaining() for c in trainer.callbacks if isinstance(c, Timer)]
+    if not any(seconds is not None and seconds <= 0 for seconds in left):
+        return ""
+    return "; trainer.max_time is over; it counts the whole training, however often that went on"
