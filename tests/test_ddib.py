@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from demo_networks import write_networks
+from egsde.energies import Energy
 from egsde.methods import ddib
-from egsde.methods.ddib import Encode, TwoWay, end_noisy
+from egsde.methods.ddib import Encode, NoNoise, TwoWay, end_noisy
 from egsde.methods.diffusion import networks_of
 from egsde.noise import Noise
 from egsde.programs.sample import build_translator
@@ -156,6 +157,38 @@ def test_the_result_does_not_depend_on_noise_or_batch():
     y = ddib(target, sampler, source)(x, Noise(0, ["a", "b"]))
     alone = ddib(target, sampler, source)(x[1:], Noise(7, ["c"]))
     assert torch.equal(y[1:], alone) and y.dtype == torch.float32
+
+
+def test_an_energy_leads_the_way_down_to_what_it_makes_of_the_target():
+    """E = log p_target - log p_other: the guided score is the other's, and so is where it ends."""
+    sde, sampler, other = VP(), Sampler(DDIM(), Uniform(50), denoise=False), Gaussian(0.3, 0.5)
+
+    class Towards(Energy):
+        def grad(self, y, t, source):
+            return TARGET.score(sde)(y, t) - other.score(sde)(y, t)
+
+    source = SOURCE.score(sde)
+    led = ddib(TARGET.score(sde), sampler, source, Towards())(points(), NOISE)
+    assert torch.allclose(led, ddib(other.score(sde), sampler, source)(points(), NOISE), atol=1e-12)
+    assert (led - ddib(TARGET.score(sde), sampler, source)(points(), NOISE)).abs().min() > 0.1
+
+
+def test_energies_see_the_source_under_the_noise_that_encodes_it():
+    """At the start x_t is y_t itself, then the source under the same eps; no number is drawn."""
+    sde, seen, t_start = VP(), {}, 0.5
+
+    class Watched(Energy):
+        def grad(self, y, t, source):
+            x = source.at(t)
+            seen[float(t)] = x - y, (x - sde.alpha(t) * points()) / sde.sigma(t)
+            return torch.zeros_like(y)
+
+    sampler = Sampler(DDIM(), Uniform(20), denoise=False)
+    translate = ddib(TARGET.score(sde), sampler, SOURCE.score(sde), Watched(), t_start)
+    translate(points(), NoNoise())
+    apart, eps = seen[t_start]
+    assert apart.abs().max() < 1e-12 and len(seen) > 5
+    assert all(torch.allclose(other, eps, rtol=0, atol=1e-12) for _, other in seen.values())
 
 
 def test_both_networks_are_found_and_a_shared_one_once():

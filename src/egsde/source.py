@@ -81,6 +81,10 @@ class Source:
         image = self.x0 if self.current is None else self.current
         return self.sde.perturb(image, t, self._eps_of_start())
 
+    def encoded(self, y: Tensor, t: Tensor) -> None:
+        """Take y at t as the noised source: the "shared" eps is what makes it of x_0."""
+        self._start_eps = ((y - self.sde.alpha(t) * self.x0) / self.sde.sigma(t)).to(y.dtype)
+
     def at(self, t: Tensor, draw: int = 0) -> Tensor:
         """x_t of x_0, (B, C, H, W); within one step all times share the noise of a draw.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from egsde.energies import Energy, guided
 from egsde.methods.diffusion import Diffusion
 from egsde.noise import Noise, Randn
 from egsde.sampling.grids import Grid
@@ -78,6 +79,7 @@ class Encode:
         reverse = Reverse.given(source.sde, self.score, source)
         sampler = replace(self.sampler, denoise=False)
         y = Walk(sampler, reverse, up, NoNoise(), source=source).run(source.x0)
+        source.encoded(y, times[0])
         if not self.beyond:
             return y
         sde, top = source.sde, times[0]
@@ -88,15 +90,15 @@ def ddib(
     score: Score,
     sampler: Sampler,
     source_score: Score,
+    energy: Energy | None = None,
     t_start: float | None = None,
     symmetric: bool = True,
 ) -> Diffusion:
     """DDIB (Su 2023): up the source's probability-flow ODE, down the target's, with one solver;
     symmetric: both ends at the smallest noise level, where the official code goes on into data.
-
-    ValueError for scores of two processes."""
+    energy guides the way down. ValueError for scores of two processes."""
     one_process(score, source_score)
     if symmetric:
         sampler = replace(sampler, grid=TwoWay(sampler.grid), denoise=False)
     start = Encode(source_score, sampler, beyond=not symmetric and t_start is None)
-    return Diffusion(score, sampler, start=start, t_start=t_start)
+    return Diffusion(guided(score, energy), sampler, start=start, t_start=t_start)

@@ -60,7 +60,8 @@ class Teacher:
         if not hasattr(self.translator, "trajectory"):
             raise ValueError(
                 f"{type(self.translator).__name__} shows no states on its way, so a student cannot "
-                "learn from it; use egsde, sdedit, ddib or cycle_egsde with sampler=ddim"
+                "learn from it; use egsde, sdedit, ddib, ddib_egsde or cycle_egsde, with "
+                "sampler=ddim"
             )
         if self.segments < 1:
             raise ValueError(f"a walk has at least one segment, got segments={self.segments}")

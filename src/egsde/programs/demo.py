@@ -42,7 +42,7 @@ ABSENT = 'egsde demo needs gradio, which is not installed: pip install "egsde[de
 METHODS = {  # beside a score: what each needs
     "cycle_egsde": ("source_score", "extractor"), "egsde": ("extractor",),
     "egsde_fast": ("extractor",), "sdedit": (), "cycle_diffusion": ("source_score",),
-    "ddib": ("source_score",),
+    "ddib": ("source_score",), "ddib_egsde": ("source_score", "extractor"),
 }  # fmt: skip
 OWN = re.compile(r"[+~]*(translator|out|limit|split|logger|trainer|metrics|shard|report)\b")
 

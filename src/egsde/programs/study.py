@@ -6,7 +6,7 @@ domain and seconds. Leaves study.csv and the comparison's page. With the same ou
 
 minutes   of everything together; three quarters are for training
 methods   translators: sdedit, egsde, egsde_fast, ilvr, ccdf, sddm, cycle_diffusion, ddib,
-          cycle_egsde; by default sdedit, egsde, egsde_fast, ilvr
+          cycle_egsde, ddib_egsde; by default sdedit, egsde, egsde_fast, ilvr
 size      pixels on a side
 limit     validation images that are translated, 64
 steps     of a sampler over the whole process, 100
@@ -40,7 +40,7 @@ CLASSIFIER, SOURCE, JUDGE, NONE = "extractor", "source_score", "judge", "none"
 NEEDS = {  # beside a score of the target
     "sdedit": (), "ilvr": (), "ccdf": (), "egsde": (CLASSIFIER,), "egsde_fast": (CLASSIFIER,),
     "sddm": (CLASSIFIER,), "cycle_diffusion": (SOURCE,), "ddib": (SOURCE,),
-    "cycle_egsde": (CLASSIFIER, SOURCE),
+    "cycle_egsde": (CLASSIFIER, SOURCE), "ddib_egsde": (CLASSIFIER, SOURCE),
 }  # fmt: skip
 OWN_STEPS = ("egsde_fast", "sddm")  # their samplers are not the general one
 USUAL = "sdedit,egsde,egsde_fast,ilvr"
