@@ -13,6 +13,7 @@ from egsde.networks.diffusers_unet import DiffusersUNet, read_unet, theirs
 from egsde.scores import ScoreModel
 from egsde.scores.diffusers import chain_of, load_diffusers, prediction_of, save_pipeline
 from egsde.scores.predictions import EpsPrediction, ScorePrediction, VPrediction, X0Prediction
+from egsde.scores.process import said
 from egsde.sde import DDPM, VP, linear_betas, quad_betas
 
 SMALL = {
@@ -172,6 +173,7 @@ def folder(tmp_path, unet=None, scheduler=None):
     ("unet", "scheduler", "told"),
     [
         ({"made_up": 1}, {}, "made_up"),
+        ({"num_class_embeds": 10}, {}, "num_class_embeds=10, a network that is told the class"),
         ({"_class_name": "UNet2DConditionModel"}, {}, "UNet2DConditionModel"),
         ({"block_out_channels": [32, 96]}, {}, "misshaped"),
         ({"block_out_channels": [32]}, {}, "block_out_channels"),
@@ -190,6 +192,11 @@ def test_what_a_folder_cannot_be_is_named(tmp_path, unet, scheduler, told):
     with pytest.raises(ValueError, match=told) as error:
         load_diffusers(path, DDPM(linear_betas(20)))
     assert str(tmp_path) in str(error.value)
+
+
+def test_chains_of_one_length_are_told_apart():
+    one, other = DDPM(), DDPM(linear_betas(1000, 1e-4, 0.012))
+    assert repr(one) == repr(other) and said(one) != said(other)
 
 
 def test_another_process_is_refused_with_both(tmp_path):

@@ -32,7 +32,7 @@ from egsde.scores.predictions import (
     VPrediction,
     X0Prediction,
 )
-from egsde.scores.process import same_process
+from egsde.scores.process import said, same_process
 from egsde.sde import DDPM, SDE, cosine_betas, linear_betas, quad_betas, sigmoid_betas
 
 BETAS: dict[str, Callable[[int, float, float], Tensor]] = {
@@ -144,6 +144,14 @@ def load_diffusers(weights: str | Path | None, sde: SDE, autocast: bool = False)
     """
     folder = diffusers_folder(weights)
     check_process(folder, sde)
+    file = (unet_folder(folder) or folder) / "config.json"
+    config = read_json(file) if file.is_file() else {}
+    for key in ("class_embed_type", "num_class_embeds"):
+        if config.get(key) is not None:
+            raise ValueError(
+                f"{file}: {key}={config[key]!s:.40}, a network that is told the class of an image, "
+                "and score=diffusers tells none; take one without"
+            )
     net = read_unet(folder)
     return ScoreModel(net, sde, prediction_of(folder), autocast=autocast)
 
@@ -155,16 +163,9 @@ def check_process(folder: Path, sde: SDE) -> None:
     own = chain_of(folder)
     if not same_process(own, sde):
         raise ValueError(
-            f"{folder} was trained with {_said(own)}, but the configuration has {_said(sde)}; "
+            f"{folder} was trained with {said(own)}, but the configuration has {said(sde)}; "
             "leave sde= out: the folder says it"
         )
-
-
-def _said(sde: SDE) -> str:
-    betas = getattr(sde, "betas", None)
-    if betas is None:
-        return repr(sde)
-    return f"{sde!r} with betas from {float(betas[0]):.3g} to {float(betas[-1]):.3g}"
 
 
 def save_pipeline(score: ScoreModel, out: Path) -> None:

@@ -17,7 +17,7 @@ from egsde.scores.container import find, is_ours, read_config, read_shapes, read
 from egsde.scores.kinds import OPTIONS, TIMELESS
 from egsde.scores.labels import Extrapolated, LabelledScore
 from egsde.scores.predictions import EpsPrediction
-from egsde.scores.process import same_process
+from egsde.scores.process import said, same_process
 from egsde.sde import SDE
 
 
@@ -58,7 +58,7 @@ def opened(
         raise ValueError(f"{path}: {error}") from error
     if not same:
         raise ValueError(
-            f"{path} was trained with {trained!r}, but the configuration has {sde!r}; "
+            f"{path} was trained with {said(trained)}, but the configuration has {said(sde)}; "
             "choose the sde= it was trained with"
         )
     network.load_state_dict(read_weights(path, use, part))

@@ -73,6 +73,14 @@ def same_process(a: SDE, b: SDE, prediction: Any = None) -> bool:
     return torch.allclose(a.network_time(a.snap(inside)), b.network_time(b.snap(inside)))
 
 
+def said(sde: SDE | None) -> str:
+    """A process in words that tell chains of the same length apart."""
+    betas = getattr(sde, "betas", None)
+    if betas is None:
+        return repr(sde)
+    return f"{sde!r} with betas from {float(betas[0]):.3g} to {float(betas[-1]):.3g}"
+
+
 def _preserves_variance(sde: SDE) -> bool:
     t = sde.snap(sde.T * torch.linspace(0.05, 1, 20, dtype=torch.float64))
     total = sde.alpha(t).square() + sde.sigma(t).square()
