@@ -239,6 +239,14 @@ def no_zip(folder: Path) -> None:
     Folders().images(str(folder / "a.zip"), "train", 8)
 
 
+def out_in_a_file(below: str) -> Do:
+    def do(folder: Path) -> None:
+        (folder / "notes").write_text("text")
+        (folder / "notes" / below).mkdir(parents=True, exist_ok=True)
+
+    return do
+
+
 def no_zip_called(name: str) -> Do:
     def do(folder: Path) -> None:
         (folder / name).write_bytes(b"\x1f\x8b" + bytes(99))
@@ -294,6 +302,8 @@ SPLITS = [
     ),
     Row("a domain that is not there", lambda f: Folders().images(f"{f}/cats", TRAIN, 8),
         "which does not exist"),
+    Row("`out=` that is a file", out_in_a_file(""), "is a file, or lies in one, and a folder"),
+    Row("`out=` inside a file", out_in_a_file("run"), "is a file, or lies in one, and a folder"),
     Row("a file that is no zip as a domain", no_zip, "neither a folder nor a zip archive"),
     *(Row(f"`{name}` as a domain", no_zip_called(name), words) for name, words in [
         ("cats.tar.gz", "unpack it (tar -xf cats.tar.gz)"), ("cats.tar", "unpack it"),

@@ -53,6 +53,8 @@ ROWS = [
         ("translator.source_noise=null", "translator.source_noise=null, but a text"),
         ("translator.repeats=1.5", "translator.repeats=1.5, but a whole number"),
         ("translator.repeats=0", "translator.repeats=0 is too small"),
+        ("translator/tiles=multi_diffusion | tiles=3", "tiles=3, but a part is wanted"),
+        ("translator/tiles=multi_diffusion | tiles.size=8.5", "tiles.size=8.5, but a whole"),
         ("translator.energy=abc", "translator.energy=abc, but"),
         ("translator.score=null", "translator.score=null, but a part is wanted"),
         ("score.autocast=fast", "score.autocast=fast, but true or false"),

@@ -13,7 +13,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from egsde.programs import study, trials, tune
+from egsde.programs import compare, pairs, study, trials, tune
 from egsde.programs.secrets import recorded
 from shared import shared_path
 
@@ -219,3 +219,10 @@ def test_settings_that_are_no_numbers():
     for given in ("minutes=nan", "minutes=-1", "balance=inf"):
         with pytest.raises(ValueError, match="finite number"):
             tune.main([given])
+
+
+@pytest.mark.parametrize("tool", [tune, study, compare, pairs])
+def test_an_empty_setting_of_a_tool_is_a_shell_variable_that_is_not_set(tool):
+    for given in ("out=", "out= "):
+        with pytest.raises(ValueError, match="out= is empty; was it a shell variable"):
+            tool.main([given])

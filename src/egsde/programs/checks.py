@@ -89,7 +89,7 @@ GENERAL: dict[str, dict[str, Any]] = {  # the keys beside the groups
 }
 ROOTS = {  # what each program builds
     "train": ("data", "module", "translate", "translator", "callbacks", "trainer", "logger"),
-    "sample": ("data", "translator", "metrics", "trainer", "logger"),
+    "sample": ("data", "translator", "tiles", "metrics", "trainer", "logger"),
     "evaluate": ("metrics", "trainer", "logger"),
     "likelihood": ("data", "likelihood", "trainer", "logger"),
     "export": ("translator",),
@@ -108,6 +108,12 @@ def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
     for key in GENERAL[program]:
         if isinstance(cfg.get(key), str) and not cfg[key].strip():
             raise ValueError(f"{key}= is empty; was it a shell variable that is not set?")
+    for name in ROOTS[program]:
+        if not isinstance(cfg.get(name), DictConfig | None):
+            raise ValueError(
+                f"{name}={cfg[name]}, but a part is wanted, or null where it can be left out; a "
+                f"setting of it is {name}.SETTING=VALUE"
+            )
     for group in ("callbacks", "logger"):
         _parts(group, cfg.get(group))
     if cfg.get("split") is not None:

@@ -64,6 +64,8 @@ def readable(error: BaseException, program: str = "train") -> str | None:
         return f"{lost}. Give the command again"
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         return _composing(error, f"{COMMANDS.get(program, program)}.py")
+    if isinstance(error, (FileExistsError, NotADirectoryError)) and error.filename is not None:
+        return f"{error.filename} is a file, or lies in one, and a folder is wanted: name another"
     if (inside := CAUGHT.search(str(error))) is not None:  # from a process that reads images
         return inside[2] if {*names, inside[1]} & set(OURS) else None
     return str(error) if names & set(OURS) else None

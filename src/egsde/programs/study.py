@@ -72,8 +72,6 @@ def main(arguments: Sequence[str]) -> None:
     own["methods"] = [name.strip() for name in own["methods"].strip("[]").split(",")]
     if len(set(own["methods"])) < len(own["methods"]):
         raise Usage(f"methods={','.join(own['methods'])} names one twice")
-    if empty := [key for key in ("source", "target") if not own[key].strip()]:
-        raise Usage(f"{empty[0]}= is an empty path; was it a shell variable that is not set?")
     if unknown := [name for name in own["methods"] if name not in NEEDS]:
         raise Usage(f"methods={','.join(unknown)} is unknown; there is {', '.join(NEEDS)}")
     with claiming(True):

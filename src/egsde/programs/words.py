@@ -31,10 +31,7 @@ def split(
                 "--help lists them"
             )
         if equal and key in known:
-            try:
-                found[key] = known[key][0](value)
-            except ValueError as error:
-                raise Usage(f"{argument}: {error}") from error
+            found[key] = made(key, value, known)
         elif equal and key.isidentifier() and not Path(argument).exists():
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]}=?" if near else f"there is {', '.join(known)}"
@@ -42,6 +39,16 @@ def split(
         else:
             things.append(argument)
     return things, found
+
+
+def made(key: str, text: str, known: Mapping[str, tuple[Callable[[str], Any], Any]]) -> Any:
+    """The value of a setting; ValueError for an empty one, and for what its maker refuses."""
+    if not text.strip():
+        raise Usage(f"{key}= is empty; was it a shell variable that is not set? Leave it out")
+    try:
+        return known[key][0](text)
+    except ValueError as error:
+        raise Usage(f"{key}={text}: {error}") from error
 
 
 def whole_number(least: int = 0) -> Callable[[str], int]:
@@ -87,8 +94,5 @@ def parsed(
         if key not in known:
             others.append(argument)
             continue
-        try:
-            own[key] = known[key][0](text)
-        except ValueError as error:
-            raise Usage(f"{argument}: {error}") from error
+        own[key] = made(key, text, known)
     return own, others
