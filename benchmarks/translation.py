@@ -21,8 +21,10 @@ from hydra import compose, initialize_config_dir
 from PIL import Image, ImageDraw, ImageFont
 
 from egsde.evaluation.reports.grid import MARGIN
+from egsde.programs.checks import GENERAL, ROOTS
 from egsde.programs.cli import CONF
-from egsde.programs.sample import sample, without_effect
+from egsde.programs.sample import sample
+from egsde.programs.unread import unread
 
 Runs = dict[str, list[dict[str, float]]]  # by row: the metrics of each seed
 LABELS = 60  # room for row names beyond the grids' own margin
@@ -56,8 +58,8 @@ def run(folder: Path, *given: str, row: Sequence[str] = ()) -> dict:
     if not (folder / "metrics.json").exists():
         with initialize_config_dir(str(CONF), version_base="1.3"):
             cfg = compose("sample", [f"out={folder}", "logger=none", *row, *given])
-        if names := without_effect(cfg, row):
-            raise ValueError(f"{row[0]} does not read {' and '.join(names)}: shorten its row")
+        if told := unread("sample", cfg, ROOTS["sample"], GENERAL["sample"], row):
+            raise ValueError(f"{row[0]}, {'; '.join(told)}: shorten its row")
         sample(cfg)
     return json.loads((folder / "metrics.json").read_text())
 
