@@ -94,6 +94,7 @@ class Translate(Callback):
 
     def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
         self.interrupts.end()
+        self.interrupts.check()  # one that came after the last evaluation stops what follows
 
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException
