@@ -28,6 +28,7 @@ class Ended(BaseException):
     """A signal has come; not an Exception, which what runs may catch. `code`: the exit code."""
 
     heard = False  # by the other processes of the run
+    came = 0  # the signal, for where Python drops what a handler raises (in a finaliser)
     out: Path | None = None  # the run's folder, where the command line does not name it
     standing = "what was finished is kept"
 
@@ -51,12 +52,12 @@ def ending() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    over = False
+    over, Ended.came = False, 0
 
     def end(signum: int, frame: FrameType | None) -> None:
         nonlocal over
         if not over:
-            over = True
+            over, Ended.came = True, signum
             raise Ended(signum)
 
     before = {number: signal.signal(number, end) for number in numbers()}

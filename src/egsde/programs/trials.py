@@ -127,6 +127,8 @@ class Trials:
                     if not self.done:  # what was given, not what the search has made of it
                         raise
                     refused = error
+        if Ended.came:
+            raise Ended(Ended.came)
         if refused is not None:
             print(f"not possible: {refused}", flush=True)
             return Trial(settings, folder, {}, 0.0, time.perf_counter() - began)
