@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,10 +12,11 @@ import urllib.request
 
 import pytest
 
+from egsde.evaluation.metrics.suite import Suite
 from faults.forked import Forked
 from faults.test_disk_full import tool
 from faults.test_signals import ROOT, group_ends, second_of
-from faults.test_workers import folders
+from faults.test_workers import folders, translating
 from runs import TRAIN, command, rows
 from wandb_files import read_run
 
@@ -33,6 +35,20 @@ class Slow(Twelve):
 def slow(path=None, download=True):
     return Slow()
 """
+
+
+def test_a_signal_while_it_measures_loses_no_number(tmp_path, monkeypatch):
+    out, compute = tmp_path / "out", Suite.compute
+
+    def measured(self, *others):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return compute(self, *others)
+
+    monkeypatch.setattr(Suite, "compute", measured)
+    job = Forked(translating(tmp_path, out, "limit=2", "metrics=pairwise"), tmp_path / "log")
+    assert job.wait() == 143, job.said
+    assert "stopped by SIGTERM: 2 images are there, and measured" in job.said.splitlines()[-2]
+    assert json.loads((out / "metrics.json").read_text())["metrics"]["l2"] > 0
 
 
 def test_a_process_that_is_lost_while_features_are_extracted_is_named(tmp_path):

@@ -52,12 +52,11 @@ def ending() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    over, Ended.came = False, 0
+    Ended.came = 0
 
     def end(signum: int, frame: FrameType | None) -> None:
-        nonlocal over
-        if not over:
-            over, Ended.came = True, signum
+        if not Ended.came:
+            Ended.came = signum
             raise Ended(signum)
 
     before = {number: signal.signal(number, end) for number in numbers()}

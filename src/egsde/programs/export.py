@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 import egsde
 from egsde.methods.diffusion import Translator, networks_of
-from egsde.noise import keyed_generator
+from egsde.noise import Noise
 from egsde.programs import latents
 from egsde.programs.alone import ALONE, WHOLE
 from egsde.programs.apart import apart
@@ -132,14 +132,15 @@ def sides(graph: Any, step: int, dynamic: bool) -> dict[str, dict[int, Any]]:
 
 def example(graph: Any, about: Mapping[str, Any], batch: int, h: int, w: int) -> tuple[Tensor, ...]:
     """Inputs of the graph: noisy images, and times of the process."""
-    draw = keyed_generator("export", batch, h, w)
     levels = about.get("levels") or 1000
-    times = torch.randint(levels // 10, levels, (batch,), generator=draw) / levels * about["T"]
+    apart = levels * torch.arange(1, batch + 1) // (batch + 1)  # of times, on the process's levels
+    noise = Noise(0, [f"{h}x{w}/{b}" for b in range(batch)])
     like = torch.zeros(batch, about["channels"], h, w)
 
     def drawn(name: str) -> Tensor:
-        shape = graph.noise_of(like).shape if name == "noise" else like.shape
-        return times.float() if name == "t" else torch.randn(shape, generator=draw)
+        if name == "t":
+            return (apart / levels * about["T"]).float()
+        return noise.stream(name)(graph.noise_of(like) if name == "noise" else like)
 
     return tuple(map(drawn, graph.inputs))
 

@@ -181,6 +181,9 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
                 print(told(report(opened(out, data, cfg.split), cfg.report)))
         elif trainer.is_global_zero:
             print(f"shard {shard}: its {callback.report.n} images are in {out / 'images'}")
+        if signum := callback.interrupts.received:  # while all was measured
+            there = len(written.listed())
+            stopped(out, Stopped(signum), f"{there} images are there, and measured", trainer)
     return callback.report
 
 

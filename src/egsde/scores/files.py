@@ -14,7 +14,7 @@ from egsde.scores import Extractor, Score, ScoreModel, blueprints
 from egsde.scores.blueprints import Allow
 from egsde.scores.conditional import ConditionalScore
 from egsde.scores.container import find, is_ours, read_config, read_shapes, read_weights
-from egsde.scores.kinds import OPTIONS, TIMELESS
+from egsde.scores.kinds import OPTIONS, TIMELESS, of_the_source
 from egsde.scores.labels import Extrapolated, LabelledScore
 from egsde.scores.predictions import EpsPrediction
 from egsde.scores.process import said, same_process
@@ -43,7 +43,7 @@ def opened(
     if config["kind"] != kind:
         other = OPTIONS.get(config["kind"], "another option")
         if side == "source":
-            other = _of_the_source(config["kind"], path) or other
+            other = of_the_source(config["kind"], path) or other
         raise ValueError(f"{path} holds a {config['kind']}, not a {kind}; it goes with {other}")
     shapes = read_shapes(path, use, part)
     try:
@@ -169,7 +169,7 @@ def load_source_score(
     if weights is None:
         held = Path(str(target)).expanduser()
         both = held.is_file() and is_ours(held)
-        if both and (words := _of_the_source(read_config(held)["kind"], held)):
+        if both and (words := of_the_source(read_config(held)["kind"], held)):
             raise ValueError(
                 "this translator needs a score of the source domain, too, and none is given; "
                 f"{held} makes both: add {words}"
@@ -201,14 +201,6 @@ def load_extractor(
     option = "extractor.weights"
     network, _, sde = opened(find(weights, option), "classifier", sde, use, allow, option=option)
     return Extractor(network, sde, autocast=autocast)
-
-
-def _of_the_source(kind: str, path: Path) -> str | None:
-    """Words of the command line for the source's score in a file that makes both domains."""
-    if kind != "labelled":
-        return None
-    key = "source_score"
-    return f"score@{key}=labelled {key}.weights={path} {key}.label=source"
 
 
 def _refuse_ours(path: Path, option: str) -> None:

@@ -20,6 +20,14 @@ OPTIONS = {  # of sample.py
 TIMELESS = {"generator"}  # kinds whose networks know no process
 
 
+def of_the_source(kind: str, path: object) -> str | None:
+    """Words of sample.py for the source's score in a file that makes both domains."""
+    if kind != "labelled":
+        return None
+    key = "source_score"
+    return f"score@{key}=labelled {key}.weights={path} {key}.label=source"
+
+
 def weights_key(kind: str) -> str:
     """The setting of sample.py that takes the file of a kind."""
     option = OPTIONS.get(kind, "score=trained")

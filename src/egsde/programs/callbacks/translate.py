@@ -39,7 +39,6 @@ from egsde.programs.callbacks.reference import set_reference
 from egsde.programs.callbacks.room import Room
 from egsde.programs.callbacks.rows import ids_of, rows_of
 from egsde.programs.callbacks.shelf import Seconds, Shelf
-from egsde.programs.multiples import padded
 from egsde.programs.shards import Shard
 from egsde.training.ranks import all_gather, from_first, to_first
 
@@ -94,7 +93,6 @@ class Translate(Callback):
 
     def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
         self.interrupts.end()
-        self.interrupts.check()  # one that came after the last evaluation stops what follows
 
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException
@@ -134,8 +132,6 @@ class Translate(Callback):
         loader = data.translation_loader(self.split, trainer.global_rank, trainer.world_size)
         writer = data.writer(self.split) if shelf is None else shelf.writer
         self.noise = partial(noise_of, data, self.seed, self.split)
-        if data.whole:  # sides that the networks' halvings do not divide
-            translator = padded(translator)
         if self.metrics is not None:
             self.metrics.start(device)
         kept: list[dict[str, Any]] = []

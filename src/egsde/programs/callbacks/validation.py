@@ -23,6 +23,7 @@ from egsde.programs.callbacks.energies import energies_along
 from egsde.programs.callbacks.pictures import log_image, log_table
 from egsde.programs.callbacks.progress import inside
 from egsde.programs.callbacks.translate import Report, Translate
+from egsde.programs.multiples import padded
 
 TRACED = 4  # images whose energies are followed
 
@@ -79,7 +80,7 @@ class Validation(Callback):
         for network in networks_of(self.translator).values():
             network.to(module.device)
         report = self.worker.run(
-            trainer, self.translator, data, module.device, shelf=None, shown=bool(inside)
+            trainer, padded(self.translator), data, module.device, shelf=None, shown=bool(inside)
         )
         found = {k: v for k, v in report.metrics.items() if math.isfinite(v)}
         found |= intervals(report)
