@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -139,6 +140,16 @@ def test_zip_equals_folder_also_in_workers(tmp_path: Path) -> None:
     assert torch.equal(*pixels)
     inside = [f"{tmp_path}/set.zip/set/test/a", f"{tmp_path}/a.zip"]
     assert [len(Folders().images(path, "all", 8).ids) for path in inside] == [7, 6]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_no_more_workers_than_cores_that_the_process_may_use() -> None:
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert data("fluent", "data.num_workers=2").num_workers == 1
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def test_ids_name_outputs_without_collision(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +26,7 @@ from egsde.data.restorations import Restorations
 from egsde.data.series import Keys
 from egsde.data.shards import Batches, ResumableLoader, batches_trained, of_one_shape, shard
 from egsde.data.views import VIEWS, Pictures, Translations, View, pair, validated
-from egsde.data.workers import loader_options
+from egsde.data.workers import cores, loader_options
 
 
 class TwoDomains(LightningDataModule):
@@ -87,7 +86,7 @@ class TwoDomains(LightningDataModule):
         self.size, self.view, self.flip, self.seed = size, view, flip, seed
         self.batch_size = at_once(batch_size)
         self.eval_batch_size = eval_batch_size or self.batch_size
-        self.num_workers = min(num_workers, os.cpu_count() or 1)
+        self.num_workers = min(num_workers, cores())
         self.limit, self.train_limit = limit, train_limit
         self.degradation, self.fit = degradation, fit
         self.channels, self.range = channels, None if range is None else list(range)

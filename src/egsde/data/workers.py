@@ -17,6 +17,13 @@ STOPPING = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "
             if hasattr(signal, name)}  # fmt: skip
 
 
+def cores() -> int:
+    """How many cores this process may use: in a job or a container not all of the machine."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def loader_options(workers: int) -> dict[str, Any]:
     """What every loader of images has in common."""
     return {
