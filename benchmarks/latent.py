@@ -1,6 +1,6 @@
 """Latent against pixel: equal seconds of training, then SDEdit at several numbers of evaluations.
 
-    python benchmarks/latent.py --out runs/latent --seconds 90 --evaluations 4,12,36 limit=48
+    python benchmarks/latent.py --out runs/latent --size 64 --seconds 600 --precision bf16-mixed
 
 The latent side shares its seconds between an autoencoder (two thirds) and the score of its latents.
 Leaves latent.csv (KID, the L2 distance to the truth, seconds an image, for each space and number of
@@ -38,16 +38,18 @@ def trained(out: Path, seconds: int, *settings: str) -> Path:
     return file
 
 
-def spaces(out: Path, seconds: int, size: int, more: list[str]) -> dict[str, list[str]]:
+def spaces(
+    out: Path, seconds: int, size: int, precision: str, more: list[str]
+) -> dict[str, list[str]]:
     """Settings of sample.py for both spaces, their networks trained."""
     data = [f"data.size={size}", *more]
-    pixel = trained(out / "pixel", seconds, "module.ema_decay=0.99", *data)
-    codec = trained(out / "autoencoder", 2 * seconds // 3, "model=autoencoder",
-                    "module.ema_decay=0.99", *data)  # fmt: skip
+    training = ["module.ema_decay=0.99", f"trainer.precision={precision}", *data]
+    pixel = trained(out / "pixel", seconds, *training)
+    codec = trained(out / "autoencoder", 2 * seconds // 3, "model=autoencoder", *training)
     inside = ["codec=kl", f"codec.weights={codec}"]
     fits = [f"network.image_size={size // 4}", "++network.in_channels=4",
             "++network.out_channels=4", "network.num_head_channels=32"]  # fmt: skip
-    latent = trained(out / "latent", seconds // 3, "module.ema_decay=0.99", *inside, *fits, *data)
+    latent = trained(out / "latent", seconds // 3, *inside, *fits, *training)
     return {
         "pixel": [f"score.weights={pixel}", *data],
         "latent": [f"score.weights={latent}", *inside, *data],
@@ -90,6 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=int, default=90, help="of training, each space")
     parser.add_argument("--size", type=int, default=32)
+    parser.add_argument("--precision", default="32-true", help="of the trainings")
     parser.add_argument("--start", type=float, default=0.4)
     parser.add_argument("--evaluations", default="4,12,36", help="numbers with commas")
     parser.add_argument("settings", nargs="*", help="overrides of train.py and sample.py")
@@ -98,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     both = [s for s in args.settings if not s.startswith("limit=")]
     limit = [s for s in args.settings if s.startswith("limit=")]
     rows: list[dict[str, float | str]] = []
-    for space, settings in spaces(args.out, args.seconds, args.size, both).items():
+    for space, settings in spaces(args.out, args.seconds, args.size, args.precision, both).items():
         for n in map(int, args.evaluations.split(",")):
             found = measured(args.out / f"{space}_{n}", [*settings, *limit], n, args.start)
             rows.append({"space": space, "evaluations": n, **found})

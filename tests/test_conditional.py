@@ -103,6 +103,12 @@ def test_only_a_wider_input_is_filled_up():
     wider.load_state_dict(widened(wider, state))
     first = wider.state_dict()["input_blocks.0.0.weight"]
     assert torch.equal(first[:, 4:], state["input_blocks.0.0.weight"]) and not first[:, :4].any()
+    labelled = net(class_cond=True, num_class=3)
+    labelled.load_state_dict(widened(labelled, state))
+    plain = net()
+    plain.load_state_dict(state)
+    x, t = torch.randn(3, 3, 8, 8), torch.tensor([1.0, 5.0, 9.0])
+    assert torch.equal(labelled(x, t, torch.arange(3)), plain(x, t))
     for other in (net(num_channels=64, in_channels=6), net(in_channels=2)):
         with pytest.raises(RuntimeError, match="size mismatch"):
             other.load_state_dict(widened(other, state))

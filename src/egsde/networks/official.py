@@ -163,10 +163,13 @@ def widened(net: nn.Module, state_dict: State) -> dict[str, Tensor]:
 
     Only the input layer may be wider than in `state_dict`, so that the network starts as the
     unconditional one; where anything else differs the weights come back as they are. What `net`
-    adds for a second time is zero at first, and stays its own.
+    adds for a second time is zero at first, and stays its own; a table of labels that the weights
+    lack begins with zeros.
     """
     own = net.state_dict()
-    state = {k: v for k, v in own.items() if k.startswith("end_time.")} | dict(state_dict)
+    state = {k: v for k, v in own.items() if k.startswith("end_time.")}
+    state |= {k: torch.zeros_like(v) for k, v in own.items() if k.startswith("label_emb.")}
+    state |= dict(state_dict)
     other = [k for k, v in state.items() if k in own and own[k].shape != v.shape]
     if len(other) == 1:
         value, shape = state[other[0]], own[other[0]].shape
