@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -265,12 +267,22 @@ def test_samples_from_noise_have_no_distances(tmp_path: Path):
     assert low < run.metrics["isc"] < high
 
 
+def test_ms_ssim_is_a_preset(tmp_path: Path):
+    for seed, folder in enumerate(("a", "made", "b")):
+        draw(tmp_path / folder, NAMES[:2], seed, size=161)
+    folders = [f"{k}={tmp_path / v}" for k, v in
+               (("source", "a"), ("output", "made"), ("target", "b"))]  # fmt: skip
+    no_sets = [f"metrics.{name}=false" for name in ("fid", "kid", "prc", "intervals")]
+    run = measured(tmp_path / "out", *folders, "metrics=ms_ssim", *no_sets)
+    assert run.metrics["ms_ssim_source"] == pytest.approx(1)
+    assert run.metrics["ms_ssim"] < 0.9 and "tint" in run.metrics
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_preset_is_torch_fidelitys_own(tmp_path: Path):
-    """FID, KID over its subsets, precision, recall and ISC of two folders, to 1e-4."""
-    from torch_fidelity import calculate_metrics
-
+    """FID, KID over its subsets, precision, recall and ISC of two folders: what its command prints,
+    to 1e-4."""
     file = weights.locate(download=False)
     if file is None:
         pytest.skip("no Inception weights on this machine")
@@ -281,12 +293,15 @@ def test_the_preset_is_torch_fidelitys_own(tmp_path: Path):
         draw(tmp_path / folder, NAMES + [f"x{k}.png" for k in range(3)], seed, size=24)
         for path in (tmp_path / folder).iterdir():
             Image.open(path).resize((40, 40)).rotate(30 * seed).save(path)
-    want = calculate_metrics(
-        input1=str(tmp_path / "made"), input2=str(tmp_path / "real"), cuda=False, batch_size=5,
-        fid=True, kid=True, isc=True, prc=True, kid_subset_size=15, verbose=False, cache=False,
-        feature_extractor="inception-v3-compat", feature_layer_prc="2048",
-        feature_extractor_weights_path=str(tmp_path / "inception.pth"),
-    )  # fmt: skip
+    command = [
+        sys.executable, "-m", "torch_fidelity.fidelity", "--cpu", "--silent", "--json",
+        "--no-cache", "--batch-size", "5",
+        "--fid", "--kid", "--isc", "--prc", "--kid-subset-size", "15",
+        "--feature-extractor", "inception-v3-compat", "--feature-layer-prc", "2048",
+        "--feature-extractor-weights-path", str(tmp_path / "inception.pth"),
+        "--input1", str(tmp_path / "made"), "--input2", str(tmp_path / "real"),
+    ]  # fmt: skip
+    want = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     run = measured(
         tmp_path / "out", f"output={tmp_path / 'made'}", f"target={tmp_path / 'real'}",
         "metrics=torch_fidelity", f"metrics.extractor.path={tmp_path / 'inception.pth'}",

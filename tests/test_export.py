@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from egsde.codecs import load_codec
 from egsde.energies import LowPassL2
 from egsde.methods import egsde, sdedit
-from egsde.networks import ADMEncoder, ADMUNet, ResNetGenerator
+from egsde.networks import ADMEncoder, ADMUNet, Autoencoder, ResNetGenerator
 from egsde.programs.export import export, written
 from egsde.programs.formats import FORMATS
 from egsde.programs.graphs import Given, ScoreGraph, TranslatorGraph
@@ -56,8 +57,8 @@ def saved(path: Path, kind: str, net: torch.nn.Module, options: dict) -> Path:
     config = {
         "kind": kind,
         "network": {"_target_": f"egsde.networks.{type(net).__name__}", **options},
-        "sde": None if kind == "generator" else {"_target_": "egsde.sde.DDPM"},
-        "prediction": None if kind in ("classifier", "generator") else PREDICTION,
+        "sde": None if kind in ("generator", "autoencoder") else {"_target_": "egsde.sde.DDPM"},
+        "prediction": PREDICTION if kind == "score" else None,
         "data": DATA,
         "seed": 0,
     }  # fmt: skip
@@ -153,6 +154,25 @@ def test_weights_that_translate_by_themselves_are_a_whole_translator(tmp_path):
     with torch.no_grad():
         assert torch.allclose(graph(x, torch.zeros_like(x)), generator.eval()(x), atol=1e-5)
     assert json.loads(json.loads(extra["egsde.json"])["domains"]) == ["flat", "3d"]
+
+
+AUTOENCODER = {"image_size": 8, "ch": 32, "ch_mult": [1, 1], "z_channels": 2}
+
+
+@pytest.mark.parametrize("form", ["torchscript", pytest.param("onnx", marks=pytest.mark.slow)])
+def test_an_autoencoder_is_an_encoder_and_a_decoder(form, tmp_path):
+    if form == "onnx":
+        pytest.importorskip("onnxruntime")
+    net = Autoencoder(**AUTOENCODER)
+    file = saved(tmp_path / "a.safetensors", "autoencoder", net, AUTOENCODER)
+    export(composed("export", tmp_path / "out", f"format={form}", f"weights={file}"))
+    codec, x = load_codec(file), torch.rand(3, 3, 8, 12) * 2 - 1
+    made = [tmp_path / "out" / f"{half}{FORMATS[form].suffix}" for half in ("encoder", "decoder")]
+    encoded, decoded = map(FORMATS[form].read, made)
+    with torch.no_grad():
+        z = codec.encode(x)
+        assert np.abs(encoded([x.numpy()])[0] - z.numpy()).max() < 1e-4
+        assert np.abs(decoded([z.numpy()])[0] - codec.decode(z).numpy()).max() < 1e-4
 
 
 @pytest.mark.slow

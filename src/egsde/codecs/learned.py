@@ -48,7 +48,8 @@ class Learned:
         return self._on(z).decode(z / self.scale + self.shift)
 
     def _on(self, x: Tensor) -> Any:
-        return self.net.to(x.device)
+        there = next(self.net.parameters()).device  # in a graph nothing is moved
+        return self.net if there == x.device else self.net.to(x.device)
 
 
 def load_codec(weights: str | Path | None, use: str = "averaged", allow: Allow = ()) -> Learned:

@@ -10,7 +10,7 @@ from egsde.data.degradations import Degradation
 from egsde.data.fits import WHOLE, Size, sides
 from egsde.data.views import VIEWS
 
-STORE_KEYS = {"root", "fit", "on_error", "cache_mib", "disjoint", "axis", "slices"}
+STORE_KEYS = {"root", "fit", "on_error", "cache_mib", "disjoint", "axis", "slices", "colours"}
 
 
 def check(

@@ -76,7 +76,7 @@ class TwoDomains(LightningDataModule):
         seed: int = 0,
         **described: Any,
     ) -> None:
-        """`described`: the keys that stand beside the others in conf but are the store's own."""
+        """`described`: the keys that stand beside the others in conf: the store's, and colours."""
         super().__init__()
         fit, size = described.get("fit", "crop"), one_size(size)
         check(described, view, source, target, degradation)
@@ -89,6 +89,7 @@ class TwoDomains(LightningDataModule):
         self.num_workers = min(num_workers, cores())
         self.limit, self.train_limit = limit, train_limit
         self.degradation, self.fit = degradation, fit
+        self.colours: str | None = described.get("colours")  # of previews
         self.channels, self.range = channels, None if range is None else list(range)
         self.whole, self.resident = fit in WHOLE, resident
         self.restore = self.whole if restore is None else restore

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from omegaconf import DictConfig
 
+from egsde.evaluation.reports.grid import check_colours
 from egsde.programs import precision
 from egsde.programs.line import one_of
 from egsde.programs.messages import COMMANDS
@@ -118,6 +119,8 @@ def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
         _parts(group, cfg.get(group))
     if cfg.get("split") is not None:
         one_of("split", cfg.split, SPLITS)
+    if isinstance(cfg.get("data"), DictConfig):
+        check_colours(cfg.data.get("colours"), cfg.data.get("channels", 3))
     if "domain" in cfg:
         one_of("domain", cfg.domain, ("source", "target"))
     _device(cfg.trainer)

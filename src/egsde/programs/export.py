@@ -14,37 +14,23 @@ import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from omegaconf import DictConfig
-from torch import Tensor, nn
+from torch import Tensor
 
 import egsde
-from egsde.methods.diffusion import Translator, networks_of
 from egsde.noise import Noise
-from egsde.programs import latents
-from egsde.programs.alone import ALONE, WHOLE
-from egsde.programs.apart import apart
-from egsde.programs.build import Parts
+from egsde.programs.exportable import exportable
 from egsde.programs.formats import FORMATS, Format
-from egsde.programs.graphs import GRAPHS, TranslatorGraph
+from egsde.programs.graphs import LATENT
 from egsde.programs.line import one_of
-from egsde.programs.load import load
 from egsde.programs.lock import held
-from egsde.programs.multiples import multiple_of
 from egsde.programs.records import claim
 from egsde.programs.run import prepare
-from egsde.programs.sample import overrides
 from egsde.scores import blueprints
-from egsde.scores.container import PACKAGE, find, read_config
+from egsde.scores.container import find, read_config
 from egsde.scores.diffusers import save_pipeline
-from egsde.scores.files import load_conditional, load_extractor, load_score
+from egsde.scores.files import load_score
 
-OPENERS: Mapping[str, Any] = {  # kind of a weights file: what makes a part of it
-    "score": load_score,
-    "conditional": load_conditional,
-    "classifier": load_extractor,
-}
-OWN = ("weights=", "format=", "use=", "licence=", "out=", "hydra/", "hydra.")  # of this program
 TOLERANCE = 1e-4  # of the largest value
-DEMO = "Apache-2.0; pictures: Fluent Emoji (MIT)"
 
 
 def export(cfg: DictConfig) -> None:
@@ -61,21 +47,11 @@ def export(cfg: DictConfig) -> None:
         if cfg.format == "diffusers":
             print(f"{_pipeline(cfg, out)}: DDPMPipeline.from_pretrained samples it")
             return
-        if cfg.weights is None:
-            graph, about = _translator(latents.translator_of(Parts(cfg)), cfg.data)
-        elif (kind := read_config(path := find(cfg.weights, "weights"))["kind"]) in OPENERS:
-            graph, about = _network(cfg, path)
-        elif kind in ALONE:
-            graph, about = _translator(*_alone(cfg, path, kind))
-        else:
-            raise ValueError(
-                f"{path} holds a part of kind {kind}; alone, {', '.join({**OPENERS, **ALONE})} can "
-                "be exported. Give a whole translator in its place: translator=... and no weights="
-            )
-        about |= {"egsde": egsde.__version__, "licence": cfg.licence or about["licence"]}
-        path, dynamic, worst = written(graph, FORMATS[cfg.format], out, about)
-    free = "batch, height and width" if dynamic else "batch"
-    print(f"{path}: {free} free; {worst:.1e} from PyTorch, relative to the largest value")
+        for graph, about in exportable(cfg):
+            about |= {"egsde": egsde.__version__, "licence": cfg.licence or about["licence"]}
+            path, dynamic, worst = written(graph, FORMATS[cfg.format], out, about)
+            free = "batch, height and width" if dynamic else "batch"
+            print(f"{path}: {free} free; {worst:.1e} from PyTorch, relative to the largest value")
 
 
 def _pipeline(cfg: DictConfig, out: Path) -> Path:
@@ -124,7 +100,7 @@ def sides(graph: Any, step: int, dynamic: bool) -> dict[str, dict[int, Any]]:
     def free(name: str) -> dict[int, Any]:
         if name == "t" or not dynamic:
             return {0: batch}
-        of = step // getattr(graph, "factor", 1) if name == "noise" else step
+        of = step // getattr(graph, "factor", 1) if name in LATENT else step
         return {0: batch, 2: of * height, 3: of * width}
 
     return {name: free(name) for name in graph.inputs}
@@ -140,7 +116,7 @@ def example(graph: Any, about: Mapping[str, Any], batch: int, h: int, w: int) ->
     def drawn(name: str) -> Tensor:
         if name == "t":
             return (apart / levels * about["T"]).float()
-        return noise.stream(name)(graph.noise_of(like) if name == "noise" else like)
+        return noise.stream(name)(graph.noise_of(like) if name in LATENT else like)
 
     return tuple(map(drawn, graph.inputs))
 
@@ -158,78 +134,6 @@ def difference(graph: Any, run: Any, inputs: Sequence[Tensor]) -> float:
     )
 
 
-def _alone(cfg: DictConfig, path: Path, kind: str) -> tuple[Translator, Mapping[str, Any]]:
-    """What translates with a file by itself, and its data."""
-    asked = [word for word in overrides() if not word.startswith(OWN)]
-    steps = [] if kind in WHOLE or kind == "student" else ["sampler=ddim"]
-    with apart():
-        whole = load(path, *steps, *asked, allow=cfg.allow)
-    return whole.translator, whole.config["data"]
-
-
 def texts(about: Mapping[str, Any]) -> dict[str, str]:
     """Everything as texts: what is no text becomes JSON."""
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in about.items()}
-
-
-def _network(cfg: DictConfig, path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    record = read_config(path)
-    kind = record["kind"]
-    sde = blueprints.part(record["sde"], "sde", cfg.allow)
-    model: Any = OPENERS[kind](str(path), sde, use=cfg.use, allow=cfg.allow)
-    graph = GRAPHS[type(model)](model).eval()
-    data, network = record.get("data") or {}, record.get("network") or {}
-    latent = {} if "space" in record else data  # a codec's latents are of other sides and channels
-    size = latent.get("size") or network.get("image_size") or 1
-    channels = latent.get("channels") or network.get("out_channels") or network.get("in_channels")
-    levels = sde.levels or 1000
-    times = torch.arange(levels + 1, dtype=torch.float64) / levels * sde.T
-    about = {
-        "kind": kind,
-        "size": list(size) if isinstance(size, (list, tuple)) else [size, size],
-        "channels": int(channels or network.get("channels") or 3),
-        "domains": [data.get("source"), *(data.get("extra") or ()), data.get("target")],
-        "range": data.get("range") or [0, 255],
-        "sde": record["sde"],
-        "prediction": record.get("prediction"),
-        "T": sde.T,
-        "levels": sde.levels,
-        "times": times.tolist(),
-        "alpha": sde.alpha(times).tolist(),
-        "sigma": sde.sigma(times).tolist(),
-        "licence": DEMO if PACKAGE in path.parents else "not stated",
-    }
-    return graph, about | _named(graph, model)
-
-
-def _translator(
-    translator: Translator, data: Mapping[str, Any]
-) -> tuple[nn.Module, dict[str, Any]]:
-    networks = networks_of(translator)
-    graph = TranslatorGraph(translator).eval()
-    size = data["size"]
-    modules: list[Any] = [m for n in networks.values() for m in n.modules()]
-    records = [m.record for m in modules if hasattr(m, "record")]
-    files = [Path(str(record["file"])) for record in records]
-    ours = bool(files) and all(PACKAGE in path.parents for path in files)
-    saved: Mapping[str, Any] = (records[0].get("data") or {}) if records else {}
-    about = {
-        "kind": "translator",
-        "size": [size, size] if isinstance(size, int) else list(size),
-        "channels": int(saved.get("channels") or 3),
-        "domains": [saved.get(key) or data[key] for key in ("source", "target")],
-        "range": saved.get("range") or [0, 255],
-        "steps": getattr(translator, "steps", 1),
-        "T": 1.0,
-        "licence": DEMO if ours else "not stated",
-    }
-    return graph, about | _named(graph, translator)
-
-
-def _named(graph: Any, part: Any) -> dict[str, Any]:
-    return {
-        "inputs": list(graph.inputs),
-        "outputs": list(graph.outputs),
-        "multiple": multiple_of(part),
-        "pixels": "image = 2 (pixel - range[0]) / (range[1] - range[0]) - 1, (B, C, H, W)",
-    }

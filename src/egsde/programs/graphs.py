@@ -21,6 +21,8 @@ from egsde.programs.inputs import codec_of
 from egsde.scores import ConditionalScore, Extractor, ScoreModel
 from egsde.sde import SDE
 
+LATENT = ("noise", "z")  # inputs of the shape of latents, where there is a codec
+
 
 class Levels(SDE):
     """A chain's coefficients as tables, asked with times of any shape, without a check of them."""
@@ -111,7 +113,8 @@ class Given:
             raise ValueError(
                 f"this translator draws noise while it runs ({key}), and a graph draws none: "
                 "choose a deterministic sampler of a fixed number of steps, such as sampler=ddim, "
-                "and source_noise=shared"
+                "and source_noise=shared; noise of CycleDiffusion, ILVR, egsde_fast and diffusion "
+                "GANs is part of them: translator=ddib, ccdf or a student of them has none"
             )
 
         return randn_like
@@ -139,6 +142,38 @@ class TranslatorGraph(nn.Module):
     def forward(self, x0: Tensor, noise: Tensor) -> Tensor:
         with Folded():
             return self.translator(x0, Given(noise))  # type: ignore[arg-type]
+
+
+class CodecGraph(nn.Module):
+    """A half of a codec; latents of an image have the sides divided by `factor`."""
+
+    inputs: tuple[str, ...] = ("x",)
+    outputs: tuple[str, ...] = ("z",)
+
+    def __init__(self, codec: Any) -> None:
+        super().__init__()
+        self.codec, self.net, self.factor = codec, codec.net, int(codec.factor)
+
+    @torch.no_grad()
+    def noise_of(self, x: Tensor) -> Tensor:
+        """What has the shape of the latents of images x."""
+        return self.codec.encode(x)
+
+
+class EncoderGraph(CodecGraph):
+    """x (B, C, H, W) -> the latents that networks of this codec see, z (B, Z, H / f, W / f)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.codec.encode(x)
+
+
+class DecoderGraph(CodecGraph):
+    """z -> the image y that it stands for."""
+
+    inputs, outputs = ("z",), ("y",)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.codec.decode(z)
 
 
 class Folded(TorchFunctionMode):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from egsde.data.images import decode
 from egsde.data.piles import fitted
 from egsde.data.shown import shown
 from egsde.evaluation import runs
-from egsde.evaluation.pages import Shown, load_trajectory, trajectory_path
-from egsde.evaluation.reports.grid import as_picture
+from egsde.evaluation.pages import Shown, Trajectory, load_trajectory, trajectory_path
+from egsde.evaluation.reports.grid import as_picture, coloured
 from egsde.opened import picture_bytes
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.uncertainty import MAPS, map_path
@@ -40,6 +40,7 @@ class Opened:
     values: Mapping[str, Mapping[str, float | None]]
     pictures: Mapping[str, Pictures]
     notes: tuple[str, ...] = field(default=())
+    colours: str | None = None  # of pictures of one channel
 
     def shown(self, chosen: list[str]) -> Iterator[Shown]:
         """The images as a report shows them; those whose files are gone are left out."""
@@ -49,7 +50,7 @@ class Opened:
             except (OSError, ValueError, SyntaxError):
                 continue
             way = load_trajectory(trajectory_path(self.folder, output_name(name)))
-            yield Shown(name, pictures, self.values.get(name, {}), way)
+            yield Shown(name, pictures, self.values.get(name, {}), in_colours(way, self.colours))
 
 
 def opened(folder: Path, data: Any = None, split: str | None = None) -> Opened:
@@ -77,7 +78,16 @@ def opened(folder: Path, data: Any = None, split: str | None = None) -> Opened:
     metrics = folder / "metrics.json"
     numbers = runs.summary(metrics) if metrics.is_file() else {}
     pictures = _listed(listed) if listed else _pictures(folder, data, split)
-    return Opened(folder, record, numbers, _values(folder / "images.csv"), pictures, tuple(notes))
+    values, colours = _values(folder / "images.csv"), getattr(data, "colours", None)
+    return Opened(folder, record, numbers, values, pictures, tuple(notes), colours)
+
+
+def in_colours(way: Trajectory | None, colours: str | None) -> Trajectory | None:
+    """The states of a walk, of one channel, in a colour map."""
+    if way is None or colours is None:
+        return way
+    states, denoised = (coloured(x, colours) for x in (way.states, way.denoised))
+    return replace(way, states=states, denoised=denoised)
 
 
 def _data_of(record: Mapping[str, Any]) -> tuple[Any, str]:
@@ -96,6 +106,7 @@ def _data_of(record: Mapping[str, Any]) -> tuple[Any, str]:
 
 def _pictures(folder: Path, data: Any, split: str | None) -> dict[str, Pictures]:
     found: dict[str, Pictures] = {}
+    colours = getattr(data, "colours", None)
     if data is not None:
         images = data.translations(split)
         dataset = images.dataset
@@ -107,7 +118,8 @@ def _pictures(folder: Path, data: Any, split: str | None) -> dict[str, Pictures]
     for output, path in Written.of(folder).listed().items():
         if not written or output in written:
             name = written.get(output, output)
-            found[name] = _reader(path, dataset, places.get(name), maps_of(folder, name))
+            maps = maps_of(folder, name)
+            found[name] = _reader(path, dataset, places.get(name), maps, colours)
     return found
 
 
@@ -133,13 +145,16 @@ def maps_of(folder: Path, name: str) -> dict[str, Path]:
     return {kind: path for kind, path in there.items() if path.is_file()}
 
 
-def _reader(path: Path, dataset: Any, place: int | None, maps: Mapping[str, Path]) -> Pictures:
+def _reader(
+    path: Path, dataset: Any, place: int | None, maps: Mapping[str, Path], colours: str | None
+) -> Pictures:
     def read() -> dict[str, np.ndarray]:
-        pictures = {"translation": shown(path)}
+        pictures = {"translation": coloured(shown(path), colours)}
         if place is not None:
             item = dataset[place]
             kinds = {"source": "x0", "truth": "truth"}
-            pictures |= {kind: as_picture(item[key]) for kind, key in kinds.items() if key in item}
+            there = {kind: item[key] for kind, key in kinds.items() if key in item}
+            pictures |= {kind: as_picture(x, colours) for kind, x in there.items()}
         return pictures | {kind: np.array(decode(picture_bytes(m))) for kind, m in maps.items()}
 
     return read

@@ -18,7 +18,8 @@ from egsde.programs.resumed import differences
 # What may differ between a translation run and its continuation: it changes no image.
 FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", "check", "shard",
         "trajectory", "report", "uncertainty", "outside",
-        "data.limit", "data.batch_size", "data.eval_batch_size", "data.num_workers")  # fmt: skip
+        "data.limit", "data.colours", "data.batch_size", "data.eval_batch_size",
+        "data.num_workers")  # fmt: skip
 WRITTEN = ("images", "slices", "uncertainty", "previews", "checkpoints", "run.json",
            "metrics.json", "images.csv", "trajectories", "report.html", "curve.png", "files.csv",
            "grid.png", "seconds.csv", "config.yaml", "weights.safetensors",

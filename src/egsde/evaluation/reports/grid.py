@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
 import numpy as np
 import torch
@@ -52,8 +53,30 @@ def as_picture(image: Tensor, colours: str | None = None) -> np.ndarray:
     if image.is_floating_point():
         image = ((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     if len(image) < 3:
-        first = image[0].numpy()
-        if colours is not None:
-            return (255 * colormaps[colours](first)[..., :3]).round().astype(np.uint8)
-        return np.stack([first] * 3, -1)
+        return coloured(np.stack([image[0].numpy()] * 3, -1), colours)
     return np.ascontiguousarray(image[:3].numpy().transpose(1, 2, 0))
+
+
+def coloured(picture: np.ndarray, colours: str | None) -> np.ndarray:
+    """uint8 (..., 3) of a grey one: in a colour map of matplotlib, or as it is."""
+    if colours is None:
+        return picture
+    return (255 * colormaps[colours](picture[..., 0])[..., :3]).round().astype(np.uint8)
+
+
+def check_colours(colours: str | None, channels: int) -> None:
+    """ValueError for a colour map that matplotlib does not have, or that colours nothing."""
+    if colours is None:
+        return
+    if colours not in colormaps:
+        close = get_close_matches(str(colours), list(colormaps), 1)
+        meant = f"; did you mean data.colours={close[0]}?" if close else ""
+        raise ValueError(
+            f"data.colours={colours} is no colour map of matplotlib, such as viridis, magma or "
+            f"gray{meant}"
+        )
+    if channels >= 3:
+        raise ValueError(
+            f"data.colours={colours} is for pictures of one channel, and data.channels={channels}; "
+            "leave it out"
+        )

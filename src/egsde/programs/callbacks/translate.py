@@ -58,12 +58,14 @@ class Report:
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
     pictures: list[dict[str, Any]] = field(default_factory=list)
+    colours: str | None = None  # of pictures of one channel
 
     @property
     def grid(self) -> Image.Image | None:
         """The pictures in columns; None where there are none."""
         kinds = [kind for kind in (self.pictures or [{}])[0] if kind != "id"]
-        return draw_grid({k: [p[k] for p in self.pictures] for k in kinds}) if kinds else None
+        rows = {k: [p[k] for p in self.pictures] for k in kinds}
+        return draw_grid(rows, colours=self.colours) if kinds else None
 
 
 class Translate(Callback):
@@ -217,7 +219,7 @@ class Translate(Callback):
     ) -> Report:  # fmt: skip
         parts = all_gather((kept, made.known, made.calls))
         dealt = [rank[i] for i in range(self.columns) for rank, *_ in parts if i < len(rank)]
-        report = Report(total, pictures=dealt[: self.columns])
+        report = Report(total, pictures=dealt[: self.columns], colours=data.colours)
         if known := sum(p[1] for p in parts):
             report.nfe = {n: sum(calls[n] for *_, calls in parts) / known for n in made.calls}
         if self.metrics is not None:
