@@ -110,10 +110,17 @@ def test_what_draws_on_its_way_is_refused_in_words(kind):
         TranslatorGraph(DRAWS[kind]())(x, x)
 
 
+QUICK = ("ddib", "a student, two", "a KL autoencoder")  # in the default suite, by torchscript
+
+
 @pytest.mark.parametrize(
-    "form", ["torchscript", *(pytest.param(f, marks=pytest.mark.slow) for f in ("onnx",))]
+    ("kind", "form"),
+    [
+        pytest.param(kind, form, marks=[] if quick else pytest.mark.slow)
+        for kind in KINDS
+        for form, quick in (("torchscript", kind in QUICK), ("onnx", False))
+    ],
 )
-@pytest.mark.parametrize("kind", KINDS)
 def test_one_graph_a_translator(kind, form, tmp_path):
     if form == "onnx":
         pytest.importorskip("onnxruntime")
