@@ -118,6 +118,9 @@ def test_systems_are_compared_on_what_they_share():
     third = system("t", {"a": 1.0}, protocol={"reference": "x", "n_images": 1})
     fourth = system("f", {"a": 1.0}, protocol={"reference": "y", "n_images": 2})
     assert "t and f were measured in different ways (reference)" in unlike([third, fourth])[0]
+    floor = {"fid_floor": 301.25, "kid_floor": -0.001}
+    again = [system(n, {"a": 1.0}, protocol={"reference": n}, metrics=floor) for n in "xy"]
+    assert not unlike(again)  # one set of images under two names
 
 
 def test_doing_nothing_is_a_point_of_the_frontier():
