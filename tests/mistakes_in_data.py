@@ -394,7 +394,7 @@ MASKS = [
     Row(
         "a mask with NaN",
         mask(tiff(np.where(HALF, np.nan, 0).astype(np.float32), sample_format=3)),
-        "value",
+        "are NaN",
     ),
     Row(
         "a mask of 0 and a million",

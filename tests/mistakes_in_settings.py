@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
-from answers import settings
+from answers import Row, command, settings
+from mistakes_in_data import said
+
+
+def unread(program: str, given: str, words: str) -> Row:
+    """A setting, the last one given, that no part reads: it is told, and the run goes on."""
+    arguments = given.split(" | ")
+    what = f"`{program}.py {' '.join(arguments)}`"
+    return Row(what, said(command(program, *arguments)), words, program)
+
 
 ROWS = [
+    unread("sample", "outside=0.1", "outside: no effect, uncertainty=K is not given"),
+    unread("sample", "data.flip=true", "data.flip: no effect, only trainings read it"),
+    unread(
+        "sample",
+        "energy.weights.faithfulness=0 | energy.terms.faithfulness.factor=8",
+        "energy.weights.faithfulness=0 switches its term off",
+    ),
+    unread(
+        "sample",
+        "translator=egsde | energy=none | translator.source_noise=fresh",
+        "no energy is there that sees the source",
+    ),
+    unread("sample", "translator=egsde_fast | sampler.grid.steps=7", "sampler: no effect"),
+    unread("sample", "translator=generate | t_start=0.3", "t_start: no effect"),
+    unread("sample", "translator=sdedit | factor=8", "factor: no effect"),
+    unread("sample", "trainer.max_steps=5", "sample.py trains nothing; train.py reads it"),
+    unread("sample", "t_start=0.3 | t_start=0.4", "given 2 times, and the last holds: t_start=0.4"),
+    unread("train", "data.mask=right", "no translation of the validation reads it"),
+    unread("train", "model=autoencoder | module.commitment=1.0", "network.codes is not given"),
+    unread("train", "model=cycle | gradient=full", "module.cycle is 0"),
+    unread("evaluate", "output=made | target=b | pattern=x", "pattern: no effect, there is no"),
     *settings(
         "sample",
         # a value of the wrong type

@@ -18,7 +18,7 @@ from egsde import avif
 from egsde.data import coded
 from egsde.data.coded import check_frames, runs, stated, unpacks_to
 from egsde.data.containers import video
-from egsde.opened import UnreadableImage
+from egsde.opened import UnreadableImage, opened
 from folders import encoded
 from test_hostile_containers import ZEROS, answered
 
@@ -107,6 +107,66 @@ def test_an_avif_whose_frames_are_larger_than_it_says(tmp_path, monkeypatch):
     body = data.find(b"mdat") + 4
     (tmp_path / "b.avif").write_bytes(data[:body] + bytes(len(data) - body))
     assert "its coded frames" in answered(tmp_path / "b.avif", 3)
+
+
+def box(name: bytes, *parts: bytes) -> bytes:
+    body = b"".join(parts)
+    return struct.pack(">I", 8 + len(body)) + name + body
+
+
+def an_avif_of_tiles(grid: bytes, inside: bool = True) -> bytes:
+    """Two tiles of 64x64 side by side, put together as an item of these bytes says."""
+    one = encoded(Image.new("RGB", (64, 64), "red"), "AVIF", speed=10)
+    found = {name: one[a:b] for name, a, b in avif.boxes(one, 0, len(one))}
+    meta = one.find(b"meta") + 8
+    end = meta - 12 + struct.unpack_from(">I", one, meta - 12)[0]
+    inner = {name: one[a:b] for name, a, b in avif.boxes(one, meta, end)}
+    properties = next(one[a:b] for name, a, b in
+                      avif.boxes(one, one.find(b"ipco") - 4, one.find(b"ipma") - 4))  # fmt: skip
+    count = sum(1 for _ in avif.boxes(properties, 0, len(properties)))
+    wide = box(b"ispe", struct.pack(">III", 0, 128, 64))
+    kinds = (b"av01", b"av01", b"grid")
+    entries = [box(b"infe", struct.pack(">IHH", 2 << 24, k, 0), kind, b"\0")
+               for k, kind in enumerate(kinds, 1)]  # fmt: skip
+    tile = bytes([count]) + bytes(range(1, count + 1))
+    whole = bytes([2, count + 1, 2])  # the grid's own size, and the bits of its pixels
+    of_items = b"".join(struct.pack(">H", k) + (tile if k < 3 else whole) for k in (1, 2, 3))
+
+    def head(start: int) -> bytes:
+        places = [(start, len(found[b"mdat"]), 0)] * 2
+        places.append((0, len(grid), 1) if inside else (start + len(found[b"mdat"]), len(grid), 0))
+        located = [struct.pack(">HHHHII", k, how, 0, 1, place, size)
+                   for k, (place, size, how) in enumerate(places, 1)]  # fmt: skip
+        parts = [
+            box(b"hdlr", inner[b"hdlr"]), box(b"pitm", struct.pack(">IH", 0, 3)),
+            box(b"iloc", struct.pack(">IHH", 1 << 24, 0x4400, 3), *located),
+            box(b"iinf", struct.pack(">IH", 0, 3), *entries),
+            box(b"iref", bytes(4), box(b"dimg", struct.pack(">HHHH", 3, 2, 1, 2))),
+            box(b"iprp", box(b"ipco", properties, wide),
+                box(b"ipma", struct.pack(">II", 0, 3), of_items)),
+            *([box(b"idat", grid)] if inside else []),
+        ]  # fmt: skip
+        return box(b"ftyp", found[b"ftyp"]) + box(b"meta", bytes(4), *parts)
+
+    body = found[b"mdat"] + (b"" if inside else grid)
+    return head(len(head(0)) + 8) + box(b"mdat", body)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_an_avif_of_tiles(tmp_path, inside):
+    """The size of the picture that tiles are put together to is that of an item, not of its box."""
+    plain = an_avif_of_tiles(struct.pack(">BBBBHH", 0, 0, 0, 1, 128, 64), inside)
+    assert set(avif.sizes(plain)) == {(64, 64), (128, 64)}
+    assert np.asarray(opened(plain).convert("RGB")).shape == (64, 128, 3)
+    for layout, tiles, side in ((">BBBBHH", (0, 1), 60000), (">BBBBII", (0, 1), 2**20),
+                                (">BBBBHH", (255, 255), 16384)):  # fmt: skip
+        grid = struct.pack(layout, 0, int(layout.endswith("II")), *tiles, side, side)
+        large = an_avif_of_tiles(grid, inside)
+        assert (side, side) in avif.sizes(large)
+        (tmp_path / "a.avif").write_bytes(large)
+        assert answered(tmp_path / "a.avif", 3)
+    (tmp_path / "a.avif").write_bytes(an_avif_of_tiles(b"\0\0\0", inside))
+    assert answered(tmp_path / "a.avif", 3)
 
 
 def test_an_array_larger_than_a_picture(tmp_path, monkeypatch):

@@ -55,3 +55,23 @@ def test_a_tokenizer_with_more_words_than_its_encoder(tmp_path):
     settings.vocab_size = 3
     with pytest.raises(ValueError, match="the encoder beside it knows 3"):
         tokens_of(tokenizer, "dog", settings)
+
+
+def test_what_splits_a_text_is_no_ones_choice(tmp_path):
+    """A regular expression of a stranger may take hours for a short text: none is read."""
+    transformers = pytest.importorskip("transformers")
+    kind, settings = transformers.CLIPTokenizer, transformers.CLIPTextConfig(vocab_size=20)
+    place = tokenizer_folder(tmp_path / "plain")
+    plain = kind.from_pretrained(place)
+    plain.save_pretrained(place)
+    said = json.loads((place / "tokenizer.json").read_text())
+    swap = {"type": "Replace", "pattern": {"Regex": "d"}, "content": "o"}
+    split = {"type": "Split", "pattern": {"Regex": "o"}, "behavior": "Isolated", "invert": False}
+    for number, changed in enumerate([
+        {"normalizer": swap}, {"pre_tokenizer": split}, {"decoder": swap},
+        {"normalizer": {"type": "Sequence", "normalizers": [swap, swap]}},
+    ]):  # fmt: skip
+        other = tokenizer_folder(tmp_path / str(number))
+        (other / "tokenizer.json").write_text(json.dumps(said | changed))
+        found = tokens_of(read_tokenizer(other, kind), "dog", settings).input_ids
+        assert found.equal(tokens_of(plain, "dog", settings).input_ids)

@@ -10,21 +10,23 @@ from lightning.pytorch import Trainer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from egsde.training.modules.base import TimedModule
-from egsde.training.schedules import Cosine
+from egsde.training.modules.base import Schedule, TimedModule
+from egsde.training.schedules import Cosine, HeldLinear, Linear
 from runs import rows, trained
 
+COSINE = Cosine()
 NO_PREVIEWS = "translate=null"
 
 
 class Weighed(TimedModule):
     """Its loss on a batch is the mean of the batch; its rate is noted before every step."""
 
-    def __init__(self) -> None:
+    def __init__(self, schedule: Schedule = COSINE) -> None:
         make = partial(torch.optim.SGD, lr=1.0)
-        super().__init__(nn.Linear(1, 1), make, Cosine(), ema_decay=0.9, bins=1)
+        super().__init__(nn.Linear(1, 1), make, schedule, ema_decay=0.9, bins=1)
         self.seen: list[dict[str, float]] = []
         self.rates: list[float] = []
+        self.stop: int | None = None  # after so many steps
 
     def training_step(self, batch, batch_idx):
         self.bins["train"].add(torch.zeros(len(batch)), batch[:, 0])
@@ -36,13 +38,17 @@ class Weighed(TimedModule):
 
     def on_before_optimizer_step(self, optimizer) -> None:
         self.rates.append(optimizer.param_groups[0]["lr"])
+        self.trainer.should_stop = len(self.rates) == self.stop
 
     def log_dict(self, values, **options) -> None:
         self.seen.append(dict(values))
 
 
-def fitted(steps: int, folder, resume=None, batch=2, **options) -> Weighed:
-    module, data = Weighed(), torch.arange(24.0)[:, None]
+def fitted(
+    steps: int, folder, resume=None, batch=2, schedule: Schedule = COSINE, stop=None, **options
+) -> Weighed:
+    module, data = Weighed(schedule), torch.arange(24.0)[:, None]
+    module.stop = stop
     trainer = Trainer(
         max_steps=steps, accelerator="cpu", logger=False, enable_progress_bar=False,
         enable_model_summary=False, default_root_dir=folder, **options,
@@ -60,6 +66,30 @@ def test_a_row_is_of_all_images_since_the_last(together, every, tmp_path):
     expected = [(k + 0.5) * images - 0.5 for k in range(24 // images)]
     assert [row["train/loss"] for row in module.seen if "train/loss" in row] == expected
     assert [row["train/other"] for row in module.seen if "train/other" in row] == expected
+
+
+def test_a_row_after_a_stop_is_of_the_images_since_then(tmp_path):
+    """What was seen between the last row and the stop is in the next one, and counted once."""
+    first = fitted(7, tmp_path, log_every_n_steps=3)
+    rest = fitted(12, tmp_path, resume=tmp_path / "last.ckpt", log_every_n_steps=3)
+    seen = [row["train/loss"] for m in (first, rest) for row in m.seen if "train/loss" in row]
+    after = (12.5 + 0.5 + 2.5) / 3  # the batch before the stop, and the first two after it
+    assert seen == [2.5, 8.5, pytest.approx(after), 6.5]
+
+
+@pytest.mark.parametrize("schedule", [Cosine(2, 0.1), Linear(), HeldLinear()], ids=repr)
+@pytest.mark.parametrize("steps", [8, 18])
+def test_a_schedule_of_another_length(schedule, steps, tmp_path, capsys):
+    """Shortened or prolonged, of every shape: as if it had had that length from there on."""
+    options = {"schedule": schedule}
+    whole = fitted(steps, tmp_path / "whole", **options).rates
+    halfway = fitted(12, tmp_path / "half", stop=6, **options)
+    capsys.readouterr()
+    rates = fitted(
+        steps, tmp_path / "rest", resume=tmp_path / "half" / "last.ckpt", **options
+    ).rates
+    assert len(halfway.rates) == 6 and rates == whole[6:] and min(rates) > 0
+    assert f"made for 12 steps and now has {steps}" in capsys.readouterr().out
 
 
 def test_a_prolonged_schedule_goes_on_as_one_of_its_new_length(tmp_path, capsys):

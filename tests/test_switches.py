@@ -49,6 +49,20 @@ def test_a_training_runs_with_every_switch(switch, tmp_path, capsys):
     assert written == ("callbacks.export=null" not in switch)
 
 
+NONE = [
+    ["trainer.max_steps=-1", "+trainer.max_time='00:00:00:00'"],
+    ["+trainer.limit_train_batches=0"],
+]
+
+
+@pytest.mark.parametrize("switch", NONE, ids=" ".join)
+def test_a_training_of_no_step_claims_nothing(switch, tmp_path, capsys):
+    with pytest.raises(ValueError, match="no step was made, so there are no weights"):
+        trained(tmp_path, *SHORT, *switch)
+    assert "weights.safetensors" not in capsys.readouterr().out
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
 def test_no_step_makes_no_weights(tmp_path):
     with pytest.raises(ValueError, match="give trainer.max_steps, 1 or more .got 0."):
         trained(tmp_path, *SHORT, "trainer.max_steps=0")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 
 from egsde.data.depth import UnreadableImage
@@ -133,6 +134,14 @@ def npy(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def written(pixels: np.ndarray, *tags: tuple[int, int, int, int, bool]) -> bytes:
+    """A TIFF by tifffile, which writes what Pillow has no mode for."""
+    file = io.BytesIO()
+    kind = "rgb" if pixels.ndim == 3 else "minisblack"
+    tifffile.imwrite(file, pixels, metadata=None, photometric=kind, extratags=tags)
+    return file.getvalue()
+
+
 WHITE = {
     "8 bits, 0 and 1": encoded(Image.fromarray(HALF.astype(np.uint8))),
     "8 bits": encoded(GREY),
@@ -164,6 +173,9 @@ WHITE = {
     "NumPy's true and false": npy(HALF.astype(bool)),
     "float": tiff(HALF.astype(np.float32), sample_format=3),
     "float to 255": tiff((HALF * 255).astype(np.float32), sample_format=3),
+    **{f"{kind} by tifffile": written(HALF.astype(kind)) for kind in ("f2", "f8", "i8", "u8")},
+    "half floats in RGB": written(np.repeat(HALF[..., None], 3, -1).astype("f2")),
+    "turned doubles": written(np.rot90(HALF).astype("f8"), (274, 3, 1, 6, True)),
 }  # fmt: skip
 
 
@@ -198,7 +210,14 @@ UNCLEAR = {
     "red on black": (encoded(Image.merge("RGB", [GREY, *[GREY.point(lambda v: 0)] * 2])), "colour"),
     "minus one": (tiff(-HALF.astype(np.int16), sample_format=2), "below 0"),
     "minus one byte": (tiff(-HALF.astype(np.int8), sample_format=2), "signed bytes"),
-    "NaN": (tiff(np.where(HALF, np.nan, 0).astype(np.float32), sample_format=3), "without value"),
+    "NaN": (tiff(np.where(HALF, np.nan, 0).astype(np.float32), sample_format=3), "are NaN"),
+    "infinity": (written(np.where(HALF, np.inf, 0).astype("f8")), "without value"),
+    "half of a half float": (written((HALF / 2).astype("f2")), "nothing in it is white"),
+    "white is zero, float": (
+        tiff(HALF.astype(np.float32), sample_format=3, white_is_zero=True),
+        "0 is white",
+    ),
+    "a million in 64 bits": (written((HALF * 10**6).astype("i8")), "no known range"),
     "a million": (tiff((HALF * 10**6).astype(np.int32), sample_format=2), "no known range"),
     "text": (b"<html>", "not an image"),
 }

@@ -148,7 +148,13 @@ def test_a_study_ranks_by_kid_and_prints_the_winners_commands(tmp_path: Path, mo
         (out / "metrics.json").write_text(json.dumps(numbers))
         return kid is not None
 
+    given = ["target=b", "minutes=1", f"out={tmp_path / 'absent'}"]
     monkeypatch.setattr(study, "_called", called)
+    for own, words in (("source=a", "no images of 'a'"), ("score=x", "no weights at")):
+        with pytest.raises((ValueError, OSError), match=words):  # before anything is started
+            study.main([*given, own, *(["source=a"] if own != "source=a" else [])])
+    assert not asked
+    monkeypatch.setattr(study.Study, "_look", lambda self: None)
     monkeypatch.setattr(study, "compare", lambda folders, out, names: [out / "compare.html"])
     given = ["source=a", "target=b", "minutes=1", "methods=[sdedit,egsde,ilvr]", f"out={tmp_path}"]
     study.main(given)

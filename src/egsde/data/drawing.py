@@ -11,13 +11,15 @@ import io
 import numpy as np
 from PIL import Image, ImageOps
 
+from egsde.data.deep_tiff import tiff_file
 from egsde.data.depth import DEEP, PHOTOMETRIC, deep_pixels
-from egsde.data.kinds import numbers
+from egsde.data.kinds import TIFF, numbers
 from egsde.data.rasters import checked, shaped
 from egsde.opened import UnreadableImage, opened
 
 WHITES = {8: (1, 255), 16: (1, 255, 4095, 65535)}  # by bits a channel
 NUMPY = b"\x93NUMPY"
+TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 ADVICE = "paint what is kept white and what is filled in black"
 
 
@@ -25,8 +27,10 @@ def drawing(data: bytes) -> Image.Image:
     """Bytes of a file -> upright RGB picture of greys; raises UnreadableImage with the reason."""
     try:
         if data.startswith(NUMPY):
-            array = checked(numbers(io.BytesIO(data)).astype(np.float64))
-            return _picture(shaped(array, 1)[0], 16)
+            plain = checked(numbers(io.BytesIO(data)).astype(np.float64))
+            return _picture(shaped(plain, 1)[0], 16)
+        if data.startswith(TIFFS) and (array := _deep_numbers(data)) is not None:
+            return _picture(array, 16)
         image = opened(data)
         grey = _picture(*_channels(image, data))
         grey.info["exif"] = image.getexif().tobytes()
@@ -36,6 +40,19 @@ def drawing(data: bytes) -> Image.Image:
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ...
         reason = "not an image" if "BytesIO" in str(error) else str(error)
         raise UnreadableImage(reason) from error
+
+
+def _deep_numbers(data: bytes) -> np.ndarray | None:
+    """float64 (H, W, C), upright, of a TIFF of floats or of 64 bits, most of which Pillow cannot
+    open; None for any other. UnreadableImage where 0 is white."""
+    with tiff_file(io.BytesIO(data)) as file:
+        kind = np.dtype(file.pages[0].dtype or np.uint8)  # type: ignore[union-attr]
+        white = file.pages[0].photometric == 0  # type: ignore[union-attr]
+    if kind.kind != "f" and kind.itemsize < 8:
+        return None
+    if white:
+        raise UnreadableImage(f"{kind.name} whose 0 is white, of no known black; {ADVICE}")
+    return TIFF.read(data, 1).pixels.astype(np.float64)
 
 
 def _picture(pixels: np.ndarray, bits: int) -> Image.Image:

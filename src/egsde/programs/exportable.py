@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from omegaconf import DictConfig
 from torch import nn
 
@@ -41,6 +42,9 @@ def exportable(cfg: DictConfig) -> list[tuple[nn.Module, dict[str, Any]]]:
     if cfg.weights is None:
         return [_translator(latents.translator_of(Parts(cfg)), cfg.data)]
     kind = read_config(path := find(cfg.weights, "weights"))["kind"]
+    idle = [word for word in overrides() if not word.startswith((*OWN, "allow="))]
+    if idle and kind in (*OPENERS, "autoencoder"):
+        rank_zero_warn(f"{' and '.join(idle)}: no effect, {path} is exported by itself")
     if kind in OPENERS:
         return [_network(cfg, path)]
     if kind in ALONE:

@@ -27,12 +27,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
+
 from egsde.disk import refuse_link
 from egsde.evaluation import runs
+from egsde.programs.checks import check
 from egsde.programs.compare import compare
 from egsde.programs.ended import Ended, launched
 from egsde.programs.folders import claiming, new_folder
+from egsde.programs.line import read
 from egsde.programs.lock import held
+from egsde.programs.settings import CONF
 from egsde.programs.words import Usage, number, parsed, whole_number
 from egsde.programs.written import write_table
 
@@ -101,6 +106,7 @@ class Study:
         self.out.mkdir(parents=True, exist_ok=True)
         for name in ("networks", "compare", "test", *self.own["methods"]):
             refuse_link(self.out / name)
+        self._look()
         if JUDGE not in self.networks:
             print(FLATTERS if CLASSIFIER in self.networks else UNTOLD)
         weights, done = self._trained(), self.done
@@ -136,6 +142,22 @@ class Study:
         chosen = any(word.startswith(("data=", "dataset=")) for word in self.others)
         return [*([] if chosen else ["data=folder"]), f"data.source={pair[0]}",
                 f"data.target={pair[1]}", size, *self.others]  # fmt: skip
+
+    def _look(self) -> None:
+        """ValueError for networks or pictures that are not there, before anything is started."""
+        from egsde.programs.build import Parts  # needs all that a program needs
+        from egsde.scores.container import find
+
+        for name in self.networks:
+            if self.own[name] is not None:
+                find(self.own[name], name)
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            cfg = compose("train", read("train", self._data()))
+        check("train", cfg, self.others)
+        data = Parts(cfg)("data")
+        for domain in data.domains:
+            for split in ("train", "val"):
+                data.images(domain, split)
 
     def _trained(self) -> dict[str, str]:
         """The networks' files; each training has its share of the minutes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from egsde.disk import found_object, refuse_link, whole
+from egsde.programs.searches import check_search
 
 JOBS = ".jobs"  # in the sweep's folder, a row each
 RESULTS = ("metrics.json", "likelihood.json")  # where a program leaves its numbers
@@ -30,9 +32,15 @@ class Table(Callback):
         self.folder: Path | None = None
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        Table.last, self.folder = self, Path(str(config.hydra.sweep.dir)).absolute()
-        for path in (self.folder, self.folder / JOBS):
-            refuse_link(path)
+        folder = Path(str(config.hydra.sweep.dir)).absolute()
+        try:
+            for path in (folder, folder / JOBS):
+                refuse_link(path)
+            check_search(config)
+        except ValueError as error:  # of which Hydra would warn, and go on
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            raise SystemExit(1) from error
+        Table.last, self.folder = self, folder
         for path in (self.folder / JOBS).glob("*.json"):  # of a sweep before
             path.unlink()
 

@@ -120,6 +120,11 @@ def _fit(
             raise ValueError(
                 f"{lost}, so training has ended; {standing()}. It goes on with: {again(out)}"
             ) from error
+        if trainer.global_step == 0:
+            raise ValueError(
+                "no step was made, so there are no weights: trainer.max_time was over before the "
+                "first, or trainer.limit_train_batches leaves no batch"
+            )
         if export is not None:  # a run that was stopped between its last step and its export
             export.save(trainer, module)
         left = [name for name in LEFT if (out / name).exists()]

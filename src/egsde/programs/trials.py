@@ -29,6 +29,7 @@ from egsde.programs.lock import held
 from egsde.programs.records import read_record, write_json
 from egsde.programs.resumed import differences, flat
 from egsde.programs.sample import sample
+from egsde.programs.searches import weights_in
 from egsde.programs.secrets import recorded
 from egsde.programs.settings import CONF
 from egsde.programs.values import referred
@@ -153,12 +154,7 @@ def refuse_another(folder: Path, config: Mapping[str, Any]) -> None:
 
 def refuse_changed(out: Path, config: Mapping[str, Any]) -> None:
     """ValueError where a network's file is another than the search in `out` began with."""
-    places = {key: Path(str(value)).expanduser() for key, value in flat(config).items()
-              if key.endswith(".weights") and isinstance(value, str)}  # fmt: skip
-    now = {}
-    for key, path in places.items():
-        if path.is_file():
-            now[key] = hashlib.sha256(path.read_bytes()).hexdigest()
+    now = weights_in(config)
     kept = out / "search.json"
     if not kept.is_file():
         write_json(kept, {"weights": now})
@@ -167,7 +163,8 @@ def refuse_changed(out: Path, config: Mapping[str, Any]) -> None:
     for key, digest in now.items():
         if isinstance(before, dict) and before.get(key) != digest:
             raise ValueError(
-                f"{key}={places[key]} has changed since the search in {out} began; {ELSEWHERE}"
+                f"{key}={flat(config)[key]} has changed since the search in {out} began; "
+                f"{ELSEWHERE}"
             )
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 
 from omegaconf import DictConfig
 
+from egsde.programs.idle import idle, weighed
 from egsde.programs.messages import COMMANDS
 from egsde.programs.needed import OTHERS
 from egsde.programs.values import referred
 
 HEAD = re.compile(r"[+~]*([\w/]+)(?:@([\w.]+))?((?:\.\w+)*)")
 CHOICES = {"experiment", "settings", "demo", "model", "task", "data"}  # of other settings
-VALUES = {"t_start", "factor"}  # beside the groups, read by reference alone
+VALUES = {"t_start", "factor", "coupling_t_start"}  # beside the groups, read by reference alone
 NAMED = {"codec", "tiles"}  # which are asked for by name, where they are given
 MEASURED = {  # what a Trainer reads that trains nothing
     *("_target_", "accelerator", "devices", "num_nodes", "strategy", "precision", "plugins"),
@@ -27,28 +28,45 @@ def unread(
     overrides: Iterable[str],
 ) -> list[str]:  # fmt: skip
     """What to say of each kind of them; see `check` for roots and general."""
+    overrides = list(overrides)
+    keys = dict.fromkeys(_keys(overrides))
+    alone = idle(program, cfg, keys)
+    cfg = weighed(cfg)
     roots = [n for n in roots if n != "translator" or cfg.get("translate", True) is not None]
     parts = {*referred(cfg, *roots), *roots, *NAMED, *_judging(program, cfg)}
     read = parts | ({*general, *OTHERS, *CHOICES} - VALUES)
-    keys = dict.fromkeys(_keys(overrides))
     name, told = f"{COMMANDS.get(program, program)}.py", []
     names = dict.fromkeys(key.split(".")[0] for key in keys)
-    if idle := [n for n in names if n not in read and _there(cfg, n)]:
+    if unused := [n for n in names if n not in read and _there(cfg, n)]:
         told.append(
-            f"{' and '.join(idle)}: no effect, no part of this {name} reads it as it is composed; "
-            "a translator's own settings are those of conf/translator, and metrics=domain has a "
-            "judge"
+            f"{' and '.join(unused)}: no effect, no part of this {name} reads it as it is "
+            "composed; a translator's own settings are those of conf/translator, and "
+            "metrics=domain has a judge"
         )
     fitting = [
         key for key in keys if re.match(r"trainer\.\w", key) and key.split(".")[1] not in MEASURED
     ]
     if program != "train" and fitting:
         told.append(f"{' and '.join(fitting)}: no effect, {name} trains nothing; train.py reads it")
-    return told
+    return [*told, *alone, *_twice(overrides)]
+
+
+def _twice(overrides: Iterable[str]) -> list[str]:
+    """Of a setting that has several values the last one holds, as Hydra has it."""
+    values: dict[str, list[str]] = {}
+    for override in overrides:
+        key, equals, value = override.lstrip("+").partition("=")
+        if equals:
+            values.setdefault(key, []).append(value)
+    return [
+        f"{key} is given {len(found)} times, and the last holds: {key}={found[-1]}"
+        for key, found in values.items()
+        if len(set(found)) > 1
+    ]
 
 
 def _there(cfg: DictConfig, name: str) -> bool:
-    return name in VALUES or isinstance(cfg.get(name), DictConfig)
+    return (name in VALUES and name in cfg) or isinstance(cfg.get(name), DictConfig)
 
 
 def _keys(overrides: Iterable[str]) -> Iterator[str]:

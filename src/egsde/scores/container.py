@@ -44,6 +44,12 @@ def find(weights: str | Path | None, hint: str) -> Path:
     for candidate in (path, PACKAGE / path, FETCHED / path):
         if candidate.is_file():
             return candidate
+    if "://" in str(weights):
+        raise FileNotFoundError(f"{hint}={weights} is an address; download the file, and name that")
+    if path.is_dir():
+        raise FileNotFoundError(
+            f"{hint}={weights} is a folder; give a file in it, such as weights.safetensors of a run"
+        )
     raise FileNotFoundError(
         f"no weights at {path.absolute()} or in {FETCHED}; give a file that exists: {hint}=PATH"
     )

@@ -27,8 +27,9 @@ class Export(Callback):
 
     @rank_zero_only
     def save(self, trainer: Trainer, module: Any) -> None:
-        """Write the file where it is missing or of another step; OSError where that fails."""
-        if self.steps() == trainer.global_step:
+        """Write the file where it is missing or of another step, and any was made; OSError where
+        that fails."""
+        if trainer.global_step in (0, self.steps()):
             return
         everything = {"averaged": module.ema.net, "raw": module.network}
         trained = (

@@ -112,7 +112,15 @@ class TimedModule(LightningModule):
             factor, groups = self.schedule(step, self.length), scheduler.optimizer.param_groups
             for group, rate in zip(groups, scheduler.base_lrs, strict=True):
                 group["lr"] = factor * rate
-        if before is not None and self.schedule(step, before) != self.schedule(step, self.length):
+        now = self.length
+        if (
+            before is not None
+            and before != now
+            and any(
+                self.schedule(at, before) != self.schedule(at, now)
+                for at in (step, int(min(before, now)) - 1)
+            )
+        ):
             rank_zero_only(print)(
                 f"the learning rate's schedule was made for {before:g} steps and now has "
                 f"{self.length:g}: it goes on from step {step} as a run of that length would"
