@@ -294,7 +294,8 @@ def test_the_preset_is_torch_fidelitys_own(tmp_path: Path):
         for path in (tmp_path / folder).iterdir():
             Image.open(path).resize((40, 40)).rotate(30 * seed).save(path)
     command = [
-        sys.executable, "-m", "torch_fidelity.fidelity", "--cpu", "--silent", "--json",
+        sys.executable, "-c", "import egsde; from torch_fidelity.fidelity import main; main()",
+        "--cpu", "--silent", "--json",
         "--no-cache", "--batch-size", "5",
         "--fid", "--kid", "--isc", "--prc", "--kid-subset-size", "15",
         "--feature-extractor", "inception-v3-compat", "--feature-layer-prc", "2048",
