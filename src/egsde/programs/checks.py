@@ -138,6 +138,10 @@ def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
     else:
         precision.check_training(cfg)
         _validations(cfg.trainer.get("val_check_interval"))
+        if (together := cfg.trainer.get("accumulate_grad_batches", 1)) < 1:
+            raise ValueError(
+                f"trainer.accumulate_grad_batches={together} is too small; the least is 1"
+            )
         if cfg.data.get("batch_size") == "auto":
             raise ValueError(
                 "data.batch_size=auto is of translations, whose images do not depend on it; what "

@@ -210,12 +210,16 @@ def _refuse_another_run(
 def _initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
     """Start from weights of ours or from an official checkpoint, raw and averaged alike.
 
-    weights: a file, or files (or None) by the part of a module with several networks.
+    weights: a file, or files (or None) by the part of a module with several networks. ValueError
+    for a part that there is not.
     """
     for part, name in weights.items() if isinstance(weights, Mapping) else [("", weights)]:
         if name is None:
             continue
-        path, network = find(name, "init_weights"), module.network.get_submodule(part)
+        try:
+            path, network = find(name, "init_weights"), module.network.get_submodule(part)
+        except AttributeError as error:
+            raise ValueError(f"init_weights.{part}: the model has no part {part}") from error
         key = f"init_weights.{part}" if part else "init_weights"
         if hasattr(network, "own_head") and not is_ours(path):
             start_from_imagenet(network, read_checkpoint(path))
