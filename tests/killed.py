@@ -14,7 +14,7 @@ folder made) and at random moments, then given again: each went on to the bytes,
 of a run that was never killed, and no unfinished file was left. Where a process was is what it had
 itself last written into shared memory. `sample.py` translated 6 images at 16 px, `train.py` made 6
 steps at 8 px with two validations, on two CPU cores
-(`EGSDE_KILLS=52 pytest -m slow tests/faults/test_crashes.py`, 36 for training):
+(`EGSDE_KILLS=52 pytest -m slow tests/faults/test_crashes.py`):
 
 """
 COLUMNS = ("program", "file events", "killed at one", "at a random moment", "of both: in the loop",
