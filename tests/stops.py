@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -69,6 +70,13 @@ class Poison(Crash):
     ) -> None:
         if trainer.global_step == self.steps:
             next(module.network.parameters()).data.fill_(float("nan"))
+
+
+class Hang(Crash):
+    """Goes no further."""
+
+    def stop(self) -> None:
+        time.sleep(600)
 
 
 class Kill(Crash):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import Trainer
 from safetensors.torch import load_file
 
+from egsde.programs.records import continued
+from egsde.programs.resumed import differences
 from egsde.training.modules.base import TimedModule
 from egsde.training.step import go_on, made_of
 from runs import rows, trained
@@ -130,6 +134,35 @@ def test_what_another_run_left_is_refused_by_its_values(straight):
         trained(straight, *QUICK, CONSTANT, "data.batch_size=5")
     with pytest.raises(ValueError, match="steps.*trainer.max_epochs"):
         trained(straight, *QUICK, CONSTANT, "+trainer.max_epochs=2")
+
+
+def test_data_and_networks_may_have_moved(tmp_path):
+    """A translation knows networks by what is in them, a training by their last two names."""
+
+    def used(place: str, judge: str = "a", factor: int = 2) -> dict[str, Any]:
+        config = {"data": {"source": f"{place}/cats/", "size": 8}, "factor": factor,
+                  "score": {"weights": f"{place}/runs/score/weights.safetensors"},
+                  "translator": {"weights": f"{place}/cut.safetensors"},
+                  "codec": {"weights": f"{place}/runs/kl/weights.safetensors"},
+                  "judge": {"weights": f"{place}/{judge}"}}  # fmt: skip
+        return {"config": config, "weights": {"score": "1f"}}
+
+    first = continued(tmp_path, used("/old"))
+    (tmp_path / "run.json").write_text(json.dumps(first))
+    again = used("/new", judge="b")
+    again["config"]["score"]["weights"] = "/new/renamed.safetensors"
+    assert continued(tmp_path, again)["recipe"] == first["recipe"]
+    with pytest.raises(ValueError, match=r"weights.score was 1f, is 2e"):
+        continued(tmp_path, {**again, "weights": {"score": "2e"}})
+    with pytest.raises(ValueError, match=r"config.factor was 2, is 3"):
+        continued(tmp_path, used("/old", factor=3))
+    old, new = ({**used(place)["config"], "translator": {}, "judge": {}}
+                for place in ("/old", "/new"))  # fmt: skip
+    assert not differences(old, new)
+    new["codec"]["weights"] = "/new/runs/kl2/weights.safetensors"
+    assert differences(old, new) == [
+        f"codec.weights was {old['codec']['weights']}, is {new['codec']['weights']}"
+    ]
 
 
 def test_a_checkpoint_of_other_defaults(straight, tmp_path, capsys):

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from demo_networks import write_networks
 from egsde.programs import ended
 from egsde.programs.folders import claiming
+from egsde.programs.lock import held
 from egsde.programs.settings import CONF
 from runs import TRAIN, command
 
@@ -43,6 +45,29 @@ def resident() -> float:
     if not statistics.exists():
         pytest.skip("this system has no /proc")
     return int(statistics.read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
+def test_a_second_sweep_in_the_folder_is_refused(networks, tmp_path, capsys):
+    """Its jobs would take the folders that the first has not come to, and its table's rows."""
+    row, out = tmp_path / ".jobs" / "000000.json", f"out={tmp_path}"
+    row.parent.mkdir()
+    row.write_text("{}")
+    reading, writing = os.pipe()
+    if (pid := os.fork()) == 0:
+        with held(tmp_path, ".lock-sweep"):
+            os.write(writing, b".")
+            signal.pause()
+    os.read(reading, 1)
+    try:
+        assert command("sample", "-m", *networks, "seed=0,1", out) == 1
+        assert f'is in use by {{"process": {pid}' in capsys.readouterr().err and row.exists()
+        assert command("sample", "-m", *networks, "shard=0/2,2/2", out) == 1
+        assert "shard=2/2 is none" in capsys.readouterr().err
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert command("sample", "-m", *networks, "seed=a,b", out) == 1
+    assert "in use" not in capsys.readouterr().err and not list(tmp_path.glob(".lock*"))
 
 
 @pytest.mark.slow

@@ -75,21 +75,27 @@ def test_a_process_that_is_lost_while_features_are_extracted_is_named(tmp_path):
 
 
 def test_a_killed_run_of_weights_and_biases_goes_on_as_itself(tmp_path):
-    """Under its id, from the last save on; what its file lacks is in metrics.csv."""
+    """Under its id, from the last save on; its rows were on the disk while it ran."""
     out = tmp_path / "out"
     tiny = [o for o in TRAIN if not o.startswith(("data.size", "translate", "trainer.max"))]
     options = [*tiny, "logger=wandb", "logger.wandb.offline=true", "translate=null", "data.size=8",
                "callbacks.checkpoint.every=2", "trainer.max_steps=9", f"out={out}"]  # fmt: skip
-    stop = ["+callbacks.stop._target_=stops.Kill", "+callbacks.stop.steps=6"]
-    job = Forked(lambda: command("train", *options, *stop), tmp_path / "log")
+    hang = ["+callbacks.stop._target_=stops.Hang", "+callbacks.stop.steps=6"]
+
+    def steps() -> list[list[int]]:
+        files = sorted((out / "wandb").glob("offline-*/run-*.wandb"))
+        return [[int(row["trainer/global_step"]) for row in read_run(file).history
+                 if "train/loss" in row] for file in files]  # fmt: skip
+
+    job = Forked(lambda: command("train", *options, *hang), tmp_path / "log")
+    job.until(lambda: steps() == [[0, 1, 2, 3, 4]])
+    os.kill(job.pid, signal.SIGKILL)
     assert job.wait() == -9, job.said
     again = Forked(lambda: command("train", *options), tmp_path / "log")
     assert again.wait() == 0, again.said
-    found = [read_run(file) for file in sorted((out / "wandb").glob("offline-*/run-*.wandb"))]
-    known = {run.id for run in found if run.id}
-    assert len(found) == 2 and known == {(out / "wandb" / "id").read_text()}
-    logged = [int(row["trainer/global_step"]) for row in found[1].history if "train/loss" in row]
-    assert logged == list(range(logged[0], 9)) and logged[0] <= 4
+    assert steps() == [[0, 1, 2, 3, 4], [4, 5, 6, 7, 8]]
+    runs = [read_run(file) for file in (out / "wandb").glob("offline-*/run-*.wandb")]
+    assert {run.id for run in runs if run.id} == {(out / "wandb" / "id").read_text()}
     assert [row["step"] for row in rows(out)] == list(range(9))
 
 

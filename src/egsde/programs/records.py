@@ -13,7 +13,7 @@ from typing import Any
 from egsde.data import Written
 from egsde.disk import read_object, whole
 from egsde.old_names import current
-from egsde.programs.resumed import differences
+from egsde.programs.resumed import differences, flat
 
 # What may differ between a translation run and its continuation: it changes no image.
 FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", "check", "shard",
@@ -26,9 +26,9 @@ WRITTEN = ("images", "slices", "uncertainty", "previews", "checkpoints", "run.js
            "metrics.csv", "likelihood.json", "hparams.yaml", "wandb", "made", "pairs")  # fmt: skip
 FOLDERS = ("images", "slices", "uncertainty", "previews", "trajectories", "checkpoints", "made")
 # Where a file lies: what is in it is compared, a network by its hash and a picture by its mark.
-BY_CONTENT = ("data.root", "data.store", "data.cache_mib", "allow",
-              *(f"{name}.{key}" for name in ("score", "source_score", "extractor")
-                for key in ("weights", "allow")))  # fmt: skip
+BY_CONTENT = ("data.root", "data.store", "data.cache_mib", "allow")
+NETWORK = (".weights", ".allow")  # and of each network
+MEASURES = ("judge",)  # another is measured with anew
 MARKS = {  # what each program leaves from its beginning on
     "train.py": ("config.yaml", "checkpoints", "weights.safetensors"),
     "evaluate.py": ("likelihood.json",),
@@ -123,7 +123,9 @@ def continued(
         {"config": current(r.get("config", {})), "weights": r.get("weights", {})}
         for r in (old, new)
     )
-    free = [f"config.{key}" for key in (*FREE, *BY_CONTENT)]
+    free = [f"config.{key}" for key in (*FREE, *BY_CONTENT, *MEASURES)]
+    free += [key for side in (before, now) for key in flat(side["config"], "config")
+             if key.endswith(NETWORK)]  # fmt: skip
     if changed := differences(before, now, free, [f"config.{key}" for key in given]):
         raise ValueError(
             f"{out} holds images of another run ({'; '.join(changed[:5])}); use another out= "
@@ -146,20 +148,13 @@ def refuse_inside(out: Path, domains: Sequence[str], root: str | None) -> None:
 
 def _made_with(record: dict[str, Any]) -> dict[str, Any]:
     """What decides about the images, by dotted keys."""
-    flat = _flat({key: record.get(key, {}) for key in ("config", "weights")})
+    every = flat({key: record.get(key, {}) for key in ("config", "weights")})
     free = tuple(f"config.{key}" for key in FREE)
     return {
         k: v
-        for k, v in flat.items()
+        for k, v in every.items()
         if not (k.endswith(".allow") or any(k == f or k.startswith(f + ".") for f in free))
     }
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(node, dict):
-        return {prefix: node}
-    items = [_flat(v, f"{prefix}.{k}" if prefix else str(k)) for k, v in node.items()]
-    return {k: v for item in items for k, v in item.items()}
 
 
 def write_json(path: Path, content: dict[str, Any], shared: bool = False) -> None:

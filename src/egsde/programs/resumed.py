@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 PATHS = ("data.source", "data.target", "data.extra", "data.mask", "data.low")
+NETWORK = ".weights"  # and of files of networks, most of them called alike, the last two
 
 
 def differences(
@@ -17,8 +18,8 @@ def differences(
 
     free: keys, or beginnings of keys, that may differ. given: keys that this command sets itself.
     An option that only one of the two has is that of another version, unless it is given or
-    belongs to a part (`_target_`) that only one has. Of paths the last name counts: data may have
-    moved.
+    belongs to a part (`_target_`) that only one has. Of paths the last names count: data and
+    networks may have moved.
     """
     old, new, chosen = flat(before), flat(now), set(given)
     alone = old.keys() ^ new.keys()
@@ -35,10 +36,12 @@ def differences(
 
 
 def plain(key: str, value: Any) -> Any:
-    """A value as it is compared: numbers as numbers, of data's paths the last name."""
-    if key in PATHS and value is not None:
+    """A value as it is compared: numbers as numbers, of paths the last names."""
+    if key.removeprefix("config.") in PATHS and value is not None:  # or in a run.json
         names = value if isinstance(value, list) else [value]
         return [PurePath(str(name)).name for name in names]
+    if key.endswith(NETWORK) and isinstance(value, str):
+        return PurePath(value).parts[-2:]
     if key.endswith("_target_"):
         return str(value).rpartition(".")[2]  # modules may have moved, too
     if isinstance(value, (int, float)) and not isinstance(value, bool):

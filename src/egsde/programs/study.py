@@ -29,7 +29,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from egsde.disk import refuse_link
+from egsde.disk import refuse_link, remove_empty
 from egsde.evaluation import runs
 from egsde.programs.checks import check
 from egsde.programs.compare import compare
@@ -169,6 +169,7 @@ class Study:
             parts = [SHARE.get(other, 1.0) for other in to_train[i:]]
             seconds = max(10, left * parts[0] / sum(parts))
             if not file.is_file() and not _called(self._train(name, seconds)):
+                remove_empty(self.out / "networks")
                 raise ValueError(f"{name} could not be trained; what train.py said stands above")
             found[name] = str(file)
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import sys
@@ -17,16 +18,19 @@ from egsde.disk import found_object, refuse_link, whole
 from egsde.programs.searches import check_search
 
 JOBS = ".jobs"  # in the sweep's folder, a row each
+LOCK = ".lock-sweep"
 RESULTS = ("metrics.json", "likelihood.json")  # where a program leaves its numbers
 
 
 class Table(Callback):
     """Writes the table after every job, so that a sweep that is cut has one, too.
 
-    A job may run in another process, or on another machine: its row is a file of its own.
+    A job may run in another process, or on another machine: its row is a file of its own. At a
+    time one sweep has the folder, but for shards, of which any may share one.
     """
 
     last: Table | None = None
+    lock = contextlib.ExitStack()  # of this process, not of an object that engines send to others
 
     def __init__(self) -> None:
         self.folder: Path | None = None
@@ -37,12 +41,20 @@ class Table(Callback):
             for path in (folder, folder / JOBS):
                 refuse_link(path)
             check_search(config)
-        except ValueError as error:  # of which Hydra would warn, and go on
+            if not any(o.lstrip("+").startswith("shard=") for o in config.hydra.overrides.task):
+                self._hold(folder)
+        except (ValueError, OSError) as error:  # of which Hydra would warn, and go on
             print(f"error: {error}", file=sys.stderr, flush=True)
             raise SystemExit(1) from error
         Table.last, self.folder = self, folder
         for path in (self.folder / JOBS).glob("*.json"):  # of a sweep before
             path.unlink()
+
+    @classmethod
+    def _hold(cls, folder: Path) -> None:
+        from egsde.programs.lock import held  # needs what a program needs
+
+        cls.lock.enter_context(held(folder, LOCK, clean=False))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         if config.hydra.mode != RunMode.MULTIRUN:
@@ -110,6 +122,7 @@ class Table(Callback):
     def show_last(cls) -> None:
         """Show the table of the sweep that this process has run, if it has run one."""
         table, cls.last = cls.last, None
+        cls.lock.close()
         if table is not None:
             table.show()
 

@@ -21,6 +21,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from egsde.disk import refuse_link
 
 GROUP = "WANDB_RUN_GROUP"  # W&B's own: a launcher tells its jobs by it
+FLUSH, SECONDS = "x_transaction_log_flush_interval", 1.0  # what a kill takes of an offline run
 TAGGED = ("model", "translator", "data", "sde", "experiment", "likelihood")  # groups of conf
 
 
@@ -39,7 +40,8 @@ def same_run(
     """The logger of the run whose id out/wandb/id holds; written there the first time.
 
     name: by default the folder's, with the sweep's before it. group: the sweep's folder, if any.
-    job_type: the program. tags: the options chosen of model=, translator=, data= and others.
+    job_type: the program. offline: rows are on the disk within a second, not when a block is full.
+    tags: the options chosen of model=, translator=, data= and others.
     """
     kept = Path(out) / "wandb" / "id"
     for path in (kept.parent, kept):
@@ -50,6 +52,8 @@ def same_run(
     id = id or os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4)
     _keep(kept, id)
     place = Path(out).absolute()
+    if offline:
+        options.setdefault("settings", _flushed())
     group = group or sweep_of() or os.environ.get(GROUP)
     logger = WandbLogger(
         id=id,
@@ -65,6 +69,14 @@ def same_run(
     )
     logger._wandb_init.pop("anonymous", None)  # Lightning's None, of which W&B warns
     return logger
+
+
+def _flushed() -> dict[str, Any]:
+    """Settings that write an offline run's rows within SECONDS, where this W&B can."""
+    import wandb  # takes half a second, and most runs do without
+
+    known = getattr(wandb.Settings, "model_fields", {})
+    return {FLUSH: SECONDS} if FLUSH in known else {}
 
 
 def sweep_of() -> str | None:
