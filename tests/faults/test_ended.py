@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import signal
@@ -9,11 +10,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from egsde.programs.ended import Ended, ending
+from egsde.programs import pairs
+from egsde.programs.callbacks.interrupts import Interrupts, Stopped
+from egsde.programs.ended import Ended, ending, launched
 from egsde.programs.lasting import outputs
+from egsde.programs.trials import Trials
+from faults.forked import Forked
+from faults.test_disk_full import tool
 
 
 def code_of(work: Callable[[], None], then: Callable[[int], None] = lambda pid: None) -> int:
@@ -53,11 +60,99 @@ def test_a_process_that_was_stopped_is_deaf_until_its_end(name):
     assert code_of(work) == 128 + number
 
 
+class Dropping:
+    """Python drops what is raised in a finaliser, such as one that garbage collection runs."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        send(self.number)
+
+
+def swallowed(number: int) -> None:
+    with contextlib.suppress(BaseException):
+        send(number)
+
+
+def noted(number: int) -> None:
+    """As in a translation whose last evaluation is over, or in a training's last step."""
+    trainer = SimpleNamespace(strategy=SimpleNamespace(launcher=None))
+    interrupts = Interrupts()
+    interrupts.begin(trainer)
+    send(number)
+    interrupts.end()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("lost", [Dropping, swallowed, noted])
+def test_a_signal_is_not_lost_where_its_exception_is(lost, name, capfd):
+    """A finaliser's is raised again at once, the others at the next look, at the latest the end."""
+    number = getattr(signal, name)
+
+    def work() -> None:
+        began = time.monotonic()
+        try:
+            with ending():
+                lost(number)
+                while lost is Dropping and time.monotonic() < began + 5:
+                    time.sleep(0.001)
+        except Ended as error:
+            raise SystemExit(error.code if time.monotonic() < began + 2 else 1) from None
+
+    assert code_of(work) == 128 + number
+    assert "ignored" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("lost", [swallowed, noted])
+def test_nothing_long_is_begun_after_a_signal(lost, tmp_path):
+    """No trial of a search, no program of a study, no evaluation or step of a trainer."""
+    trainer = SimpleNamespace(strategy=SimpleNamespace(launcher=None))
+    interrupts = Interrupts()
+    begun = {
+        "trial": lambda: Trials([], tmp_path, 2).run({}),
+        "program": lambda: launched([sys.executable, "-c", ""]),
+        "evaluation": lambda: (interrupts.begin(trainer), interrupts.check()),
+    }
+    heard = []
+
+    def work() -> None:
+        with contextlib.suppress(Ended), ending():
+            lost(signal.SIGINT)
+            for name, begin in begun.items():
+                try:
+                    begin()
+                except (Ended, Stopped) as error:
+                    heard.append((name, error.code))
+        sys.exit(heard != [(name, 130) for name in begun])
+
+    assert code_of(work) == 0 and not list(tmp_path.iterdir())
+
+
+def test_an_error_that_a_signal_has_caused_does_not_stand_for_it(monkeypatch, tmp_path):
+    """As where a library's `finally` sets back what its `try` has only half made."""
+
+    def main(arguments: list[str]) -> None:
+        try:
+            try:
+                send(signal.SIGTERM)
+            finally:
+                raise AttributeError("half made")
+        except AttributeError as error:
+            raise ValueError("it could not be composed") from error
+
+    monkeypatch.setattr(pairs, "main", main)
+    job = Forked(tool("pairs", "a", "b"), tmp_path / "log")
+    assert job.wait() == 143, job.said
+    assert "stopped by SIGTERM" in job.said.splitlines()[-2] and "error" not in job.said, job.said
+
+
 def test_a_process_that_ends_well_hears_again():
-    before = signal.getsignal(signal.SIGINT)
+    before, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
     with ending():
-        assert signal.getsignal(signal.SIGINT) != before
+        assert signal.getsignal(signal.SIGINT) != before and Ended.came == 0
     assert signal.getsignal(signal.SIGINT) == before
+    assert sys.unraisablehook is hook and Ended.came is None
 
 
 def test_nohup_holds():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,6 +97,37 @@ def test_a_training_stops_and_goes_on(name, to, code, processes, tmp_path):
     out, err = more.communicate(timeout=120)
     assert more.returncode == 0 and f"going on from step {step}" in out, err
     assert (tmp_path / "run" / "weights.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "to", "handled", "code"),
+    [("SIGUSR1", "group", False, -signal.SIGUSR1), ("SIGUSR1", "first", False, -signal.SIGUSR1),
+     ("SIGUSR1", "first", True, 1), ("SIGTERM", "first", False, 1),
+     ("SIGKILL", "first", False, -signal.SIGKILL)],
+)  # fmt: skip
+def test_a_training_that_torchrun_has_started_is_saved(name, to, handled, code, tmp_path):
+    """torchrun has exit codes of its own; it may die of the signal, or pass it on and wait."""
+    tiny = [o for o in TRAIN if not o.startswith(("trainer.acc", "trainer.max"))]
+    options = (*tiny, "trainer=ddp_cpu", "translate=null", "out=run", "trainer.max_steps=5000",
+               "callbacks.checkpoint.every=1000")  # fmt: skip
+    program = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    program += ["--signals-to-handle=SIGTERM,SIGUSR1"] if handled else []
+    with (tmp_path / "said").open("w") as said:
+        job = subprocess.Popen([*program, str(ROOT / "train.py"), *options], cwd=tmp_path,
+                               stdout=said, stderr=said, start_new_session=True)  # fmt: skip
+    wait_for(job, tmp_path / "run", "metrics.csv")
+    pids = seconds(job, "train.py")
+    (os.killpg if to == "group" else os.kill)(job.pid, getattr(signal, name))
+    assert job.wait(60) == code
+    for _ in range(300):
+        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+            break
+        time.sleep(0.1)
+    words = (tmp_path / "said").read_text()
+    assert len(pids) == 2 and not any(Path(f"/proc/{pid}").exists() for pid in pids), words
+    assert re.search(r"stopped by SIG\w+: step (\d+) is the last saved", words), words
+    assert words.count("to go on: ") == 1, words
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
 
 
 def test_a_killed_process_ends_the_training_and_is_named(tmp_path):

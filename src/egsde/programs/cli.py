@@ -29,7 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 import egsde
 import hydra_plugins.egsde_settings  # noqa: F401  (a job in another process composes, too)
 from egsde.disk import remove_empty
-from egsde.programs.ended import Ended, ending, follow, tell
+from egsde.programs.ended import Ended, ending, follow, look, refuse_hidden, tell
 from egsde.programs.folders import claimed, claiming, given_back
 from egsde.programs.lasting import outputs
 from egsde.programs.line import overrides, read, searched
@@ -151,6 +151,7 @@ def _run(name: str, arguments: list[str]) -> None:
         try:
             with _set(FULL, full):
                 value = getattr(import_module(PROGRAMS[name]), name)(cfg)
+            look()  # of a sweep no other job is begun
         except Exception as error:
             remove_empty(Path(cfg.out))
             if full == "1":
@@ -199,7 +200,9 @@ def _set(name: str, value: str | None) -> Iterator[None]:
 
 
 def _tell(program: str, error: BaseException, cfg: DictConfig | None = None) -> None:
-    """A mistake in one message; a traceback where it is likely ours."""
+    """A mistake in one message; a traceback where it is likely ours. `Ended` where a signal has
+    made it."""
+    refuse_hidden(error)
     message = readable(error, program)
     if message is not None and cfg is not None:
         message = told(message, cfg)

@@ -6,6 +6,7 @@ heavy is imported here, for this holds from the first line of a command on.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import shlex
@@ -28,13 +29,19 @@ class Ended(BaseException):
     """A signal has come; not an Exception, which what runs may catch. `code`: the exit code."""
 
     heard = False  # by the other processes of the run
-    came = 0  # the signal, for where Python drops what a handler raises (in a finaliser)
+    came: int | None = None  # the signal; 0 before one comes, None outside of `ending`
     out: Path | None = None  # the run's folder, where the command line does not name it
     standing = "what was finished is kept"
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name}")
         self.signum, self.code = signum, 128 + signum
+
+    @classmethod
+    def note(cls, signum: int) -> None:
+        """A signal is acted on, whichever process it has reached: no other is to interrupt that."""
+        if cls.came is not None:
+            cls.came = signum
 
 
 def numbers() -> list[int]:
@@ -47,21 +54,35 @@ def numbers() -> list[int]:
 def ending() -> Iterator[None]:
     """Inside, a signal raises `Ended`, once: what is being closed is not interrupted again.
 
+    It is not lost where that exception is: one that a finaliser drops is raised again, and one that
+    is swallowed, or was noted and not looked at, is raised at the end, if not before (`look`).
     A process that was stopped stays deaf to further ones, until its end.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    outer, hook, dropped = Ended.came, sys.unraisablehook, False
     Ended.came = 0
 
     def end(signum: int, frame: FrameType | None) -> None:
-        if not Ended.came:
-            Ended.came = signum
+        nonlocal dropped
+        if dropped or not Ended.came:
+            dropped, Ended.came = False, signum
             raise Ended(signum)
 
+    def drop(what: sys.UnraisableHookArgs) -> None:
+        nonlocal dropped
+        if isinstance(what.exc_value, Ended):
+            dropped = True
+            _thread.start_new_thread(_send, (what.exc_value.signum,))
+        else:
+            hook(what)
+
     before = {number: signal.signal(number, end) for number in numbers()}
+    sys.unraisablehook = drop
     try:
         yield
+        look()
     except (Ended, SystemExit) as error:
         if isinstance(code := error.code, int) and code > 128:
             before = dict.fromkeys(before, signal.SIG_IGN)
@@ -69,6 +90,28 @@ def ending() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook, Ended.came = hook, outer
+
+
+def look() -> None:
+    """`Ended` where a signal has come, whatever became of it: before what takes long is begun."""
+    if Ended.came:
+        raise Ended(Ended.came)
+
+
+def refuse_hidden(error: BaseException) -> None:
+    """`Ended` where an error arose while it was being raised: a `finally` met what is half made."""
+    first: BaseException | None = error
+    while first is not None:
+        if isinstance(first, Ended):
+            raise first from None
+        first = first.__context__
+
+
+def _send(signum: int) -> None:
+    """To this process, once a finaliser that has dropped it is over."""
+    time.sleep(0.01)
+    os.kill(os.getpid(), signum)
 
 
 def again(out: Path | None) -> str:
@@ -103,6 +146,7 @@ def follow() -> None:
 
 def launched(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
     """The exit code of another program, which a signal reaches, too, and which may then save."""
+    look()
     own = {**(os.environ if environment is None else environment), STARTER: str(os.getpid())}
     process = subprocess.Popen(command, env=own)
     try:

@@ -157,6 +157,7 @@ def command(program: str, out: Path) -> str | None:
 
 def stopped(out: Path, error: Stopped | Ended, standing: str, trainer: Trainer) -> NoReturn:
     """Say in two lines where a run stands and how it goes on; leave with the signal's code."""
+    Ended.note(error.signum)
     procs = getattr(trainer.strategy.launcher, "procs", [])
     if not error.heard:
         for process in procs:

@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from egsde.disk import read_object
 from egsde.evaluation.runs import summary
 from egsde.programs.callbacks.progress import bars_alone
-from egsde.programs.ended import Ended
+from egsde.programs.ended import Ended, look
 from egsde.programs.line import read
 from egsde.programs.lock import held
 from egsde.programs.records import read_record, write_json
@@ -100,6 +100,7 @@ class Trials:
         return {key: OmegaConf.select(cfg, key) for key in keys}
 
     def run(self, settings: Settings) -> Trial:
+        look()
         key = hashlib.blake2b(repr(sorted(settings.items())).encode(), digest_size=6).hexdigest()
         if key not in self.done:
             self.done[key] = self._run(settings, self.out / "trials" / key)
@@ -128,8 +129,7 @@ class Trials:
                     if not self.done:  # what was given, not what the search has made of it
                         raise
                     refused = error
-        if Ended.came:
-            raise Ended(Ended.came)
+        look()
         if refused is not None:
             print(f"not possible: {refused}", flush=True)
             return Trial(settings, folder, {}, 0.0, time.perf_counter() - began)

@@ -46,6 +46,7 @@ class Interrupts:
     def begin(self, trainer: Any) -> None:
         """Once Lightning has set its own handlers, with which ranks stop apart."""
         self.trainer = trainer
+        self.received = Ended.came or 0
         self.children = getattr(trainer.strategy.launcher, "procs", [])
         if threading.current_thread() is threading.main_thread():
             for number in numbers():
@@ -69,6 +70,7 @@ class Interrupts:
                 raise Ended(signum)
             return
         self.received, self.since = signum, time.monotonic()
+        Ended.note(signum)
         if self.until is not None and not getattr(rank_zero_only, "rank", 0):
             said = f"{signal.Signals(signum).name}: stops {self.until(self.trainer)}\n"
             with contextlib.suppress(OSError):

@@ -20,11 +20,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from egsde.programs.ended import OTHER, Ended, again, numbers, tell
 
 FIRST = "EGSDE_FIRST_PROCESS"  # its number, for the others
+TORCHRUN = "TORCHELASTIC_RUN_ID"  # is there where torchrun has started this process
 EVERY, PATIENCE, STOPPING = 0.5, 5.0, 60.0  # seconds between looks; to end by itself; to stop
 
 
 class Lost(Callback):
-    """Looks after the processes that Lightning starts, from a thread of its own.
+    """Looks after the processes that Lightning or torchrun starts, from a thread of its own.
 
     `watch` begins before they are started: until all have met, each waits for the others.
     """
@@ -37,6 +38,9 @@ class Lost(Callback):
         if any(word.startswith(OTHER) for word in sys.argv):
             first = int(os.environ.get(FIRST, os.getppid()))
             self._start(lambda: self._look_up(first))
+        elif TORCHRUN in os.environ:  # which may be killed, or end at SIGUSR1, and leaves these
+            starter = os.getppid()
+            self._start(lambda: self._look_up(starter, STOPPING))
         elif hasattr(trainer.strategy.launcher, "procs"):
             os.environ[FIRST] = str(os.getpid())
             self._start(lambda: self._look(trainer))
@@ -81,10 +85,10 @@ class Lost(Callback):
             )  # fmt: skip
             os._exit(1)
 
-    def _look_up(self, first: int) -> None:
-        """As one of the others: whether the first is still there."""
+    def _look_up(self, first: int, patience: float = PATIENCE) -> None:
+        """As one of the others: whether the first is still there, or who has started all."""
         while not self.over.wait(EVERY):
             if os.getppid() != first:
                 os.kill(os.getpid(), signal.SIGTERM)
-                time.sleep(PATIENCE)
+                time.sleep(patience)
                 os._exit(1)
