@@ -11,8 +11,10 @@ from egsde.noise import Noise
 from egsde.sampling.grids import EveryLevel
 from egsde.sampling.sampler import Sampler
 from egsde.scores import LatentScore
+from egsde.scores.predictions import EDMPrediction, EpsPrediction, VPrediction
 from egsde.sde import DDPM, VP, ratio_betas, vp_betas
 from egsde.solvers import Ancestral
+from egsde.source import Source
 from egsde.training.modules import Constant, DDGANModule
 from runs import composed
 from shared import shared_path
@@ -90,6 +92,18 @@ def test_the_posterior_is_that_of_the_sampler():
         now = t[0].squeeze()
         step, _ = Ancestral().step(Reverse(score), x_t, now, sde.snap(now - 0.25), lambda x: z)
         assert torch.allclose(ours, step)
+
+
+@pytest.mark.parametrize("prediction", [EpsPrediction(), VPrediction(), EDMPrediction()])
+def test_what_the_game_sees_is_what_the_sampler_takes(prediction):
+    score = LatentScore(Net(), DDPM(vp_betas(4)), prediction)
+    x, t = torch.randn(5, 2, 1, 1, dtype=F64), torch.tensor(0.5, dtype=F64)
+    source = Source(x, score.sde, Noise(0, list("abcde")))
+    score = score.double()
+    with torch.no_grad():
+        walked = score.sde.denoised(x, t, score(x, t, source))
+        z = source.noise.stream("latent/0.5")(score.latent(x))
+        assert torch.allclose(score.guess(x, t, z), walked)
 
 
 def test_real_pairs_have_the_law_of_the_process():

@@ -43,9 +43,14 @@ class LatentScore(ScoreModel):
             )
         return x.new_empty(len(x), wide, *x.shape[2:])
 
+    def drawn(self, x: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        """The network's output at x_t and z, (B, C, H, W)."""
+        return self.evaluate(torch.cat([self.scaled(x, t), z.to(x.dtype)], dim=1), t)
+
     def guess(self, x: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """A clean image of x_t, (B, C, H, W)."""
-        return self.evaluate(torch.cat([self.scaled(x, t), z.to(x.dtype)], dim=1), t)
+        alpha, sigma = self.sde.alpha(t), self.sde.sigma(t)
+        return self.prediction.clean(self.drawn(x, t, z), x, alpha, sigma).to(x.dtype)
 
     def forward(  # type: ignore[override]
         self, y: Tensor, t: Tensor, source: Source | None = None
@@ -53,4 +58,4 @@ class LatentScore(ScoreModel):
         if source is None:
             raise ValueError("a latent is drawn from the source's noise, and there is no source")
         z = source.noise.stream(f"latent/{float(t):.9g}")(self.latent(y))
-        return self.prediction.score(self.guess(y, t, z), y, self.sde.alpha(t), self.sde.sigma(t))
+        return self.prediction.score(self.drawn(y, t, z), y, self.sde.alpha(t), self.sde.sigma(t))

@@ -88,6 +88,10 @@ class Prediction:
         """The score at x that an output stands for."""
         raise NotImplementedError
 
+    def clean(self, output: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """The clean image that an output at x stands for, (x + sigma^2 score) / alpha."""
+        return (x + sigma.square() * self.score(output, x, alpha, sigma)) / alpha
+
 
 @dataclass(frozen=True)
 class EpsPrediction(Prediction):
@@ -113,6 +117,9 @@ class X0Prediction(Prediction):
 
     def score(self, output: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         return (alpha * output - x) / sigma.square()
+
+    def clean(self, output: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        return output  # where alpha is 0, too
 
 
 @dataclass(frozen=True)
