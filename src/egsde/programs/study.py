@@ -151,12 +151,14 @@ class Study:
         for name in self.networks:
             if self.own[name] is not None:
                 find(self.own[name], name)
+        given = all(self.own[name] is not None for name in self.networks)
+        program, splits = ("sample", ["val"]) if given else ("train", ["train", "val"])
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = compose("train", read("train", self._data()))
-        check("train", cfg, self.others)
+            cfg = compose(program, read(program, self._data()))
+        check(program, cfg, self.others)
         data = Parts(cfg)("data")
         for domain in data.domains:
-            for split in ("train", "val"):
+            for split in splits:
                 data.images(domain, split)
 
     def _trained(self) -> dict[str, str]:
