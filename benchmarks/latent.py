@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--precision", default="32-true", help="of the trainings")
     parser.add_argument("--start", type=float, default=0.4)
-    parser.add_argument("--evaluations", default="4,12,36", help="numbers with commas")
+    parser.add_argument("--evaluations", default="4,12,20", help="numbers with commas")
     parser.add_argument("settings", nargs="*", help="overrides of train.py and sample.py")
     args = parser.parse_args(arguments)
     args.out.mkdir(parents=True, exist_ok=True)
