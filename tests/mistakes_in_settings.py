@@ -211,6 +211,8 @@ ROWS = [
         ("module.optimizer=adam", "module.optimizer=adam, but a part is wanted"),
         ("network.num_channels=32.5", "network.num_channels=32.5, but a whole number"),
         ("network.num_channels=null", "network.num_channels=null, but a whole number"),
+        ("network.channel_mult=[1,0]", "network.channel_mult[1]=0 is too small; it has to be more"),
+        ("model=autoencoder | network.ch_mult=[-1]", "network.ch_mult[0]=-1 is too small"),
         ("network.learn_sigma=both", "network.learn_sigma=both, but true or false"),
         ("network.dropout=some", "network.dropout"),
         ("network=null", "a group takes the name of one of its files, adm_256"),

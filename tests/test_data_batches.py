@@ -78,6 +78,16 @@ def test_labelled_batches_are_balanced_in_label_order(tmp_path: Path) -> None:
     assert sorted(val["label"].tolist()) == [0, 0, 1, 1, 2, 2]
 
 
+def test_a_batch_of_another_view_than_the_model_reads_says_so() -> None:
+    module = data("fluent", "data.view=both", "data.limit=4", "data.batch_size=2")
+    shown = next(iter(module.train_dataloader()))
+    module.trainer = SimpleNamespace(training=True)  # type: ignore[assignment]
+    batch = module.on_after_batch_transfer(shown, 0)
+    assert set(batch) == {"id", "id_y", "x", "y"} and batch["x"].shape == (2, 3, 64, 64)
+    with pytest.raises(ValueError, match="data.view=both shows id, id_y, x, y, and .* reads image"):
+        batch["image"]
+
+
 def test_flips_mirror_half_of_the_images_and_pairs_together(tmp_path: Path) -> None:
     ramp = Image.fromarray(np.tile(np.arange(0, 256, 16, dtype=np.uint8), (16, 1)))
     for k in range(64):

@@ -25,7 +25,7 @@ from egsde.data.resident import Resident
 from egsde.data.restorations import Restorations
 from egsde.data.series import Keys
 from egsde.data.shards import Batches, ResumableLoader, batches_trained, of_one_shape, shard
-from egsde.data.views import VIEWS, Pictures, Translations, View, pair, validated
+from egsde.data.views import VIEWS, Pictures, Shown, Translations, View, pair, validated
 from egsde.data.workers import cores, loader_options
 
 
@@ -198,10 +198,11 @@ class TwoDomains(LightningDataModule):
             return batch
         if self.held is not None:
             batch = self.held.shown(batch)
-        if self.augment is None:
-            return batch
-        key = self.seed, "augment", trainer.fit_loop.total_batch_idx
-        return augmented(batch, self.augment, key, self.view == "paired", *self.rank_and_world())
+        if self.augment is not None:
+            key = self.seed, "augment", trainer.fit_loop.total_batch_idx
+            place = self.rank_and_world()
+            batch = augmented(batch, self.augment, key, self.view == "paired", *place)
+        return Shown(batch, self.view)
 
     def val_dataloader(self) -> DataLoader:
         view = self.viewed("val")

@@ -37,6 +37,20 @@ class Pictures(Dataset):
         return {"id": self.ids[index], "image": picture(self.images, index)}
 
 
+class Shown(dict[str, Any]):
+    """A training batch; ValueError that names its view where a model asks for what it lacks."""
+
+    def __init__(self, batch: Mapping[str, Any], view: str) -> None:
+        super().__init__(batch)
+        self.view = view
+
+    def __missing__(self, name: str) -> Any:
+        raise ValueError(
+            f"data.view={self.view} shows {', '.join(sorted(self))}, and the model that is trained "
+            f"reads {name}; leave data.view out, each model= has its own"
+        )
+
+
 class Conditions(Protocol):
     """What comes with the images by their ids and shapes: masks, low-resolution pictures."""
 

@@ -25,6 +25,7 @@ SHARES = (  # [0, 1]
     "drop", "held", "one_side", "outside", "probability", "refine", "release", "share", "t_first",
     "t_start",
 )  # fmt: skip
+ABOVE_ZERO = ("channel_mult", "ch_mult")  # every entry
 MOST = {"steps": 10**6, "levels": 10**6, "size": 2**15, "image_size": 2**15,
         "batch_size": 2**20, "eval_batch_size": 2**20, "num_workers": 2**12,
         "seed": 2**32 - 1}  # fmt: skip
@@ -52,3 +53,10 @@ def told(key: str, name: str, value: Any, target: str | None, whole: bool) -> No
         return
     if wrong := out_of_bounds(name, value, target, whole):
         raise ValueError(f"{key}={value} {wrong}")
+
+
+def entry_told(key: str, value: Any) -> None:
+    """The same for an entry of a list, key[index]."""
+    name = key.partition("[")[0].rpartition(".")[2]
+    if name in ABOVE_ZERO and isinstance(value, (int, float)) and value <= 0:
+        raise ValueError(f"{key}={value} is too small; it has to be more than 0")

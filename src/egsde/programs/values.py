@@ -19,7 +19,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError
 
-from egsde.programs.bounds import told
+from egsde.programs.bounds import entry_told, told
 from egsde.programs.takes import parameters
 from egsde.programs.texts import texts
 
@@ -113,6 +113,8 @@ def _value(
     elif isinstance(node, DictConfig) and ("_target_" in node or node is cfg):
         whole = float not in _options(wanted)
         told(origin, str(name), value, node.get("_target_"), whole)
+    elif isinstance(node, ListConfig):
+        entry_told(origin, value)
 
 
 def _absolute(written: str, place: str) -> str:
