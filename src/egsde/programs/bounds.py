@@ -56,7 +56,7 @@ def told(key: str, name: str, value: Any, target: str | None, whole: bool) -> No
 
 
 def entry_told(key: str, value: Any) -> None:
-    """The same for an entry of a list, key[index]."""
+    """ValueError for an entry of a list, key[index], that is out of bounds."""
     name = key.partition("[")[0].rpartition(".")[2]
     if name in ABOVE_ZERO and isinstance(value, (int, float)) and value <= 0:
         raise ValueError(f"{key}={value} is too small; it has to be more than 0")
