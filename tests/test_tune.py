@@ -7,12 +7,16 @@ import json
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from PIL import Image
 
+from demo_networks import write_networks
+from egsde.evaluation.metrics import inception, inception_weights
 from egsde.programs import compare, pairs, study, trials, tune
 from egsde.programs.secrets import recorded
 from shared import shared_path
@@ -40,6 +44,7 @@ def bowl(cfg) -> None:
 @pytest.mark.slow
 def test_tuning_finds_the_bottom_of_a_bowl_and_goes_on(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.setattr(trials, "sample", bowl)
+    monkeypatch.setattr(trials.Trials, "refuse_blind", lambda self: None)
     best = tune.tune(DATA, tmp_path, minutes=60, limit=8)
     assert best.settings["t_start"] == pytest.approx(0.35, abs=0.05)
     assert best.settings["energy.weights.realism"] == pytest.approx(100, rel=0.5)
@@ -118,6 +123,41 @@ def test_what_cannot_be_judged_is_told(tmp_path: Path):
         tune.main(["limit=1"])
 
 
+@pytest.mark.parametrize(
+    ("given", "pictures", "network", "words"),
+    [
+        ("metrics=none", 3, True, "measures no l2"),
+        ("metrics=pairwise", 3, True, "neither KID"),
+        ("metrics.kid=false", 3, True, "neither KID"),
+        ("metrics=default", 3, False, "neither KID"),
+        ("metrics=default", 1, True, "neither KID"),
+        ("metrics=default", 3, True, None),
+        ("metrics=domain", 1, False, None),
+    ],
+)
+def test_what_cannot_be_judged_is_told_before_the_first_trial(
+    given, pictures, network, words, tmp_path, monkeypatch
+):  # fmt: skip
+    for k in range(pictures):
+        for domain, split in product("ab", ("train", "val")):
+            (tmp_path / domain / split).mkdir(parents=True, exist_ok=True)
+            colour = (80 * k, 9 * ord(domain) % 256, 90)
+            Image.new("RGB", (16, 16), colour).save(tmp_path / domain / split / f"{k}.png")
+    monkeypatch.setenv("EGSDE_INCEPTION", "")
+    monkeypatch.setattr(inception_weights, "locate", lambda *_: tmp_path if network else None)
+    monkeypatch.setattr(inception_weights, "read", lambda path: {})
+    monkeypatch.setattr(inception, "Inception", lambda *_, **__: "network")
+    begun = []
+    monkeypatch.setattr(trials.Trials, "run", lambda *_: begun.append(1) or 1 / 0)
+    options = ["data=folder", f"data.source={tmp_path / 'a'}", f"data.target={tmp_path / 'b'}",
+               *write_networks(tmp_path)[:3], given,
+               f"judge.weights={tmp_path / 'classifier.safetensors'}"]  # fmt: skip
+    error, match = (ZeroDivisionError, "zero") if words is None else (ValueError, words)
+    with pytest.raises(error, match=match):
+        tune.tune(options, tmp_path / "out", 1.0)
+    assert bool(begun) == (words is None) == (tmp_path / "out").exists()
+
+
 def test_a_step_halves_from_round_to_round():
     start = {"t_start": 0.5, "energy.weights.realism": 500, "factor": 8}
     assert trials.moved(start, "t_start", False, 0)["t_start"] == 0.35
@@ -185,8 +225,6 @@ def test_a_study_ranks_by_kid_and_prints_the_winners_commands(tmp_path: Path, mo
 @pytest.mark.slow
 def test_the_walk_of_a_newcomer(tmp_path: Path):
     """Two folders of 40 pictures and nothing else: train, tune, sample, evaluate, compare."""
-    from PIL import Image
-
     for kind, place in (("a", "cat"), ("b", "dog")):
         files = sorted(shared_path("data/catdog_faces_128").rglob(f"*{place}*/*"))
         files = [f for f in files if f.suffix in (".png", ".jpg")][:40]

@@ -22,7 +22,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from egsde.disk import read_object
 from egsde.evaluation.runs import summary
+from egsde.programs.build import Parts
 from egsde.programs.callbacks.progress import bars_alone
+from egsde.programs.checks import check
 from egsde.programs.ended import Ended, look
 from egsde.programs.line import read
 from egsde.programs.lock import held
@@ -44,6 +46,9 @@ FIRST = {
     "factor": 2.0,
 }  # steps of the coarse round: added to t_start, else factors
 WEIGHT = 4.0
+BLIND = ("neither KID (metrics.kid, Inception weights and at least two validation images of each "
+         "domain) nor a judge (metrics=domain judge.weights=FILE) is there, so nothing would say "
+         "how real a translation looks")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,10 +71,7 @@ class Trial:
         elif "domain" in found:
             look = 1 - found["domain"]
         else:
-            raise ValueError(
-                "neither KID (no Inception weights, or fewer than two images) nor a judge "
-                "(judge.weights=...) is there, so nothing says how real a translation looks"
-            )
+            raise ValueError(BLIND)
         return look + balance * found["l2"] / max(found.get("l2_floor", found["l2"]), 1e-9)
 
 
@@ -98,6 +100,21 @@ class Trials:
                  if key.split(".")[0] in (*read_by, "translator")
                  and OmegaConf.select(cfg, key) is not None]  # fmt: skip
         return {key: OmegaConf.select(cfg, key) for key in keys}
+
+    def refuse_blind(self) -> None:
+        """ValueError where trials would have no cost, asked before the first is made."""
+        cfg = self.composed({})
+        check("sample", cfg, self.overrides)
+        parts = Parts(cfg)
+        suite, data = parts("metrics"), parts("data")
+        if suite is None or "l2" not in suite.names:
+            raise ValueError("metrics= measures no l2, which is a part of every trial's cost")
+        suite.check_channels(data.channels)
+        if "domain" in suite.names:
+            return
+        sets = data.translations("val"), data.domain("target", "val")
+        if not suite.sets.kid or min(map(len, sets)) < 2 or suite.extractor() is None:
+            raise ValueError(BLIND)
 
     def run(self, settings: Settings) -> Trial:
         look()

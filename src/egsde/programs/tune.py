@@ -61,14 +61,14 @@ def tune(
     start = trials.defaults()
     if not start:
         raise ValueError("this translator reads no start, weight, low pass or steps to tune")
-    out.mkdir(parents=True, exist_ok=True)
     refuse_link(out / "trials")
+    trials.refuse_blind()
+    out.mkdir(parents=True, exist_ok=True)
     refuse_changed(out, recorded(trials.composed({})))
     print(f"{minutes:g} minutes; first the untuned settings: {_listed(start)}", flush=True)
     end = time.monotonic() + 60 * minutes
     with minutes_bar(minutes, "tuning") as passed:
         untuned = trials.run(start)
-        untuned.cost(balance)  # says at once what is absent
         _tell(1, untuned, untuned.cost(balance), end)
         passed(untuned.seconds)
         for settings in _search(trials, start, balance):
