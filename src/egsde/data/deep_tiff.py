@@ -50,20 +50,23 @@ class Tiff:
     def read(self, data: bytes, channels: int) -> Raster:
         check_bytes(len(data))
         with tiff_file(io.BytesIO(data)) as file:
-            page: Any = file.pages[0]
-            kept = described(page)
-            check_parts(page)
-            if plain(page, channels):
-                found = self.simple.read(data, channels)
-                return Raster(found.pixels, self, kept, found.alpha, found.notes)
-            samples = page.samplesperpixel
-            check_page(page, data)
-            try:
-                array = page.asarray()
-            except (ValueError, ImportError) as error:
-                if not undecoded(error):
-                    raise
-                array = _by_pillow(self.simple, data, channels, str(error))
+            return self.paged(file.pages[0], data, channels)
+
+    def paged(self, page: Any, data: bytes, channels: int) -> Raster:
+        """What is read of a page of the file `data`."""
+        kept = described(page)
+        check_parts(page)
+        if plain(page, channels):
+            found = self.simple.read(data, channels)
+            return Raster(found.pixels, self, kept, found.alpha, found.notes)
+        samples = page.samplesperpixel
+        check_page(page, data)
+        try:
+            array = page.asarray()
+        except (ValueError, ImportError) as error:
+            if not undecoded(error):
+                raise
+            array = _by_pillow(self.simple, data, channels, str(error))
         pixels = last(checked(array), page.axes)
         if kept["photometric"] == WHITE_IS_ZERO and pixels.dtype.kind == "u":
             pixels = np.iinfo(pixels.dtype).max - pixels

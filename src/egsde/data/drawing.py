@@ -7,15 +7,16 @@ transparency and negative or unbounded numbers say nothing about white and are r
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from egsde.data.deep_tiff import tiff_file
+from egsde.data.deep_tiff import WHITE_IS_ZERO, tiff_file
 from egsde.data.depth import DEEP, PHOTOMETRIC, deep_pixels
 from egsde.data.kinds import TIFF, numbers
 from egsde.data.rasters import checked, shaped
-from egsde.opened import UnreadableImage, opened
+from egsde.opened import UnreadableImage, check_bytes, opened
 
 WHITES = {8: (1, 255), 16: (1, 255, 4095, 65535)}  # by bits a channel
 NUMPY = b"\x93NUMPY"
@@ -45,14 +46,15 @@ def drawing(data: bytes) -> Image.Image:
 def _deep_numbers(data: bytes) -> np.ndarray | None:
     """float64 (H, W, C), upright, of a TIFF of floats or of 64 bits, most of which Pillow cannot
     open; None for any other. UnreadableImage where 0 is white."""
+    check_bytes(len(data))
     with tiff_file(io.BytesIO(data)) as file:
-        kind = np.dtype(file.pages[0].dtype or np.uint8)  # type: ignore[union-attr]
-        white = file.pages[0].photometric == 0  # type: ignore[union-attr]
-    if kind.kind != "f" and kind.itemsize < 8:
-        return None
-    if white:
-        raise UnreadableImage(f"{kind.name} whose 0 is white, of no known black; {ADVICE}")
-    return TIFF.read(data, 1).pixels.astype(np.float64)
+        page: Any = file.pages[0]
+        kind = np.dtype(page.dtype or np.uint8)
+        if kind.kind != "f" and kind.itemsize < 8:
+            return None
+        if page.photometric == WHITE_IS_ZERO:
+            raise UnreadableImage(f"{kind.name} whose 0 is white, of no known black; {ADVICE}")
+        return TIFF.paged(page, data, 1).pixels.astype(np.float64)
 
 
 def _picture(pixels: np.ndarray, bits: int) -> Image.Image:

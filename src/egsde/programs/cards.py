@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from egsde.disk import sha256_of_file
 from egsde.scores.container import FETCHED
 
 EGSDE = "https://github.com/ML-GSAI/EGSDE"
@@ -44,7 +44,7 @@ class Card:
                 f"{self.name} needs {self.file}, which is not here: get it from {self.url} "
                 f"({self.licence}; {known}) and put it at {FETCHED / self.file}"
             )
-        if self.sha256 is not None and (got := _sha256(found[0])) != self.sha256:
+        if self.sha256 is not None and (got := sha256_of_file(found[0])) != self.sha256:
             raise ValueError(
                 f"{found[0]} is not the published {self.name}: its sha256 is {got}, not "
                 f"{self.sha256}; get it again from {self.url}"
@@ -55,14 +55,6 @@ class Card:
         """The choices and the file, as on the command line."""
         chosen = [f"{key}={value}" for key, value in self.configuration.items()]
         return [*chosen, f"{self.part}.weights='{self.path()}'"]
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(2**20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _extractor(name: str, licence: str, classes: int = 2) -> Card:

@@ -6,12 +6,12 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from egsde.data import Written
-from egsde.disk import read_object, whole
+from egsde.disk import read_object, refuse_link, refuse_taken, sha256_of_file, whole
 from egsde.old_names import current
 from egsde.programs.resumed import differences, flat
 
@@ -25,6 +25,7 @@ WRITTEN = ("images", "slices", "uncertainty", "previews", "checkpoints", "run.js
            "grid.png", "seconds.csv", "config.yaml", "weights.safetensors",
            "metrics.csv", "likelihood.json", "hparams.yaml", "wandb", "made", "pairs")  # fmt: skip
 FOLDERS = ("images", "slices", "uncertainty", "previews", "trajectories", "checkpoints", "made")
+OTHERS = ("wandb", "pairs")  # folders, too, and others put links into them
 # Where a file lies: what is in it is compared, a network by its hash and a picture by its mark.
 BY_CONTENT = ("data.root", "data.store", "data.cache_mib", "allow")
 NETWORK = (".weights", ".allow")  # and of each network
@@ -48,15 +49,13 @@ def claim(out: Path, program: str) -> None:
 
 
 def refuse_links(out: Path) -> None:
-    """ValueError for a link in a run's folder, where writing would go elsewhere."""
-    written = [out / name for name in WRITTEN]
-    inside = (path for name in FOLDERS for path in links(out / name))
-    found = next((path for path in (*written, *inside) if path.is_symlink()), None)
-    if found is not None:
-        raise ValueError(
-            f"{found} is a link to {os.readlink(found)}; nothing is written outside {out}: remove "
-            "the link, or use another out= folder"
-        )
+    """ValueError for a link in a run's folder, where writing would go elsewhere, and for a file in
+    the place of a folder."""
+    for name in WRITTEN:
+        refuse_taken(out / name, folder=name in FOLDERS + OTHERS)
+    for name in FOLDERS:
+        for path in links(out / name):
+            refuse_link(path)
 
 
 def links(folder: Path) -> Iterator[Path]:
@@ -155,6 +154,13 @@ def _made_with(record: dict[str, Any]) -> dict[str, Any]:
         for k, v in every.items()
         if not (k.endswith(".allow") or any(k == f or k.startswith(f + ".") for f in free))
     }
+
+
+def weights_in(config: Mapping[str, Any]) -> dict[str, str]:
+    """The hash of every network's file that a configuration names, by its key."""
+    places = {key: Path(str(value)).expanduser() for key, value in flat(config).items()
+              if key.endswith(".weights") and isinstance(value, str)}  # fmt: skip
+    return {key: sha256_of_file(path) for key, path in places.items() if path.is_file()}
 
 
 def write_json(path: Path, content: dict[str, Any], shared: bool = False) -> None:

@@ -6,16 +6,15 @@ and the numbers of another search are not taken for those of this one.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from egsde.programs.records import weights_in
 from egsde.programs.resumed import flat
 from egsde.programs.secrets import recorded
 
@@ -138,11 +137,3 @@ def _unfit() -> str:
 
     two = version("optuna").startswith("2.") and not version("sqlalchemy").startswith("1.")
     return 'Optuna 2 needs pip install "SQLAlchemy<2"' if two else ""
-
-
-def weights_in(config: Mapping[str, Any]) -> dict[str, str]:
-    """The hash of every network's file that a configuration names, by its key."""
-    places = {key: Path(str(value)).expanduser() for key, value in flat(config).items()
-              if key.endswith(".weights") and isinstance(value, str)}  # fmt: skip
-    return {key: hashlib.sha256(path.read_bytes()).hexdigest()
-            for key, path in places.items() if path.is_file()}  # fmt: skip

@@ -29,7 +29,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from egsde.disk import refuse_link, remove_empty
+from egsde.disk import refuse_taken, remove_empty
 from egsde.evaluation import runs
 from egsde.programs.checks import check
 from egsde.programs.compare import compare
@@ -105,7 +105,7 @@ class Study:
         """The methods' runs, the best first; ValueError where training or all methods failed."""
         self.out.mkdir(parents=True, exist_ok=True)
         for name in ("networks", "compare", "test", *self.own["methods"]):
-            refuse_link(self.out / name)
+            refuse_taken(self.out / name)
         self._look()
         if JUDGE not in self.networks:
             print(FLATTERS if CLASSIFIER in self.networks else UNTOLD)

@@ -14,7 +14,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from egsde.disk import found_object, refuse_link, whole
+from egsde.disk import found_object, refuse_taken, whole
 from egsde.programs.searches import check_search
 
 JOBS = ".jobs"  # in the sweep's folder, a row each
@@ -39,7 +39,7 @@ class Table(Callback):
         folder = Path(str(config.hydra.sweep.dir)).absolute()
         try:
             for path in (folder, folder / JOBS):
-                refuse_link(path)
+                refuse_taken(path)
             check_search(config)
             if not any(o.lstrip("+").startswith("shard=") for o in config.hydra.overrides.task):
                 self._hold(folder)

