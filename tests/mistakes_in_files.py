@@ -12,6 +12,7 @@ from answers import Do, Row
 from egsde.evaluation.metrics import Suite
 from egsde.networks import load_official, read_weights
 from egsde.programs.line import one_of
+from egsde.programs.train import _checkpoint_to_resume
 from egsde.scores.container import find, read_config
 from egsde.scores.files import load_extractor, load_score
 from egsde.sde import DDPM, VP
@@ -29,6 +30,20 @@ def saved(name: str, content: object) -> Do:
     def do(folder: Path) -> None:
         torch.save(content, folder / name)
         read_weights(folder / name)
+
+    return do
+
+
+def resumed(name: str) -> Do:
+    """resume= another file than a checkpoint."""
+
+    def do(folder: Path) -> None:
+        state = {"a": torch.zeros(1)}
+        save_file(state, folder / "weights.safetensors")
+        torch.save(state, folder / "net.pt")
+        torch.save([state], folder / "list.ckpt")
+        (folder / "run").mkdir()
+        _checkpoint_to_resume(str(folder / name), folder / "out", {})
 
     return do
 
@@ -75,6 +90,11 @@ ROWS = [
     Row("text as `net.pt`", given("net.pt", b"hello"), "is cut short or damaged"),
     Row("a picture as `net.pt`", given("net.pt", b"\x89PNG\r\n\x1a\n"), "cut short or damaged"),
     Row("`net.h5`", given("net.h5", b"x"), "cannot read weights from net.h5"),
+    Row("`resume=RUN/weights.safetensors`", resumed("weights.safetensors"),
+        "holds no state of a training, which RUN/checkpoints/last.ckpt does"),
+    Row("`resume=net.pt`, weights of others", resumed("net.pt"), "begin a new one: init_weights="),
+    Row("`resume=list.ckpt`, a list", resumed("list.ckpt"), "holds no state of a training"),
+    Row("`resume=RUN`, a folder", resumed("run"), "run is a folder"),
     Row("an optimiser's state", saved("net.pt", {"lr": 0.1, "step": 3}), "holds no state dict"),
     Row("a list of numbers", saved("net.pt", [1, 2]), "holds no state dict"),
     Row("a whole module", saved("net.pt", torch.nn.Linear(1, 1)), "save module.state_dict() alone"),

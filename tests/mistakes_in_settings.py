@@ -29,6 +29,17 @@ ROWS = [
     unread("sample", "translator=egsde_fast | sampler.grid.steps=7", "sampler: no effect"),
     unread("sample", "translator=generate | t_start=0.3", "t_start: no effect"),
     unread("sample", "translator=sdedit | factor=8", "factor: no effect"),
+    unread(
+        "sample",
+        "energy.weights.faithfulness=-2",
+        "energy.weights.faithfulness=-2 pushes away from what its term draws to",
+    ),
+    unread("train", "translator=egsde | energy.weights.realism=-0.5", "weights are above 0"),
+    unread(
+        "sample",
+        "+energy/term@energy.terms.clip=clip",
+        "energy.terms.clip has no weight and counts once",
+    ),
     unread("sample", "trainer.max_steps=5", "sample.py trains nothing; train.py reads it"),
     unread("sample", "t_start=0.3 | t_start=0.4", "given 2 times, and the last holds: t_start=0.4"),
     unread("train", "data.mask=right", "no translation of the validation reads it"),

@@ -1,4 +1,4 @@
-"""Single settings that a part has and, as it is composed, leaves unread."""
+"""Single settings that a part has and, as it is composed, leaves unread; and what weights mean."""
 
 from __future__ import annotations
 
@@ -105,6 +105,27 @@ def idle(program: str, cfg: DictConfig, keys: Iterable[str]) -> list[str]:
                 told.append(f"{key}: no effect, {rule.told}")
                 break
     return told
+
+
+def weighing(cfg: DictConfig) -> list[str]:
+    """What to say of an energy's terms that push away, or that have no weight."""
+    weights = _at(cfg, "energy.weights")
+    if not isinstance(weights, DictConfig):
+        return []
+    return [
+        *(
+            f"energy.weights.{name!s}={value} pushes away from what its term draws to: an energy "
+            "is low where an image is good, so weights are above 0; 0 switches a term off"
+            for name, value in weights.items()
+            if value < 0
+        ),
+        *(
+            f"energy.terms.{name} has no weight and counts once; +energy.weights.{name}=VALUE "
+            "weighs it"
+            for name in map(str, _at(cfg, "energy.terms") or {})
+            if name not in weights
+        ),
+    ]
 
 
 def weighed(cfg: DictConfig) -> DictConfig:

@@ -170,6 +170,8 @@ def _checkpoint_to_resume(resume: str | None, out: Path, config: dict[str, Any])
     if not found:
         if resume == "auto":
             return None
+        if paths[0].is_dir():
+            raise ValueError(f"resume={resume} is a folder; a run's has checkpoints/{LAST}")
         raise FileNotFoundError(
             f"no checkpoint at {paths[0].absolute()}; give one that exists, resume=PATH, or "
             "resume=auto, which takes the run's own where there is one"
@@ -190,7 +192,7 @@ def _checkpoint_to_resume(resume: str | None, out: Path, config: dict[str, Any])
         rank_zero_only(print)(f"going on from step {saved['global_step']} of {path}", flush=True)
         return path
     raise ValueError(
-        f"{'; '.join(damaged)}: give another resume=PATH, or resume=null to start anew"
+        f"{'; '.join(damaged)}; give another resume=PATH, or resume=null to start anew"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from omegaconf import DictConfig
 
-from egsde.programs.idle import idle, weighed
+from egsde.programs.idle import idle, weighed, weighing
 from egsde.programs.messages import COMMANDS
 from egsde.programs.needed import OTHERS
 from egsde.programs.values import referred
@@ -48,7 +48,8 @@ def unread(
     ]
     if program != "train" and fitting:
         told.append(f"{' and '.join(fitting)}: no effect, {name} trains nothing; train.py reads it")
-    return [*told, *alone, *_twice(overrides)]
+    weights = weighing(cfg) if "energy" in parts else []
+    return [*told, *alone, *weights, *_twice(overrides)]
 
 
 def _twice(overrides: Iterable[str]) -> list[str]:

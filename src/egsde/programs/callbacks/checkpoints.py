@@ -25,9 +25,12 @@ LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 
 def read(path: Path) -> dict[str, Any]:
     """A checkpoint; ValueError for a file that is none or is damaged."""
+    if path.suffix == ".safetensors":
+        raise ValueError(_alone(path))
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        step, _, _ = saved["global_step"], saved["state_dict"], saved["loops"]
+        state = isinstance(saved, dict) and {"global_step", "state_dict", "loops"} <= saved.keys()
+        step = saved["global_step"] if state else 0
         if not isinstance(step, int) or isinstance(step, bool) or step < 0:
             raise ValueError(f"its step is {step!r}")
     except FileNotFoundError:
@@ -39,7 +42,16 @@ def read(path: Path) -> dict[str, Any]:
     except Exception as error:  # reading raises whatever the bytes make it raise
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ValueError(f"{path} is damaged ({reason})") from error
+    if not state:
+        raise ValueError(_alone(path))
     return saved
+
+
+def _alone(path: Path) -> str:
+    return (
+        f"{path} holds no state of a training, which RUN/checkpoints/last.ckpt does; weights alone "
+        f"begin a new one: init_weights={path}"
+    )
 
 
 class TwoFiles(TorchCheckpointIO):
