@@ -128,6 +128,32 @@ def test_equal_to_diffusers(tmp_path, config, ours):
     assert prediction_of(tmp_path) == VPrediction()
 
 
+def test_a_class_conditional_network_of_diffusers(tmp_path):
+    """Each class gives the network's own eps for it; one that is missing or unknown is named."""
+    diffusers = pytest.importorskip("diffusers")
+    torch.manual_seed(2)
+    unet = diffusers.UNet2DModel(
+        sample_size=8, block_out_channels=(32, 64), layers_per_block=1, num_class_embeds=4,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+    ).eval()  # fmt: skip
+    diffusers.DDPMPipeline(unet, diffusers.DDPMScheduler()).save_pretrained(tmp_path)
+    sde = chain_of(tmp_path)
+    x, t = torch.randn(2, 3, 8, 8), torch.tensor(0.5, dtype=torch.float64)
+    for label in (0, 3):
+        with torch.no_grad():
+            found = -sde.sigma(t) * load_diffusers(tmp_path, sde, label=label)(x, t)
+            eps = unet(x, torch.full((2,), 499), class_labels=torch.full((2,), label)).sample
+        assert (found - eps).abs().max() < 1e-5 * eps.abs().max()
+    with pytest.raises(ValueError, match=r"class-conditional.*score\.label=0 \.\. 3"):
+        load_diffusers(tmp_path, sde)
+    with pytest.raises(ValueError, match=r"label=4 is none of the network's 0 \.\. 3"):
+        load_diffusers(tmp_path, sde, label=4)
+    assert (
+        egsde.load(tmp_path, "score.label=1", "sampler.grid.steps=4").translate(x).shape == x.shape
+    )
+
+
 @pytest.mark.parametrize(
     ("prediction", "betas"),
     [
@@ -173,7 +199,7 @@ def folder(tmp_path, unet=None, scheduler=None):
     ("unet", "scheduler", "told"),
     [
         ({"made_up": 1}, {}, "made_up"),
-        ({"num_class_embeds": 10}, {}, "num_class_embeds=10, a network that is told the class"),
+        ({"class_embed_type": "timestep"}, {}, "class_embed_type=timestep, a network that is told"),
         ({"_class_name": "UNet2DConditionModel"}, {}, "UNet2DConditionModel"),
         ({"block_out_channels": [32, 96]}, {}, "misshaped"),
         ({"block_out_channels": [32]}, {}, "block_out_channels"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
 from egsde.data import Folders, TwoDomains, Written, output_name
 from egsde.data.alike import holds_text, seen
@@ -125,6 +126,45 @@ def test_the_same_comes_out_bit_for_bit(suffix, kind, channels, shape, identity,
     assert (made.suffix == ".png") == holds_text(made) != shelf.record(source.name).exists()
 
 
+def test_the_order_of_bytes_and_the_inks_of_a_tiff_stay():
+    pixels, file = numbers("uint16", (9, 14, 4)), io.BytesIO()
+    tifffile.imwrite(file, pixels, byteorder=">", bigtiff=True, photometric="separated",
+                     planarconfig="contig", metadata=None)  # fmt: skip
+    one = raster("a.tif", file.getvalue(), 4)
+    with tifffile.TiffFile(io.BytesIO(one.kind.write(one, {}))) as made:
+        assert made.byteorder == ">" and made.is_bigtiff
+        assert made.pages[0].photometric == 5 and not made.pages[0].extrasamples
+        assert np.array_equal(made.asarray(), pixels)
+
+
+def swapped() -> bytes:
+    """A colour profile in which red is blue."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, blue = (profile.find(tag, 128) for tag in (b"rXYZ", b"bXYZ"))
+    profile[red : red + 4], profile[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    return bytes(profile.replace("sRGB".encode("utf-16-be"), "xRGB".encode("utf-16-be")))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_a_profile_is_applied_once(kind):
+    """What becomes sRGB is written without the profile that it no longer has."""
+    pixels, file = numbers("uint8", (9, 14, 3)), io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, icc_profile=swapped())
+    one = raster(f"a.{kind.lower()}", file.getvalue(), 3)
+    assert np.abs(one.pixels.astype(int) - pixels).max() > 50
+    made = Image.open(io.BytesIO(one.kind.write(one, {})))
+    assert "icc_profile" not in made.info and np.array_equal(np.asarray(made), one.pixels)
+
+
+@pytest.mark.parametrize("mode", ["YCbCr", "LAB"])
+def test_colours_that_are_read_as_rgb_are_written_as_rgb(mode):
+    pixels, file = numbers("uint8", (16, 16, 3)), io.BytesIO()
+    Image.fromarray(pixels, mode).save(file, "TIFF")
+    one = raster("a.tif", file.getvalue(), 3)
+    made = Image.open(io.BytesIO(one.kind.write(one, {})))
+    assert made.mode == "RGB" and np.array_equal(np.asarray(made), one.pixels)
+
+
 @pytest.mark.parametrize("suffix", [".tif", ".npy"])
 def test_a_file_that_was_changed_is_made_again(suffix, tmp_path):
     source = stored(tmp_path / f"a{suffix}", numbers("float32", (8, 8, 1)))
@@ -220,6 +260,14 @@ def test_numbers_outside_of_the_range_are_counted_and_named(tmp_path):
     assert one.array(0)[..., 0].tolist() == [[-1, 1], [-1, 1]]
     with pytest.raises(ValueError, match=r"data.range=\[1.0, 1.0\] is no range"):
         range_of([1, 1])
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp"])
+def test_frames_that_are_not_read_are_told(name, tmp_path):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], lossless=True)
+    with pytest.warns(UserWarning, match=f"only the first is read .{name}: 3.*GIF or MP4"):
+        images(tmp_path, name).look([0], [0])
 
 
 def test_turned_pictures_are_written_upright(tmp_path):

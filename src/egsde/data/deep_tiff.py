@@ -22,7 +22,9 @@ OURS = {254, 256, 257, 258, 259, 262, 266, 269, 273, 274, 277, 278, 279, 282, 28
         317, 320, 322, 323, 324, 325, 338, 339, 347, 513, 514, 529, 530, 531, 532, 34675,
         270}  # fmt: skip
 WRITTEN = {1: None}  # compressions that are written as they were; others as zlib
+COLOURS = {"rgb": 3, "separated": 4}  # bands that are no further ones
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, SEPARATED, YCBCR, CIELAB = 0, 1, 2, 3, 5, 6, 8
+CONVERTED = (YCBCR, CIELAB)  # to RGB, as they are read
 
 
 def tiff_file(file: IO[bytes]) -> tifffile.TiffFile:
@@ -55,9 +57,12 @@ class Tiff:
     def paged(self, page: Any, data: bytes, channels: int) -> Raster:
         """What is read of a page of the file `data`."""
         kept = described(page)
+        kept["file"] = {"byteorder": page.parent.byteorder, "bigtiff": page.parent.is_bigtiff}
         check_parts(page)
         if plain(page, channels):
             found = self.simple.read(data, channels)
+            if channels == 3:  # of which Pillow makes sRGB
+                kept |= {"icc": None, "rgb": kept["rgb"] or kept["photometric"] in CONVERTED}
             return Raster(found.pixels, self, kept, found.alpha, found.notes)
         samples = page.samplesperpixel
         check_page(page, data)
@@ -78,6 +83,7 @@ class Tiff:
         """With the source's layout, compression and tags where the number of bands is the same."""
         buffer = io.BytesIO()
         pixels, options = laid(raster)
+        options |= raster.kept["file"]
         tifffile.imwrite(buffer, pixels, metadata=None, software=False, **options)
         return buffer.getvalue()
 
@@ -109,11 +115,13 @@ def laid(raster: Raster) -> tuple[np.ndarray, dict[str, Any]]:
         options["photometric"] = "rgb" if channels in (3, 4) and kept["rgb"] else "minisblack"
         if channels == 3 and not same:
             options["photometric"] = "rgb"
+        if kept["photometric"] == SEPARATED and same and channels >= 4:
+            options["photometric"] = "separated"
     if channels > 1:
         options["planarconfig"] = kept["planar"] if same else "contig"
         if options["planarconfig"] == "separate":
             pixels = np.moveaxis(pixels, 2, 0)
-        extra = channels - (3 if options["photometric"] == "rgb" else 1)
+        extra = channels - COLOURS.get(options["photometric"], 1)
         if extra:
             samples = kept["extrasamples"] if same else ()
             options["extrasamples"] = tuple(samples) or (0,) * extra
@@ -126,7 +134,7 @@ def laid(raster: Raster) -> tuple[np.ndarray, dict[str, Any]]:
 def plain(page: Any, channels: int) -> bool:
     """Whether Pillow reads a page exactly: bytes of the usual kinds, and what has a palette."""
     photometric = int(page.photometric)
-    if photometric in (PALETTE, YCBCR, CIELAB) or page.bitspersample < 8:
+    if photometric in (PALETTE, *CONVERTED) or page.bitspersample < 8:
         return True
     usual = photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, SEPARATED)
     small = page.samplesperpixel <= 4 and int(page.planarconfig or 1) == 1
@@ -139,7 +147,7 @@ def described(page: Any) -> dict[str, Any]:
     resolution = tuple(tags[code].value for code in (282, 283) if code in tags)
     return {
         "photometric": int(page.photometric),
-        "rgb": int(page.photometric) == RGB,
+        "rgb": int(page.photometric) in (RGB, YCBCR),
         "planar": "separate" if int(page.planarconfig or 1) == 2 else "contig",
         "samples": page.samplesperpixel,
         "extrasamples": tuple(int(value) for value in page.extrasamples),

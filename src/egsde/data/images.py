@@ -22,6 +22,7 @@ SUFFIXES = (
     *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif", ".npy", ".npz"),
 )
 HIGHEST = "highest value"  # key of Image.info where a channel has 16 bits
+FRAMES = "frames"  # key of what is noted of a picture: how many, where only the first is read
 
 
 def is_image_name(name: str) -> bool:

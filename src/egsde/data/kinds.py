@@ -11,20 +11,22 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import IO, Any
 
 import numpy as np
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from egsde.data.deep_tiff import Tiff
 from egsde.data.depth import deep_pixels
-from egsde.data.images import HIGHEST, decode
+from egsde.data.images import FRAMES, HIGHEST, decode
 from egsde.data.rasters import Kind, Raster, checked, shaped, unshaped, upright
 from egsde.opened import UnreadableImage, check_zip, opened
 
 ORIENTATION = 0x0112
 COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # of PNG, by channels
+ANIMATED = ("PNG", "WEBP", "AVIF")  # whose first frame is a picture: no containers, as GIFs are
 ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
@@ -36,6 +38,11 @@ class Png:
 
     def read(self, data: bytes, channels: int) -> Raster:
         image = opened(data)
+        count = getattr(image, "n_frames", 1) if image.format in ANIMATED else 1
+        found = self._read(image, data, channels)
+        return replace(found, notes={**found.notes, FRAMES: count}) if count > 1 else found
+
+    def _read(self, image: Image.Image, data: bytes, channels: int) -> Raster:
         deep = deep_pixels(image, data)
         kept = {"icc": image.info.get("icc_profile")}
         if deep is not None:

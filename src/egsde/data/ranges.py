@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 from egsde.data.colour import UNREAD
-from egsde.data.images import HIGHEST
+from egsde.data.images import FRAMES, HIGHEST
 
 OUTSIDE = "outside of the range"  # key of what is noted of a file: how many numbers, of how many
 BITS_12, BITS_14 = 2**12 - 1, 2**14 - 1
@@ -16,14 +16,21 @@ Notes = Mapping[str, Mapping[object, object]]  # Image.info by image
 def judge(notes: Notes, ends: Sequence[float] | None = None) -> None:
     """ValueError where all 16-bit pictures are as dark as 12 bits in 16 are.
 
-    One dark picture is no proof; of 14 bits, of colour profiles that are damaged, and of numbers
-    outside of the range, it warns. ends: the range, where it is given.
+    One dark picture is no proof; of 14 bits, of colour profiles that are damaged, of frames that
+    are not read, and of numbers outside of the range, it warns. ends: the range, where it is given.
     """
     if out := {name: info[OUTSIDE] for name, info in notes.items() if OUTSIDE in info}:
         shown = ", ".join(f"{n}: {c[0]} of {c[1]}" for n, c in list(out.items())[:5])  # type: ignore[index]
         warnings.warn(
             f"{len(out)} images hold numbers outside of data.range={list(ends or ())}, which are "
             f"cut off ({shown})",
+            stacklevel=4,
+        )
+    if moving := [name for name, info in notes.items() if FRAMES in info]:
+        warnings.warn(
+            f"{len(moving)} images have more frames, of which only the first is read "
+            f"({', '.join(f'{n}: {notes[n][FRAMES]}' for n in moving[:3])}); save a clip as GIF or "
+            "MP4, or its frames as files",
             stacklevel=4,
         )
     if ends is not None:

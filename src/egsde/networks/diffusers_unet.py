@@ -82,6 +82,11 @@ class DiffusersUNet(nn.Module):
         self.net = net
         self.in_channels = net.config["in_channels"]
 
+    @property
+    def label_emb(self) -> nn.Module | None:
+        """The table of classes, None where the network is told none."""
+        return getattr(self.net, "class_embedding", None)
+
     def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         """x (B, C, H, W), t (B,) in 0..999 -> (B, C', H, W)."""
         more = {} if label is None else {"class_labels": label}

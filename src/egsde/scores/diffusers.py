@@ -24,6 +24,7 @@ from egsde.networks.diffusers_unet import (
     unet_folder,
 )
 from egsde.networks.folders import read_json
+from egsde.scores.labels import of_class
 from egsde.scores.model import ScoreModel
 from egsde.scores.predictions import (
     EpsPrediction,
@@ -137,23 +138,25 @@ def prediction_of(weights: str | Path | None) -> Prediction:
     return PREDICTIONS[kind]()
 
 
-def load_diffusers(weights: str | Path | None, sde: SDE, autocast: bool = False) -> ScoreModel:
+def load_diffusers(
+    weights: str | Path | None, sde: SDE, autocast: bool = False, label: int | None = None
+) -> ScoreModel:
     """The UNet of a diffusers folder as a score; ValueError where `sde` contradicts the folder.
 
     weights: a pipeline's folder, one UNet's, or a name of the hub where there is a network.
+    label: the class of a class-conditional one (`num_class_embeds`); ValueError without it.
     """
     folder = diffusers_folder(weights)
     check_process(folder, sde)
     file = (unet_folder(folder) or folder) / "config.json"
-    config = read_json(file) if file.is_file() else {}
-    for key in ("class_embed_type", "num_class_embeds"):
-        if config.get(key) is not None:
-            raise ValueError(
-                f"{file}: {key}={config[key]!s:.40}, a network that is told the class of an image, "
-                "and score=diffusers tells none; take one without"
-            )
+    kind = read_json(file).get("class_embed_type") if file.is_file() else None
+    if kind is not None:
+        raise ValueError(
+            f"{file}: class_embed_type={kind!s:.40}, a network that is told of a class by more "
+            "than its number, which is what score=diffusers tells; take one with num_class_embeds"
+        )
     net = read_unet(folder)
-    return ScoreModel(net, sde, prediction_of(folder), autocast=autocast)
+    return of_class(net, sde, prediction_of(folder), label, str(folder), autocast=autocast)
 
 
 def check_process(folder: Path, sde: SDE) -> None:

@@ -15,7 +15,7 @@ from egsde.scores.blueprints import Allow
 from egsde.scores.conditional import ConditionalScore
 from egsde.scores.container import find, is_ours, read_config, read_shapes, read_weights
 from egsde.scores.kinds import OPTIONS, TIMELESS, of_the_source
-from egsde.scores.labels import Extrapolated, LabelledScore
+from egsde.scores.labels import Extrapolated, LabelledScore, of_class
 from egsde.scores.predictions import EpsPrediction
 from egsde.scores.process import said, same_process
 from egsde.sde import SDE
@@ -224,17 +224,7 @@ def official_score(
     path = find(weights, "score.weights")
     _refuse_ours(path, "score=trained")
     network = load_official(kind, dict(config), read_checkpoint(path)).requires_grad_(False)
-    if getattr(network, "label_emb", None) is None:
-        if label is not None:
-            raise ValueError(f"score.label={label}: the network of {path} has no labels")
-        return ScoreModel(network, sde, EpsPrediction(), autocast=autocast)
-    score = LabelledScore(network, sde, EpsPrediction(), autocast=autocast)
-    if label is None:
-        raise ValueError(
-            f"{path} is class-conditional: say which class to make, score.label=0 .. "
-            f"{score.labels - 1}"
-        )
-    return score.given(label)
+    return of_class(network, sde, EpsPrediction(), label, str(path), autocast=autocast)
 
 
 def official_extractor(

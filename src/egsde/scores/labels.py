@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from egsde.scores.model import ScoreModel
+from egsde.scores.predictions import Prediction
 from egsde.scores.process import Score, one_process
 from egsde.sde import SDE
 
@@ -45,6 +46,29 @@ class LabelledScore(ScoreModel):
         one = torch.as_tensor(self.label, device=x.device)
         label = one + torch.zeros_like(x[:, 0, 0, 0], dtype=torch.long)  # traced, too
         return self.evaluate(self.scaled(x, t), t, label)
+
+
+def of_class(
+    net: nn.Module,
+    sde: SDE,
+    prediction: Prediction,
+    label: int | None,
+    where: str,
+    autocast: bool = False,
+) -> ScoreModel:
+    """The score of a foreign network that may know classes, for one of them. where: its file.
+    ValueError where a label is missing, or there are none."""
+    if getattr(net, "label_emb", None) is None:
+        if label is not None:
+            raise ValueError(f"score.label={label}: the network of {where} has no labels")
+        return ScoreModel(net, sde, prediction, autocast=autocast)
+    score = LabelledScore(net, sde, prediction, autocast=autocast)
+    if label is None:
+        raise ValueError(
+            f"{where} is class-conditional: say which class to make, score.label=0 .. "
+            f"{score.labels - 1}"
+        )
+    return score.given(label)
 
 
 @dataclass(frozen=True)
