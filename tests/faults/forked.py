@@ -22,6 +22,7 @@ class Forked:
                 file = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
                 os.dup2(file, 1)
                 os.dup2(file, 2)
+                sys.unraisablehook = sys.__unraisablehook__  # that of pytest keeps them
                 sys.stdout = sys.__stdout__ = os.fdopen(1, "w", buffering=1, closefd=False)
                 sys.stderr = sys.__stderr__ = os.fdopen(2, "w", buffering=1, closefd=False)
                 code = work()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 import os
 import re
 import signal
 import subprocess
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from demo_networks import write_networks
-from egsde.data.workers import loader_options
+from egsde.data.workers import Loader, loader_options
+from egsde.programs.callbacks.checkpoints import TwoFiles
+from egsde.programs.ended import Ended, ending
 from egsde.programs.messages import readable
 from faults.forked import Forked
 from faults.test_crashes import pictures, same_training, same_translations
@@ -31,7 +36,7 @@ class Numbers(Dataset):
 
 def read(then) -> list[int]:
     """The numbers by way of two processes, with `then` done to these once both have answered."""
-    loader = DataLoader(Numbers(), **loader_options(2))
+    loader = Loader(Numbers(), **loader_options(2))
     batches, found = iter(loader), []
     for batch in batches:
         if len(found) == 1:
@@ -50,13 +55,65 @@ def test_workers_are_deaf_to_what_stops_the_work(name):
 
 
 def test_a_worker_that_hangs_is_ended_by_its_parent():
-    loader = DataLoader(Numbers(), **loader_options(1))
+    loader = Loader(Numbers(), **loader_options(1))
     batches = iter(loader)
     next(batches)
     (worker,) = batches._workers
     worker.terminate()
     worker.join(10)
     assert worker.exitcode == 0
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("where", ["parent", "child"])
+def test_a_signal_while_workers_are_started_waits_until_they_are(
+    where, name, tmp_path, monkeypatch
+):  # fmt: skip
+    """Neither half an iterator, which cannot be closed, nor a worker that dies of it."""
+    number, start = getattr(signal, name), BaseProcess.start
+
+    def started(process: BaseProcess) -> None:
+        start(process)
+        if len(multiprocessing.active_children()) == 2:
+            signal.raise_signal(number)
+
+    def work() -> int:
+        code = 0
+        try:
+            with ending():
+                if where == "child":
+                    os.register_at_fork(after_in_child=lambda: signal.raise_signal(number))
+                else:
+                    monkeypatch.setattr(BaseProcess, "start", started)
+                numbers = read(lambda workers: None)
+        except Ended as error:
+            code = error.code
+        else:
+            assert numbers == list(range(40))
+        gc.collect()
+        return code
+
+    job = Forked(work, tmp_path / "log")
+    assert job.wait() == (128 + number if where == "parent" else 0), job.said
+    assert job.alone() and job.said == ""
+
+
+def test_a_worker_that_is_killed_in_a_save_is_no_disk_that_is_full(tmp_path, monkeypatch):
+    """What PyTorch raises then comes wherever the program is."""
+
+    def save(workers: list[int]) -> None:
+        monkeypatch.setattr(
+            torch, "save", lambda *_: (os.kill(workers[0], signal.SIGKILL), time.sleep(5))
+        )
+        files = TwoFiles()
+        with pytest.raises(RuntimeError) as caught:
+            files.save_checkpoint({"global_step": 1}, tmp_path / "last.ckpt")
+        assert files.error is None and "reads images" in str(readable(caught.value))
+        raise caught.value
+
+    with pytest.raises(RuntimeError, match="killed"):
+        read(save)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV", "SIGBUS"])
@@ -86,7 +143,7 @@ class Bad(Numbers):
 )
 def test_what_goes_wrong_in_a_worker_is_told_as_elsewhere(error, said):
     with pytest.raises(type(error)) as caught:
-        next(iter(DataLoader(Bad(error), **loader_options(1))))
+        next(iter(Loader(Bad(error), **loader_options(1))))
     told = readable(caught.value)
     assert (told is None) if said is None else str(told).startswith(said)
 

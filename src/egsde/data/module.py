@@ -26,7 +26,7 @@ from egsde.data.restorations import Restorations
 from egsde.data.series import Keys
 from egsde.data.shards import Batches, ResumableLoader, batches_trained, of_one_shape, shard
 from egsde.data.views import VIEWS, Pictures, Shown, Translations, View, pair, validated
-from egsde.data.workers import cores, loader_options
+from egsde.data.workers import Loader, cores, loader_options
 
 
 class TwoDomains(LightningDataModule):
@@ -207,7 +207,7 @@ class TwoDomains(LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         view = self.viewed("val")
         rank, world = self.rank_and_world()
-        return DataLoader(
+        return Loader(
             view,  # type: ignore[arg-type]
             batch_sampler=validated(view, self.eval_batch_size, rank, world),
             collate_fn=view.collate,
@@ -242,4 +242,4 @@ class TwoDomains(LightningDataModule):
         shown: Any = getattr(every, "source", None) or getattr(every, "images", None)
         sides = [shown.side(images.indices[i]) if self.whole else (0, 0) for i in mine]
         batches: Any = of_one_shape(mine, sides, size)
-        return DataLoader(images, batch_sampler=batches, **self.loader_options())
+        return Loader(images, batch_sampler=batches, **self.loader_options())

@@ -12,7 +12,9 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
+
+from egsde.data.workers import Loader
 
 Draw = tuple  # domain, index, flipped; then, of random crops, the place: two numbers in [0, 1)
 
@@ -110,8 +112,8 @@ class Batches(Sampler[list[Draw]]):
         return map(self.batch, count(self.start()))
 
 
-class ResumableLoader(DataLoader):
-    """An endless DataLoader over Batches, which know themselves where to begin.
+class ResumableLoader(Loader):
+    """An endless Loader over Batches, which know themselves where to begin.
 
     What a training loop asks of a loader that can be resumed: there is nothing to keep.
     """

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Subset
 from egsde.data import TwoDomains
 from egsde.data.domains import spread
 from egsde.data.shards import shard
+from egsde.data.workers import Loader
 from egsde.methods.diffusion import networks_of
 from egsde.networks import sha256_of
 from egsde.noise import Noise
@@ -67,7 +68,7 @@ class Evaluation(LightningModule):
         self.rows: list[dict[str, Any]] = []
 
     def test_dataloader(self) -> DataLoader:
-        return DataLoader(
+        return Loader(
             self.images,
             batch_size=self.data.eval_batch_size,
             sampler=self.mine or [0],  # type: ignore[arg-type]

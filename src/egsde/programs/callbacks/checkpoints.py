@@ -18,6 +18,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 
 from egsde.disk import whole
 from egsde.programs.callbacks.interrupts import Interrupts, Stopped
+from egsde.programs.messages import lost_worker
 from egsde.training.finite import check_weights
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
@@ -63,6 +64,7 @@ class TwoFiles(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
+        """`error` where it failed; RuntimeError or ValueError where meanwhile a reader was lost."""
         path = Path(path)
         self.error = None
         try:
@@ -73,6 +75,8 @@ class TwoFiles(TorchCheckpointIO):
                 if path.exists() and path.name == LAST:
                     path.replace(path.with_name(PREVIOUS))
         except (OSError, RuntimeError, ValueError) as error:
+            if lost_worker(error) is not None:  # which has nothing to do with the file
+                raise
             self.error = str(error) or type(error).__name__
 
 
