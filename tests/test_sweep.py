@@ -116,6 +116,26 @@ def test_optuna_minimises_the_objective(networks, tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.slow
+def test_a_stored_search_goes_on_in_its_folder(networks, tmp_path):
+    """Its trials are numbered through, the folders as in the database, and none is drawn twice."""
+    optuna, sqlalchemy = pytest.importorskip("optuna"), pytest.importorskip("sqlalchemy")
+    if not sqlalchemy.__version__.startswith("1."):
+        pytest.skip("Optuna 2 keeps no trials by SQLAlchemy 2")
+    storage = f"sqlite:///{tmp_path / 'kept.db'}"
+    free = [o for o in networks if "t_start" not in o]
+    given = [*free, "hparams_search=optuna", "objective=l2", f"hydra.sweeper.storage={storage}",
+             f"out={tmp_path / 'out'}"]  # fmt: skip
+    for count in (2, 1):
+        assert command("sample", *given, f"hydra.sweeper.n_trials={count}") == 0
+    trials = optuna.load_study(study_name="egsde", storage=storage).trials
+    with (tmp_path / "out" / "sweep.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["folder"] for row in rows] == ["0", "1", "2"] == [str(t.number) for t in trials]
+    assert [float(row["l2"]) for row in rows] == [pytest.approx(t.value) for t in trials]
+    assert len({t.params["energy.weights.realism"] for t in trials}) == 3
+
+
 class Recorded:
     """Stands in for `ended.launched`: writes a result, or fails where the seed is 1."""
 

@@ -12,7 +12,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from egsde.programs.records import weights_in
 from egsde.programs.resumed import flat
@@ -26,15 +26,16 @@ MARK = "egsde"  # of a study: what its numbers are of
 ELSE = "name another file, or hydra.sweeper.storage=null, which keeps none"
 
 
-def check_search(config: DictConfig) -> None:
-    """ValueError for a database of trials that is none, is anyone else's or of another search.
+def check_search(config: DictConfig) -> int:
+    """How many trials a search has begun before; ValueError for a database of trials that is none,
+    is anyone else's or of another search.
 
     config: as Hydra has composed it, with its own node.
     """
     sweeper = config.hydra.sweeper
     storage = sweeper.get("storage")
     if storage is None:
-        return
+        return 0
     what = f"hydra.sweeper.storage={storage}"
     kind, there, place = str(storage).partition("://")
     kind = kind.split("+")[0]
@@ -51,7 +52,16 @@ def check_search(config: DictConfig) -> None:
         )
     if kind == "sqlite" and (name := place.split("?")[0].removeprefix("/")):
         _check_file(what, Path(name))
-    _same(what, sweeper, _of(config))
+    return _same(what, sweeper, _of(config))
+
+
+def go_on(config: DictConfig, begun: int) -> None:
+    """Number the folders of its jobs as the database numbers its trials, and draw other points."""
+    with read_write(config.hydra), open_dict(config.hydra):
+        number = f"${{plus:{begun},${{hydra.job.num}}}}"
+        config.hydra.overrides.hydra.append(f"hydra.sweep.subdir='{number}'")
+        if isinstance(seed := OmegaConf.select(config, "hydra.sweeper.sampler.seed"), int):
+            config.hydra.sweeper.sampler.seed = seed + begun
 
 
 def _check_file(what: str, path: Path) -> None:
@@ -98,28 +108,31 @@ def _of(config: DictConfig) -> dict[str, Any]:
     }
 
 
-def _same(what: str, sweeper: DictConfig, now: dict[str, Any]) -> None:
-    """ValueError where the study in the database is of other settings; it is marked where new."""
+def _same(what: str, sweeper: DictConfig, now: dict[str, Any]) -> int:
+    """How many trials the study in the database has; it is marked where new, and ValueError where
+    it is of other settings."""
     import optuna
 
     wanted = sweeper.get("direction", "minimize")
     several = OmegaConf.is_list(wanted)
     directions = [str(getattr(one, "name", one)) for one in (wanted if several else [wanted])]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    name, storage = sweeper.get("study_name"), str(sweeper.storage)
     try:
-        study = optuna.create_study(
-            study_name=sweeper.get("study_name"), storage=str(sweeper.storage),
-            directions=directions, load_if_exists=True,
-        )  # fmt: skip
+        if name in {found.study_name for found in optuna.get_all_study_summaries(storage)}:
+            study = optuna.load_study(study_name=name, storage=storage)
+        else:
+            study = optuna.create_study(
+                study_name=name, storage=storage, directions=directions, load_if_exists=True
+            )
         before = study.user_attrs.get(MARK)
-        begun = bool(study.get_trials(deepcopy=False))
+        begun = len(study.get_trials(deepcopy=False))
         known = [direction.name.lower() for direction in study.directions]
         if before is None and not begun:
             study.set_user_attr(MARK, now)
     except Exception as error:  # whatever Optuna, SQLAlchemy and a server's driver say
         why = " ".join(str(error).split())[:200] or _unfit() or type(error).__name__
         raise ValueError(f"{what} cannot be used: {why}; {ELSE}") from error
-    name = sweeper.get("study_name")
     another = f"hydra.sweeper.study_name=NAME begins another; {name}"
     if [d.lower() for d in directions] != known:
         raise ValueError(f"{what}: {another} was of the direction {known}, and is {directions}")
@@ -129,6 +142,7 @@ def _same(what: str, sweeper: DictConfig, now: dict[str, Any]) -> None:
     if changed := [k for k in sorted({*old, *new}) if old.get(k) != new.get(k)]:
         told = "; ".join(f"{k} was {old.get(k)}, is {new.get(k)}" for k in changed[:3])
         raise ValueError(f"{what}: {another} holds the numbers of another search: {told}")
+    return begun
 
 
 def _unfit() -> str:

@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from egsde.disk import found_object, refuse_taken, whole
-from egsde.programs.searches import check_search
+from egsde.programs.searches import check_search, go_on
 
 JOBS = ".jobs"  # in the sweep's folder, a row each
 LOCK = ".lock-sweep"
@@ -40,13 +40,15 @@ class Table(Callback):
         try:
             for path in (folder, folder / JOBS):
                 refuse_taken(path)
-            check_search(config)
+            begun = check_search(config)
             if not any(o.lstrip("+").startswith("shard=") for o in config.hydra.overrides.task):
                 self._hold(folder)
         except (ValueError, OSError) as error:  # of which Hydra would warn, and go on
             print(f"error: {error}", file=sys.stderr, flush=True)
             raise SystemExit(1) from error
         Table.last, self.folder = self, folder
+        if begun:
+            return go_on(config, begun)
         for path in (self.folder / JOBS).glob("*.json"):  # of a sweep before
             path.unlink()
 
@@ -68,7 +70,8 @@ class Table(Callback):
         if value is not None and isinstance(config.get("objective"), str):
             numbers.setdefault(config.objective, value)
         row = {"keys": list(given), "row": {"folder": out.name, **given, **numbers}}
-        with whole(folder / JOBS / f"{int(config.hydra.job.num):06d}.json") as temporary:
+        number = int(out.name if out.name.isdecimal() else config.hydra.job.num)
+        with whole(folder / JOBS / f"{number:06d}.json") as temporary:
             temporary.write_text(json.dumps(row))
         rows, _ = self.rows(folder)
         columns = list(dict.fromkeys(name for row in rows for name in row))
