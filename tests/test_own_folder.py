@@ -4,6 +4,7 @@ makes a new run."""
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from omegaconf import OmegaConf
 
 from egsde.programs import folders
 from egsde.programs.secrets import recorded
+from faults.test_disk_full import tool
 from runs import TRAIN, command, composed
 
 TINY = [*TRAIN, "trainer.max_steps=2", "trainer.val_check_interval=2", "logger=csv"]
@@ -121,6 +123,32 @@ def test_what_is_saved_keeps_its_references(program, given, tmp_path):
     key = "limit" if program == "sample" else "train_limit"
     saved.limit = 2
     assert saved.data[key] == 2
+
+
+NOWHERE = ["data=folder", "data.source=no", "data.target=no"]
+REFUSED = {
+    "train": NOWHERE,
+    "sample": ["data=fluent", "split=none"],
+    "likelihood": ["data=fluent", "split=none"],
+    "evaluate": ["output=no"],
+    "export": ["weights=no.safetensors"],
+    "tune": ["minutes=1", *NOWHERE],
+    "study": ["minutes=1", "source=no", "target=no"],
+}
+
+
+@pytest.mark.parametrize("out", [[], ["out=runs/run"]], ids=["its_own", "named"])
+@pytest.mark.parametrize("program", REFUSED)
+def test_a_refused_command_leaves_no_folder(program, out, here, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", sys.argv)  # that of the program goes with this test
+    given = [*REFUSED[program], *out]
+    if program in ("tune", "study", "export"):
+        assert tool(program, *given)() == 1
+    else:
+        task = ["task=likelihood"] if program == "likelihood" else []
+        assert command("evaluate" if task else program, *task, *given) == 1
+    told = capsys.readouterr().err
+    assert "error: " in told and "Traceback" not in told and not list(here.iterdir()), told
 
 
 @pytest.mark.parametrize("given", ["out=", "out=null", "out=' '"])

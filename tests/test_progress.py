@@ -7,6 +7,7 @@ import torch
 
 from egsde.programs.callbacks import progress
 from egsde.programs.callbacks.progress import bars_alone, images_bar, minutes_bar, step_by_step
+from egsde.programs.callbacks.reference import _images
 
 
 @pytest.mark.parametrize(("images", "steps", "batch"), [(247, 24, 32), (247, 7, 10), (3, 500, 3)])
@@ -21,6 +22,19 @@ def test_the_bar_ends_at_the_number_of_images(images, steps, batch, capsys, monk
                     score(torch.zeros(1))
     told = capsys.readouterr().out
     assert f"{images}/{images}" in told and len(told.strip().splitlines()) == 1  # no terminal here
+
+
+def test_a_line_grows_while_features_are_extracted(capsys, monkeypatch):
+    """One for the real images, one for the sources: else nothing would be said for minutes."""
+    for name in ("BRIEF", "FIRST"):
+        monkeypatch.setattr(progress, name, 0.0)
+    images = [{"image": torch.zeros(3, 2, 2), "x0": torch.zeros(3, 2, 2)}] * 3
+    for name in ("image", "x0"):
+        assert len(list(_images(images, name, range(3), lambda: None, shown=True))) == 3
+    told = capsys.readouterr().out
+    for domain in ("target", "source"):
+        assert f"features of the {domain}: 1/3 images, " in told
+        assert f"features of the {domain}: 3/3 images in " in told
 
 
 def test_a_search_keeps_words_back_and_shows_its_bars(capsys, monkeypatch):

@@ -228,7 +228,9 @@ def test_of_a_damaged_checkpoint_the_one_before_is_taken(how, straight, tmp_path
     shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
     (tmp_path / "weights.safetensors").unlink()
     damage(tmp_path / "checkpoints" / "last.ckpt", how)
-    with pytest.warns(UserWarning, match="last.ckpt is damaged.*the one before is taken"):
+    with pytest.warns(
+        UserWarning, match="last.ckpt is damaged .it is cut.*the one before is taken"
+    ):
         trained(tmp_path, *QUICK, CONSTANT)
     assert "going on from step 3" in capsys.readouterr().out
     is_the_straight_one(tmp_path, straight)
@@ -236,6 +238,14 @@ def test_of_a_damaged_checkpoint_the_one_before_is_taken(how, straight, tmp_path
         damage(tmp_path / "checkpoints" / name, how)
     with pytest.raises(ValueError, match="last.ckpt is damaged.*previous.ckpt is damaged"):
         trained(tmp_path, *QUICK, CONSTANT)
+
+
+def test_a_training_whose_checkpoints_are_gone_says_that_it_starts_anew(straight, tmp_path):
+    shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "checkpoints")
+    with pytest.warns(UserWarning, match="anew, over weights.safetensors, metrics"):
+        trained(tmp_path, *QUICK, CONSTANT)
+    is_the_straight_one(tmp_path, straight)
 
 
 @pytest.mark.parametrize("left", [pytest.param("nothing", marks=SLOW), "half"])

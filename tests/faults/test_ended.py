@@ -15,8 +15,9 @@ from types import SimpleNamespace
 import pytest
 
 from egsde.programs import pairs
+from egsde.programs.callbacks import lost
 from egsde.programs.callbacks.interrupts import Interrupts, Stopped
-from egsde.programs.ended import Ended, ending, launched
+from egsde.programs.ended import Ended, again, ending, launched
 from egsde.programs.lasting import outputs
 from egsde.programs.trials import Trials
 from faults.forked import Forked
@@ -153,6 +154,37 @@ def test_a_process_that_ends_well_hears_again():
         assert signal.getsignal(signal.SIGINT) != before and Ended.came == 0
     assert signal.getsignal(signal.SIGINT) == before
     assert sys.unraisablehook is hook and Ended.came is None
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["train.py", "seed=1"], "python train.py seed=1"),
+        (["/usr/bin/egsde", "train", "out=a b"], "egsde train 'out=a b'"),
+        (["/lib/egsde/__main__.py", "tune", "limit=2"], "python -m egsde tune limit=2"),
+    ],
+)
+def test_the_command_that_goes_on_is_the_one_that_was_given(given, told, monkeypatch):
+    monkeypatch.setattr(sys, "argv", given)
+    assert again(None) == told
+
+
+@pytest.mark.parametrize("code", [143, -15])
+def test_a_process_that_a_signal_has_stopped_is_not_lost(code, tmp_path, capfd, monkeypatch):
+    """Also where it died of the signal itself, for it had hardly begun."""
+    monkeypatch.setattr(lost, "EVERY", 0.01)
+    monkeypatch.setattr(lost, "PATIENCE", 0.01)
+    process = SimpleNamespace(poll=lambda: code, kill=lambda: None)
+    strategy = SimpleNamespace(launcher=SimpleNamespace(procs=[process]))
+    trainer = SimpleNamespace(strategy=strategy, default_root_dir=tmp_path, world_size=2)
+
+    def work() -> None:
+        watcher = lost.Lost()
+        watcher.watch(trainer)
+        time.sleep(5)
+
+    assert code_of(work) == 143
+    assert "stopped by SIGTERM: " in capfd.readouterr().out
 
 
 def test_nohup_holds():

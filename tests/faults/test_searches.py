@@ -11,8 +11,10 @@ import pytest
 
 from demo_networks import write_networks
 from faults.forked import Forked
+from faults.test_crashes import pictures, same_translations
 from faults.test_disk_full import tool
 from faults.test_workers import folders
+from runs import command
 
 pytestmark = pytest.mark.slow
 
@@ -93,3 +95,29 @@ def test_a_study_goes_on(name, tmp_path):
     with (out / "study.csv").open(newline="") as file:
         assert {"sdedit", "ilvr"} < {row["method"] for row in csv.DictReader(file)}
     assert not list(out.rglob("*.tmp")) and not list(out.rglob(".lock*"))
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_sweep_goes_on(name, tmp_path):
+    """Stopped in its second job: the table is that of the first, what goes on says it last."""
+    number = getattr(signal, name)
+
+    def sweeping(out: Path):
+        few = ["data=fluent", "limit=4", "data.eval_batch_size=1", "seed=0,1", f"out={out}"]
+        return lambda: command("sample", "-m", *write_networks(tmp_path), *few)
+
+    out, straight = tmp_path / "out", tmp_path / "straight"
+    assert Forked(sweeping(straight), tmp_path / "log").wait() == 0
+    job = Forked(sweeping(out), tmp_path / "log")
+    job.until(lambda: len(pictures(out / "1")) >= 1)
+    os.kill(job.pid, number)
+    assert job.wait() == 128 + number and job.alone(), job.said
+    told = job.said.splitlines()
+    assert told[-3].startswith("1 jobs; ") and f"stopped by {name}: " in told[-2], job.said
+    assert told[-1].startswith("to go on: python sample.py -m ") and "seed=0,1" in told[-1]
+    again = Forked(sweeping(out), tmp_path / "log")
+    assert again.wait() == 0, again.said
+    for job_of in ("0", "1"):
+        same_translations(out / job_of, straight / job_of)
+    tables = [(folder / "sweep.csv").read_text().splitlines() for folder in (out, straight)]
+    assert list(map(len, tables)) == [3, 3] and not list(out.rglob(".lock*"))

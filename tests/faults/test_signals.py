@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from demo_networks import write_networks
 from runs import TRAIN
@@ -181,6 +182,26 @@ def test_processes_that_have_not_met_end_together(to, number, after, code, tmp_p
     out, err = job.communicate(timeout=90)
     assert job.returncode == code and group_ends(job.pid), (out, err)
     assert to == "first" or "to go on: " in out or "It goes on with: " in err
+
+
+@pytest.mark.parametrize("after", [0.2, 2.0])
+def test_an_evaluation_of_two_processes_stops_without_a_traceback(after, tmp_path):
+    """The second, which hears of it from the first, too, while they meet or later."""
+    for k in range(8):
+        for folder in ("made", "cats"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            colour = (20 * k, 30, 40 if folder == "made" else 90)
+            Image.new("RGB", (32, 32), colour).save(tmp_path / folder / f"{k}.png")
+    given = ("output=made", "source=cats", "metrics=pairwise", "logger=none", "trainer=ddp_cpu")
+    job = started(tmp_path, "evaluate.py", *given, "out=run")
+    while not seconds(job, "evaluate.py"):
+        assert job.poll() is None, job.communicate()
+        time.sleep(0.05)
+    time.sleep(after)
+    job.terminate()
+    out, err = job.communicate(timeout=90)
+    assert job.returncode == 143 and group_ends(job.pid), (out, err)
+    assert "Traceback" not in err and "nothing was measured" in out.splitlines()[-2], (out, err)
 
 
 def seconds(job: subprocess.Popen, script: str) -> list[int]:

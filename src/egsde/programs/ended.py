@@ -118,6 +118,8 @@ def again(out: Path | None) -> str:
     """The command line that goes on with a run."""
     program = Path(sys.argv[0])
     start = ["python", sys.argv[0]] if program.suffix == ".py" else [program.name]
+    if program.name == "__main__.py":
+        start = ["python", "-m", program.parent.name]
     ours = ("hydra.run.dir=", OTHER, "hydra.output_subdir=")
     words = [word for word in sys.argv[1:] if not word.startswith(ours)]
     named = out is None or any(word.startswith("out=") for word in words)

@@ -162,7 +162,7 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
             record = {"program": "evaluate.py", "config": config, "versions": versions()}
             write_json(out / "run.json", record)
         began = time.perf_counter()
-        with together(trainer, out, "nothing was measured"):
+        with together(trainer, out, lambda: "nothing was measured"):
             trainer.test(module, verbose=False)
         found = module.found
         if trainer.is_global_zero:

@@ -162,7 +162,7 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
                 "weights": weights,
             }
             write_json(out / "run.json", record)
-        with together(trainer, out, "nothing was measured"):
+        with together(trainer, out, lambda: "nothing was measured"):
             trainer.test(module, verbose=False)
         means = summary(module.rows)
         if trainer.is_global_zero:

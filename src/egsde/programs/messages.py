@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -65,6 +66,10 @@ def readable(error: BaseException, program: str = "train") -> str | None:
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         return _composing(error, f"{COMMANDS.get(program, program)}.py")
     if isinstance(error, (FileExistsError, NotADirectoryError)) and error.filename is not None:
+        if os.path.islink(error.filename) and not os.path.exists(error.filename):
+            return (
+                f"{error.filename} is a link to {os.readlink(error.filename)}, which is not there"
+            )
         return f"{error.filename} is a file, or lies in one, and a folder is wanted: name another"
     if (inside := CAUGHT.search(str(error))) is not None:  # from a process that reads images
         return inside[2] if {*names, inside[1]} & set(OURS) else None

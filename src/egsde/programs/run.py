@@ -35,6 +35,7 @@ from egsde.programs.folders import refuse_elsewhere
 from egsde.programs.messages import lost_worker
 from egsde.programs.secrets import recorded, resolved
 from egsde.programs.settings import CONF
+from egsde.programs.sweep import Table
 from egsde.programs.trusted import check_allow, check_names
 from egsde.scores.blueprints import prefixes
 
@@ -156,7 +157,10 @@ def command(program: str, out: Path) -> str | None:
 
 
 def stopped(out: Path, error: Stopped | Ended, standing: str, trainer: Trainer) -> NoReturn:
-    """Say in two lines where a run stands and how it goes on; leave with the signal's code."""
+    """Say in two lines where a run stands and how it goes on; leave with the signal's code.
+
+    Other processes have a minute to stop, or seconds where they have not met, and wait for that.
+    """
     Ended.note(error.signum)
     procs = getattr(trainer.strategy.launcher, "procs", [])
     if not error.heard:
@@ -164,9 +168,12 @@ def stopped(out: Path, error: Stopped | Ended, standing: str, trainer: Trainer) 
             with contextlib.suppress(OSError):
                 process.send_signal(error.signum)
     for process in procs:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(60)
+        try:
+            process.wait(60 if torch.distributed.is_initialized() else 5)
+        except subprocess.TimeoutExpired:
+            process.kill()
     if trainer.is_global_zero:
+        Table.show_last()  # of a sweep; what it says of going on comes last
         tell(error, standing, out)
         raise SystemExit(error.code)
     raise SystemExit(0)  # of several processes the first one tells
@@ -187,14 +194,17 @@ def of_a_lost_process(trainer: Trainer, error: BaseException) -> str | None:
 
 
 @contextlib.contextmanager
-def together(trainer: Trainer, out: Path, kept: str) -> Iterator[None]:
-    """Inside, a lost process is told as ValueError with what is kept and how the work goes on."""
+def together(trainer: Trainer, out: Path, standing: Callable[[], str]) -> Iterator[None]:
+    """Inside, a signal stops all processes, and a lost one is told as ValueError, both with where
+    the work stands and how it goes on."""
     try:
         yield
+    except (Stopped, Ended) as error:
+        stopped(out, error, standing(), trainer)
     except RuntimeError as error:
         if (lost := of_a_lost_process(trainer, error)) is None:
             raise
-        raise ValueError(f"{lost}; {kept}. It goes on with: {again(out)}") from error
+        raise ValueError(f"{lost}; {standing()}. It goes on with: {again(out)}") from error
 
 
 def versions() -> dict[str, str]:

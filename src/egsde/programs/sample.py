@@ -33,7 +33,6 @@ from egsde.programs.callbacks.rows import add_columns
 from egsde.programs.callbacks.trajectories import Trajectories
 from egsde.programs.callbacks.uncertainty import Uncertainty
 from egsde.programs.compiled import compile_networks
-from egsde.programs.ended import Ended
 from egsde.programs.first import look_first, name_foreign, refuse_unfinished
 from egsde.programs.inputs import name_unread
 from egsde.programs.lock import held
@@ -163,12 +162,8 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
             name_foreign(written, every)
             for logger in loggers:
                 logger.log_hyperparams(config)
-        try:
-            with together(trainer, out, "what was translated is kept"):
-                trainer.test(module, verbose=False)
-        except (Stopped, Ended) as error:
-            there = len(written.listed())
-            stopped(out, error, f"{there} images are there", trainer)
+        with together(trainer, out, lambda: f"{len(written.listed())} images are there"):
+            trainer.test(module, verbose=False)
         assert callback.report is not None
         if trainer.is_global_zero and shard is None:
             finish(data, cfg.split, written, callback.report)

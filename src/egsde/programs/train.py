@@ -169,6 +169,8 @@ def _checkpoint_to_resume(resume: str | None, out: Path, config: dict[str, Any])
     found = [path for path in paths if path.is_file()]
     if not found:
         if resume == "auto":
+            if left := [name for name in LEFT[1:] if (out / name).exists()]:
+                rank_zero_warn(f"no checkpoint in {folder}: starts anew, over {', '.join(left)}")
             return None
         if paths[0].is_dir():
             raise ValueError(f"resume={resume} is a folder; a run's has checkpoints/{LAST}")

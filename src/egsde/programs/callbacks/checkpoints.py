@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 import torch.distributed as dist
@@ -29,6 +30,8 @@ def read(path: Path) -> dict[str, Any]:
     if path.suffix == ".safetensors":
         raise ValueError(_alone(path))
     try:
+        if not is_zipfile(path) and path.exists():
+            raise ValueError("it is cut short, or no checkpoint")
         saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         state = isinstance(saved, dict) and {"global_step", "state_dict", "loops"} <= saved.keys()
         step = saved["global_step"] if state else 0

@@ -65,7 +65,8 @@ class Lost(Callback):
             if not any(codes):
                 continue
             rank, code = next((k, c) for k, c in enumerate(codes, 1) if c)
-            stopped = code in [128 + n for n in numbers()]
+            # A process that has hardly begun dies of the signal itself.
+            stopped = Ended.came or next((n for n in numbers() if code in (128 + n, -n)), None)
             # This one stops, too, at its next safe place; or an error of what they do together
             # says more. Before they have met it would wait for the other for half an hour.
             if self.over.wait(STOPPING if stopped and self.met else PATIENCE):
@@ -75,8 +76,8 @@ class Lost(Callback):
                     process.kill()
             out = Path(trainer.default_root_dir)
             if stopped:
-                tell(Ended(code - 128), Ended.standing, out)
-                os._exit(code)
+                tell(error := Ended(stopped), Ended.standing, out)
+                os._exit(error.code)
             how = f"signal {-code}" if code < 0 else f"exit code {code}; it has told why"
             told = f"process {rank} of {trainer.world_size} has ended with {how}"
             print(
