@@ -1,6 +1,6 @@
 """Translate images and measure the result: `python sample.py --help`."""
 
-from egsde.programs.cli import sample
+from egsde.programs.start import sample
 
 if __name__ == "__main__":
     sample()

@@ -1,6 +1,6 @@
 """Train a score model or a domain classifier: `python train.py --help`."""
 
-from egsde.programs.cli import train
+from egsde.programs.start import train
 
 if __name__ == "__main__":
     train()

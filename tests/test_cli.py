@@ -40,6 +40,16 @@ def test_help_is_quick(program, tmp_path):
     assert shown.stdout.startswith(f"egsde {program} ") and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("module", "absent"), [("start", "hydra omegaconf numpy torch"), ("cli", "numpy torch")]
+)
+def test_what_takes_long_is_imported_later(module, absent):
+    """Signals are heard before all of it, mistakes are told before most."""
+    code = f"import sys, egsde.programs.{module}; print(*sorted(sys.modules))"
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {*absent.split()} & {*made.stdout.split()}
+
+
 @pytest.mark.parametrize("tool", cli.TOOLS)
 def test_help_of_a_tool_is_read_and_not_imported(tool, monkeypatch, capsys):
     monkeypatch.setattr(cli, "import_module", lambda name: pytest.fail(f"{name} is imported"))

@@ -1,6 +1,6 @@
 """`python -m egsde train`, the same as `egsde train`."""
 
-from egsde.programs.cli import main
+from egsde.programs.start import main
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,6 @@
 """`python -m egsde.evaluate`, the same as `egsde evaluate`."""
 
-from egsde.programs.cli import evaluate
+from egsde.programs.start import evaluate
 
 if __name__ == "__main__":
     evaluate()

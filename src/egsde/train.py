@@ -1,6 +1,6 @@
 """`python -m egsde.train`, the same as `egsde train`."""
 
-from egsde.programs.cli import train
+from egsde.programs.start import train
 
 if __name__ == "__main__":
     train()

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from egsde.programs import pairs
+from egsde.programs import pairs, start
 from egsde.programs.callbacks import lost
 from egsde.programs.callbacks.interrupts import Interrupts, Stopped
 from egsde.programs.ended import Ended, again, ending, launched
@@ -146,6 +146,25 @@ def test_an_error_that_a_signal_has_caused_does_not_stand_for_it(monkeypatch, tm
     job = Forked(tool("pairs", "a", "b"), tmp_path / "log")
     assert job.wait() == 143, job.said
     assert "stopped by SIGTERM" in job.said.splitlines()[-2] and "error" not in job.said, job.said
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_signal_while_modules_are_imported_is_told(broken, tmp_path, monkeypatch):
+    """Where a command still imports what it needs, and where a module makes another error of it."""
+
+    def imported(name: str) -> None:
+        try:
+            send(signal.SIGTERM)
+        except Ended as error:
+            if broken:
+                raise ImportError(f"{name} is half made") from error
+            raise
+
+    monkeypatch.setattr(start, "import_module", imported)
+    job = Forked(tool("pairs", "a", "b"), tmp_path / "log")
+    assert job.wait() == 143, job.said
+    told = job.said.splitlines()
+    assert told[-2].startswith("stopped by SIGTERM: ") and len(told) == 2, job.said
 
 
 def test_a_process_that_ends_well_hears_again():

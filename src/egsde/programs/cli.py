@@ -6,7 +6,6 @@ Nothing heavy is imported before the configuration is known, so --help and mista
 from __future__ import annotations
 
 import ast
-import difflib
 import json
 import os
 import sys
@@ -26,91 +25,25 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-import egsde
 import hydra_plugins.egsde_settings  # noqa: F401  (a job in another process composes, too)
 from egsde.disk import remove_empty
-from egsde.programs.ended import Ended, ending, follow, look, refuse_hidden, tell
+from egsde.programs.ended import Ended, look, refuse_hidden
 from egsde.programs.folders import claimed, claiming, given_back
-from egsde.programs.lasting import outputs
 from egsde.programs.line import overrides, read, searched
 from egsde.programs.manual import manual
 from egsde.programs.messages import in_sentences, readable
 from egsde.programs.secrets import told
 from egsde.programs.settings import CONF
+from egsde.programs.start import PROGRAMS, TOOLS, evaluate, main, sample, train  # noqa: F401
 from egsde.programs.suggest import suggest
 from egsde.programs.sweep import Table
 
 RESULT = "EGSDE_RESULT"  # where a job of hydra/launcher=subprocess leaves what it returned
-PROGRAMS = {  # a program and where its function is; imported once the configuration is known
-    "train": "egsde.programs.train",
-    "sample": "egsde.programs.sample",
-    "evaluate": "egsde.programs.evaluate",
-    "likelihood": "egsde.programs.likelihood",
-    "export": "egsde.programs.export",
-}
-TOOLS = {  # what takes runs, not settings; each has a main(arguments)
-    "report": "egsde.programs.report",
-    "compare": "egsde.programs.compare",
-    "pairs": "egsde.programs.pairs",
-    "demo": "egsde.programs.demo",
-    "tune": "egsde.programs.tune",
-    "study": "egsde.programs.study",
-}
 TASKS = {"evaluate": {"task=likelihood": "likelihood"}}  # a program's other configurations
 FULL = "HYDRA_FULL_ERROR"
 
 
-def main() -> None:
-    """`egsde NAME ...` and `python -m egsde NAME ...`: what `python NAME.py ...` does."""
-    names = ", ".join(name for name in PROGRAMS if name != "likelihood")
-    tools = ", ".join(TOOLS)
-    given = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    if given in ("--help", "-h"):
-        print(f"egsde NAME [group=option] [key=value], where NAME is one of {names}")
-        print(f"egsde TOOL RUN ..., where TOOL is one of {tools}, looks at what they have left")
-        print("egsde NAME --help lists what a program takes")
-    elif given == "--version":
-        print(egsde.__version__)
-    elif given in PROGRAMS or given in TOOLS:
-        _start(given, sys.argv[2:])
-    else:
-        close = difflib.get_close_matches(given, [*PROGRAMS, *TOOLS], n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        print(f"egsde has no program {given!r}, only {names}, {tools}{hint}", file=sys.stderr)
-        raise SystemExit(2)
-
-
-def train() -> None:
-    """`python train.py`."""
-    _start("train", sys.argv[1:])
-
-
-def sample() -> None:
-    """`python sample.py`."""
-    _start("sample", sys.argv[1:])
-
-
-def evaluate() -> None:
-    """`python evaluate.py`."""
-    _start("evaluate", sys.argv[1:])
-
-
-def _start(name: str, arguments: list[str]) -> None:
-    """A program or a tool, which a signal ends in words wherever it is."""
-    with outputs():
-        try:
-            with ending():
-                follow()
-                (_run if name in PROGRAMS else _use)(name, arguments)
-        except Ended as error:
-            if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes the first one tells
-                if error.out is not None:
-                    remove_empty(error.out)
-                tell(error, error.standing, error.out)
-            raise SystemExit(error.code) from None
-
-
-def _use(name: str, arguments: list[str]) -> None:
+def use(name: str, arguments: list[str]) -> None:
     """A tool: mistakes in one message, as those of the programs."""
     if {"--help", "-h"} & set(arguments):  # read, not imported, which takes seconds
         spec = find_spec(TOOLS[name])
@@ -127,7 +60,8 @@ def _use(name: str, arguments: list[str]) -> None:
         raise SystemExit(1) from error
 
 
-def _run(name: str, arguments: list[str]) -> None:
+def run(name: str, arguments: list[str]) -> None:
+    """A program of settings: composed by Hydra, then imported."""
     name = next((other for task, other in TASKS.get(name, {}).items() if task in arguments), name)
     try:
         arguments = given_back(name, read(name, arguments))

@@ -14,7 +14,6 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from egsde.programs.records import weights_in
 from egsde.programs.resumed import flat
 from egsde.programs.secrets import recorded
 
@@ -95,6 +94,8 @@ def _check_file(what: str, path: Path) -> None:
 
 def _of(config: DictConfig) -> dict[str, Any]:
     """What the numbers of a search depend on, beside what is searched."""
+    from egsde.programs.records import weights_in  # needs what a program needs
+
     plain = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     searched = {str(key) for key in config.hydra.sweeper.get("params") or {}}
     given = [str(o) for o in config.hydra.overrides.task]
