@@ -11,6 +11,7 @@ import subprocess
 import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from egsde.data.workers import Loader, loader_options
 from egsde.programs.callbacks.checkpoints import TwoFiles
 from egsde.programs.ended import Ended, ending
 from egsde.programs.messages import readable
+from egsde.programs.run import together
 from faults.forked import Forked
 from faults.test_crashes import pictures, same_training, same_translations
 from runs import TRAIN, command
@@ -122,6 +124,24 @@ def test_a_worker_that_is_killed_is_told(name):
         read(lambda workers: (os.kill(workers[1], getattr(signal, name)), time.sleep(1)))
     told = readable(caught.value)
     assert told is not None and "data.num_workers=1" in told and "\n" not in told
+
+
+def test_a_worker_that_is_killed_is_told_whatever_that_has_broken(tmp_path):
+    """As where a thread is just being started, which ends in an error of Python's own."""
+    trainer = SimpleNamespace(strategy=SimpleNamespace(launcher=None))
+
+    def work(workers: list[int]) -> None:
+        try:
+            os.kill(workers[1], signal.SIGKILL)
+            time.sleep(1)
+        finally:
+            raise KeyError("half started")
+
+    with (
+        pytest.raises(ValueError, match=r"reads images has ended.*; all is kept. It goes on with"),
+        together(trainer, tmp_path, lambda: "all is kept"),
+    ):
+        read(work)
 
 
 class Bad(Numbers):

@@ -77,8 +77,12 @@ def readable(error: BaseException, program: str = "train") -> str | None:
 
 
 def lost_worker(error: BaseException) -> str | None:
-    """That a process which reads images has died, and what helps, if this is what an error says."""
-    if (found := WORKER.search(f"{error} ")) is None:
+    """That a process which reads images has died, and what helps, if this is what an error says, or
+    one that it has met on its way: PyTorch raises it wherever the program is."""
+    first: BaseException | None = error
+    while first is not None and (found := WORKER.search(f"{first} ")) is None:
+        first = first.__cause__ or first.__context__
+    if first is None or found is None:
         return None
     ended = f" ({found[1]})" if found[1] else ""
     return (

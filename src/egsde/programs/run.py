@@ -201,7 +201,7 @@ def together(trainer: Trainer, out: Path, standing: Callable[[], str]) -> Iterat
         yield
     except (Stopped, Ended) as error:
         stopped(out, error, standing(), trainer)
-    except RuntimeError as error:
+    except Exception as error:
         if (lost := of_a_lost_process(trainer, error)) is None:
             raise
         raise ValueError(f"{lost}; {standing()}. It goes on with: {again(out)}") from error
