@@ -168,6 +168,49 @@ def test_pickles_are_not_opened(tmp_path, suffix, place):
     assert all("weights_only" not in text for text in said)
 
 
+STATE = {"ema.net.a": torch.ones(1)}
+CHECKPOINTS: dict[str, dict[str, Any]] = {
+    "a tensor in the configuration": {"config": {"kind": "score", "network": torch.ones(2)}},
+    "a set": {"config": {"kind": "score", "network": {1, 2}}},
+    "no kind": {"config": {}},
+    "no text": {"config": {"kind": "score", 3: 4}},
+    "deep": {"config": {"kind": "score", "network": payloads(Path(MARK))["deep"][0][0]}},
+    "a list of tensors": {"state_dict": [torch.ones(1)]},
+    "names that are none": {"state_dict": {3: torch.ones(1)}},
+    "no tensors": {"state_dict": {"ema.net.a": "b"}, "config": genuine("score")},
+}
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_checkpoints_that_are_none(tmp_path, name, old):
+    path = tmp_path / "last.ckpt"
+    content = {"state_dict": STATE, "global_step": 1, "loops": {}, "config": {"kind": "score"}}
+    torch.save(content | CHECKPOINTS[name], path, _use_new_zipfile_serialization=not old)
+    refused(path, lambda: files.load_score(path, DDPM()), tmp_path / MARK)
+
+
+@pytest.mark.parametrize(
+    "prediction", [{"label": "LogSigma"}, {"label": {"class": "linear_betas"}}, {"raw_input": 3},
+                   {"label": None}, {"label": [{"class": "LogSigma"}]}], ids=str)  # fmt: skip
+def test_a_label_is_a_function(tmp_path, prediction):
+    config = genuine("score") | {"prediction": {"class": "Eps", **prediction}}
+    path = weights(tmp_path / "label.safetensors", config)
+    assert "label" in refused(path, lambda: files.load_score(path, DDPM()), tmp_path / MARK)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "bool", "complex64", "nan", "inf"])
+def test_tensors_of_no_network(tmp_path, kind):
+    """They would be cast without a word, and NaN spreads over every image."""
+    path = weights(tmp_path / "odd.safetensors", genuine("score"))
+    state = files.read_weights(path, "averaged")
+    odd = {k: v * float(kind) if kind in ("nan", "inf") else v.to(getattr(torch, kind))
+           for k, v in state.items()}  # fmt: skip
+    metadata = {"egsde": json.dumps(genuine("score"))}
+    save_file({f"averaged.{k}": v for k, v in odd.items()}, path, metadata=metadata)
+    refused(path, lambda: files.load_score(path, DDPM()), tmp_path / MARK)
+
+
 def records(mark: Path) -> dict[str, dict[str, Any]]:
     score = {"_target_": "egsde.scores.files.load_score", "weights": "demo/3d.safetensors"}
     return {
@@ -176,6 +219,7 @@ def records(mark: Path) -> dict[str, dict[str, Any]]:
         "inside": {"translator": {**score, "sde": {"_target_": "os.mkdir", "path": str(mark)}}},
         "string": {"translator": payloads(mark)["string"]},
         "method": {"translator": {"_target_": "hydra.utils.get_method", "path": "os.system"}},
+        "a list": {"translator": {"_target_": ["egsde.methods.sdedit"]}},
         "nothing": {},
     }
 
@@ -188,16 +232,40 @@ def test_a_run_of_a_stranger_is_not_run(tmp_path, name):
     refused(path, lambda: egsde.load(tmp_path), mark)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["hydra: {callbacks: {a: {_target_: os.mkdir, path: MARK}}}", "hydra/launcher: basic",
-     "hydra: {searchpath: [file:///]}", "defaults: [{override hydra/sweeper: basic}]",
-     "hydra: [1]", "a: [" * 2000],
-    ids=range(6),
-)  # fmt: skip
-def test_a_configuration_given_back_starts_nothing(tmp_path, capsys, text):
+HANDLER = "version: 1\nhandlers: {x: {(): os.mkdir, path: MARK}}\nroot: {handlers: [x]}\n"
+CALLBACK = "callbacks: {a: {_target_: os.mkdir, path: MARK}}"
+BESIDE = "defaults: [other, _self_]"
+BACK = {  # config.yaml, and what lies beside it
+    "callbacks": {"config.yaml": f"hydra: {{{CALLBACK}}}"},
+    "launcher": {"config.yaml": "hydra/launcher: basic"},
+    "searchpath": {"config.yaml": "hydra: {searchpath: [file:///]}"},
+    "sweeper": {"config.yaml": "defaults: [{override hydra/sweeper: basic}]"},
+    "no settings": {"config.yaml": "hydra: [1]"},
+    "deep": {"config.yaml": "a: [" * 2000},
+    "handlers": {"config.yaml": "hydra: {job_logging: {handlers: {x: {(): os.mkdir, path: MARK}}, "
+                                "root: {handlers: [x]}}}"},
+    "handlers of Hydra": {"config.yaml": "hydra: {hydra_logging: {handlers: {x: {(): os.mkdir, "
+                                         "path: MARK}}, root: {handlers: [x]}}}"},
+    "handlers in a file": {
+        "config.yaml": "defaults: [{override hydra/hydra_logging: other}, _self_]\nhydra: "
+                       "{verbose: false}", "hydra/hydra_logging/other.yaml": HANDLER},
+    "a file beside": {"config.yaml": BESIDE, "other.yaml": f"# @package hydra\n{CALLBACK}"},
+    "a global file": {"config.yaml": BESIDE,
+                      "other.yaml": f"# @package _global_\nhydra: {{{CALLBACK}}}"},
+    "variables": {"config.yaml": "hydra: {job: {env_set: {PATH: MARK}}}"},
+    "variables in a file": {"config.yaml": BESIDE,
+                            "other.yaml": "# @package hydra.job.env_set\nPATH: MARK"},
+    "a folder": {"config.yaml": "hydra: {run: {dir: MARK}, output_subdir: x}"},
+    "a sweep's folder": {"config.yaml": BESIDE, "other.yaml": "# @package hydra.sweep\ndir: MARK"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BACK)
+def test_a_configuration_given_back_starts_nothing(tmp_path, capsys, name):
+    for file, text in BACK[name].items():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(text.replace("MARK", str(tmp_path / MARK)))
     path = tmp_path / "config.yaml"
-    path.write_text(text.replace("MARK", str(tmp_path / MARK)))
     assert command("train", "--config-path", str(tmp_path), "--config-name", "config") == 1
     said = capsys.readouterr().err
     assert str(path) in said and "Traceback" not in said and not (tmp_path / MARK).exists()

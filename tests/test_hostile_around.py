@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import warnings
 import zipfile
 
@@ -20,6 +21,8 @@ from egsde.energies.pretrained import normalisation
 from egsde.evaluation.metrics import inception_weights, lpips
 from egsde.opened import UnreadableImage
 from egsde.programs.callbacks.shelf import Shelf
+from egsde.programs.cli import _tell
+from egsde.programs.messages import in_sentences
 from egsde.programs.records import claim
 from egsde.programs.secrets import recorded, told
 from test_hostile import MARK, Runs, refused
@@ -61,6 +64,28 @@ def test_members_of_a_zip_lie_inside_it(tmp_path, name):
     found = open_files(path)
     assert found is not None
     refused(path, lambda: found.under(""), tmp_path / MARK)
+
+
+def test_names_of_members_that_are_no_text(tmp_path):
+    path = tmp_path / "domain.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("\xe9.png", b"")
+    path.write_bytes(path.read_bytes().replace("\xe9".encode(), b"\xff\xfe"))
+    found = open_files(path)
+    assert found is not None and "pack it anew" in refused(
+        path, lambda: found.under(""), tmp_path / MARK
+    )
+
+
+def test_names_move_no_cursor(capsys):
+    """What a file calls itself is printed in errors and warnings."""
+    name = "score\x1b[2J\x9b31m\a\r"
+    with in_sentences():
+        print(warnings.formatwarning(name, UserWarning, "", 1), file=sys.stderr)
+    _tell("sample", ValueError(f"{name}\nand more"))
+    told = capsys.readouterr().err
+    assert told.count(r"score\x1b[2J\x9b31m\x07\r") == 2 and "\nand more" in told
+    assert not {"\x1b", "\x9b", "\a", "\r"} & set(told)
 
 
 def test_pictures_are_bounded_before_they_are_decoded():

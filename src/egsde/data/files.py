@@ -156,9 +156,12 @@ class Archive:
 
     @property
     def zip(self) -> zipfile.ZipFile:
-        """This process's handle."""
+        """This process's handle; ValueError where its names are none."""
         if os.getpid() not in self.handles:
-            self.handles = {os.getpid(): zipfile.ZipFile(self.root)}
+            try:
+                self.handles = {os.getpid(): zipfile.ZipFile(self.root)}
+            except (ValueError, NotImplementedError) as error:
+                raise ValueError(f"{self.root} cannot be opened: {error}; pack it anew") from error
         return self.handles[os.getpid()]
 
     @cached_property

@@ -31,7 +31,7 @@ from egsde.programs.ended import Ended, look, refuse_hidden
 from egsde.programs.folders import claimed, claiming, given_back
 from egsde.programs.line import overrides, read, searched
 from egsde.programs.manual import manual
-from egsde.programs.messages import in_sentences, readable
+from egsde.programs.messages import in_sentences, printable, readable
 from egsde.programs.secrets import told
 from egsde.programs.settings import CONF
 from egsde.programs.start import PROGRAMS, TOOLS, evaluate, main, sample, train  # noqa: F401
@@ -143,7 +143,7 @@ def _tell(program: str, error: BaseException, cfg: DictConfig | None = None) -> 
     if message is None:
         traceback.print_exception(error)
     else:
-        print(f"error: {message}", file=sys.stderr, flush=True)
+        print(f"error: {printable(message)}", file=sys.stderr, flush=True)
 
 
 def _searched(name: str, arguments: list[str]) -> list[str]:

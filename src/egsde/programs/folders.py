@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from egsde.programs.trusted import check_hydra
+from egsde.programs.line import overrides
+from egsde.programs.messages import readable
+from egsde.programs.trusted import check_hydra, check_started
 
 NEEDED = {  # what conf's own files say of Hydra, and a given-back file does not
     "hydra.run.dir": "${out}",
@@ -77,19 +81,21 @@ def given_back(program: str, arguments: Sequence[str]) -> list[str]:
     file = place / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     if not file.is_file():
         return list(arguments)
+    # Hydra would look for a relative path beside its own program.
+    found = [str(place) if a == folder else a.replace(f"={folder}", f"={place}") for a in arguments]
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         check_hydra(content)
+        if isinstance(content, dict) and "out" in content and "hydra" not in content:
+            keys = {argument.split("=", 1)[0].lstrip("+") for argument in arguments}
+            found += [f"{key}={value}" for key, value in NEEDED.items() if key not in keys]
+            if "out" not in keys and "${" not in str(content["out"]):
+                found.append(f"out=${{new_folder:outputs/{content.get('kind') or program}}}")
+        check_started(program, str(place), name, [a for a in found if overrides(a)])
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ValueError(f"{file}: {error}") from error
-    # Hydra would look for a relative path beside its own program.
-    found = [str(place) if a == folder else a.replace(f"={folder}", f"={place}") for a in arguments]
-    if not isinstance(content, dict) or "out" not in content or "hydra" in content:
-        return found
-    keys = {argument.split("=", 1)[0].lstrip("+") for argument in arguments}
-    found += [f"{key}={value}" for key, value in NEEDED.items() if key not in keys]
-    if "out" not in keys and "${" not in str(content["out"]):
-        found.append(f"out=${{new_folder:outputs/{content.get('kind') or program}}}")
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(f"{file}: {readable(error, program)}") from error
     return found
 
 

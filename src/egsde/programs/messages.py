@@ -35,6 +35,7 @@ ABSENT = re.compile(r"Could not find '([^']+)/([^'/]+)'")
 SEVERAL = re.compile(r"Ambiguous value for argument '(.+?)'\n")
 WORKER = re.compile(r"DataLoader worker .*?(?:killed by signal: (.+?)\.? |exited unexpectedly)")
 CAUGHT = re.compile(r"Caught (\w+) in .* process \d.*\n(?:[\w.]+\.)?\1: (.*)", re.DOTALL)
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 OURS = ("ValueError", "OSError", "MisconfigurationException")
 
 
@@ -42,11 +43,16 @@ OURS = ("ValueError", "OSError", "MisconfigurationException")
 def in_sentences() -> Iterator[None]:
     """Warnings as what they say, without the line of code that says it."""
     before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {printable(message)}\n"
     try:
         yield
     finally:
         warnings.formatwarning = before
+
+
+def printable(text: object) -> str:
+    """A text in which names from files move no cursor of a terminal and ring no bell."""
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], str(text))
 
 
 def readable(error: BaseException, program: str = "train") -> str | None:

@@ -7,14 +7,22 @@ come from anyone, so a path that conf does not name needs allow=[package] from t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from egsde.programs.resumed import flat
 from egsde.programs.settings import CONF
 
 NAMED = re.compile(r"_target_\s*[:=]\s*([\w.]+)|path: (egsde[\w.]+)")
 STARTERS = ("callbacks", "launcher", "sweeper", "searchpath")  # of Hydra: begin before we do
+OF_HYDRA = re.compile(r"[+~]*(hydra|hparams_search)\b")
+FREE = ("overrides", "runtime", "help", "hydra_help", "mode", "verbose", "job.name",
+        "job.config", "job.override_dirname")  # fmt: skip
 GETS = "hydra.utils.get_method"
 DEEPEST = 40
 
@@ -43,7 +51,7 @@ def check_names(node: Any, allow: tuple[str, ...] = (), depth: int = 0) -> None:
 
 
 def _check_name(name: Any, allow: tuple[str, ...]) -> None:
-    if name in known() or any(str(name).startswith(f"{prefix}.") for prefix in allow):
+    if str(name) in known() or any(str(name).startswith(f"{prefix}.") for prefix in allow):
         return
     package = str(name).split(".")[0]
     raise ValueError(
@@ -87,6 +95,29 @@ def check_hydra(content: Any) -> None:
             raise ValueError(
                 f"its defaults hold {entry}; choose parts of Hydra on the command line"
             )
+
+
+def check_started(program: str, folder: str, name: str, overrides: Sequence[str]) -> None:
+    """ValueError where what is composed of a file given back would change what Hydra does before
+    anything is asked of it: a callback, a handler of messages, a variable, a folder. Files that
+    its defaults name, and what they say of other packages, are among it."""
+    own = [text for text in overrides if OF_HYDRA.match(text)]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        usual = [_of_hydra(config, own) for config in (program, None)]  # ours, and Hydra's own
+    with initialize_config_dir(folder, version_base="1.3"):
+        found = _of_hydra(name, overrides)
+    changed = (k for k, v in found.items() if all(v != known.get(k) for known in usual))
+    if told := [key for key in changed if not key.startswith(FREE)]:
+        raise ValueError(
+            f"it sets hydra.{', hydra.'.join(told[:3])}, of which Hydra would start or write "
+            "something before anything is checked; give them on the command line"
+        )
+
+
+def _of_hydra(config: str | None, overrides: Sequence[str]) -> dict[str, Any]:
+    cfg = compose(config, list(overrides), return_hydra_config=True)
+    return flat(OmegaConf.to_container(cfg.hydra, resolve=False))
 
 
 def with_allow(node: Any, allow: list[str]) -> Any:

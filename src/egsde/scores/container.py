@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -30,6 +31,7 @@ FETCHED = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eg
 # What of a training's configuration goes with its weights.
 RECORDED = ("kind", "network", "sde", "prediction", "data", "seed")
 ALSO = ("times", "skip", "space")  # what some modules add to it
+COUNTED = (torch.int64, torch.int32)  # steps, say, beside weights
 LONGEST = 2**20  # characters of a file's configuration
 
 
@@ -77,23 +79,32 @@ def save_weights(
 
 
 class Checkpoint:
-    """A checkpoint of training, asked as safetensors asks a file."""
+    """A checkpoint of training, asked as safetensors asks a file. ValueError for content that is
+    none."""
 
     def __init__(self, content: Any) -> None:
-        state = content.get("state_dict", {}) if isinstance(content, dict) else {}
-        self.config = content.get("config") if isinstance(content, dict) else None
+        found = content if isinstance(content, dict) else {}
+        state, config = found.get("state_dict", {}), found.get("config")
+        named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
+        if not named or not all(map(torch.is_tensor, state.values())):
+            raise ValueError("its state_dict holds no names with tensors")
         self.tensors = {
             f"{ours}.{name.removeprefix(theirs)}": value
             for theirs, ours in (("ema.net.", "averaged"), ("network.", "raw"))
             for name, value in state.items()
             if name.startswith(theirs)
         }
+        self.text: str | None = None
+        try:
+            if self.tensors and isinstance(config, dict):
+                kept = {key: value for key, value in config.items() if key in RECORDED + ALSO}
+                self.text = json.dumps(kept)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"its configuration is not plain: {error}") from error
 
     def metadata(self) -> dict[str, str]:
         """{"egsde": its configuration as JSON}; {} where it has none."""
-        if not self.tensors or not isinstance(self.config, dict):
-            return {}
-        return {"egsde": json.dumps({k: v for k, v in self.config.items() if k in RECORDED + ALSO})}
+        return {} if self.text is None else {"egsde": self.text}
 
     def keys(self) -> list[str]:
         """averaged.NAME and raw.NAME."""
@@ -122,12 +133,13 @@ class Checkpoint:
 def _opened(path: Path) -> Iterator[Any]:
     """The file; a ValueError names it, whatever is wrong with it."""
     check_head(path)
-    if path.suffix == ".ckpt":
-        yield Checkpoint(loaded(path))
-        return
+    content = loaded(path) if path.suffix == ".ckpt" else None
     try:
-        with safe_open(path, framework="pt") as file:
-            yield file
+        if path.suffix == ".ckpt":
+            yield Checkpoint(content)
+        else:
+            with safe_open(path, framework="pt") as file:
+                yield file
     except SafetensorError as error:
         raise ValueError(f"{path} is no whole safetensors file: {error}") from error
     except ValueError as error:
@@ -172,11 +184,20 @@ def _names(file: Any, use: str) -> list[str]:
 
 
 def read_weights(path: Path, use: str, part: str = "") -> dict[str, Tensor]:
-    """The tensors under the name `use`, as float32; part: only those below it, with a dot."""
+    """The tensors under the name `use`, as float32; part: only those below it, with a dot.
+    ValueError where one holds what no network does."""
     with _opened(path) as file:
         start = f"{use}.{part}"
         mine = [key for key in _names(file, use) if key.startswith(start)]
         state = {key.removeprefix(start): file.get_tensor(key) for key in mine}
+        for name, value in state.items():
+            if not (value.is_floating_point() or value.dtype in COUNTED):
+                raise ValueError(f"its {name} is of {value.dtype}, which no network of ours has")
+            if not value.isfinite().all():
+                raise ValueError(
+                    f"its {name} holds NaN or infinity, as where a training has diverged; take an "
+                    "earlier file"
+                )
     return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
 
 

@@ -64,11 +64,18 @@ class Prediction:
     """label: what tells the network the time. raw_input: give it x itself, as NCSN++ does.
 
     Else the input is scaled to a second moment of 1 for data of a second moment of 1, which
-    changes nothing where alpha^2 + sigma^2 = 1.
+    changes nothing where alpha^2 + sigma^2 = 1. ValueError for a label that is no function.
     """
 
     label: Label = NetworkTime()
     raw_input: bool = False
+
+    def __post_init__(self) -> None:
+        if not callable(self.label) or self.raw_input not in (True, False):
+            raise ValueError(
+                f"a label (sde, t) and raw_input, true or false, are wanted, got {self.label!r:.80}"
+                f" and {self.raw_input!r:.80}"
+            )
 
     def scale(self, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Factor of the network's input: 1 / sqrt(alpha^2 + sigma^2), or 1 for raw input."""
@@ -177,6 +184,7 @@ class EDMPrediction(Prediction):
     sigma_data: float = 0.5
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.sigma_data <= 0:
             raise ValueError(
                 f"EDM needs sigma_data > 0, the data's standard deviation, got {self.sigma_data}"
