@@ -58,7 +58,7 @@ def saved(path: Path, kind: str, net: torch.nn.Module, options: dict) -> Path:
         "kind": kind,
         "network": {"_target_": f"egsde.networks.{type(net).__name__}", **options},
         "sde": None if kind in ("generator", "autoencoder") else {"_target_": "egsde.sde.DDPM"},
-        "prediction": PREDICTION if kind == "score" else None,
+        "prediction": PREDICTION if kind in ("score", "bridge") else None,
         "data": DATA,
         "seed": 0,
     }  # fmt: skip
@@ -154,6 +154,13 @@ def test_weights_that_translate_by_themselves_are_a_whole_translator(tmp_path):
     with torch.no_grad():
         assert torch.allclose(graph(x, torch.zeros_like(x)), generator.eval()(x), atol=1e-5)
     assert json.loads(json.loads(extra["egsde.json"])["domains"]) == ["flat", "3d"]
+
+
+def test_a_bridge_is_refused_for_its_noise(tmp_path):
+    """By its kind: DDIM's steps along a bridge would be a graph, of another law."""
+    file = saved(tmp_path / "b.safetensors", "bridge", ADMUNet(**NETWORK), NETWORK)
+    with pytest.raises(ValueError, match="kind bridge draw noise at every step.*flow_matching"):
+        export(composed("export", tmp_path / "out", "format=torchscript", f"weights={file}"))
 
 
 AUTOENCODER = {"image_size": 8, "ch": 32, "ch_mult": [1, 1], "z_channels": 2}

@@ -14,6 +14,7 @@ from egsde.codecs import BlockDCT, Latent, Learned
 from egsde.energies import LowPassL2
 from egsde.linear import Box, LowPass
 from egsde.methods import (
+    bridge,
     ccdf,
     cycle_diffusion,
     ddib,
@@ -32,7 +33,9 @@ from egsde.programs.multiples import multiple_of
 from egsde.sampling import Sampler, Uniform
 from egsde.scores import ConditionalScore, FlowMap, ScoreModel
 from egsde.scores.labels import LabelledScore
-from egsde.sde import DDPM
+from egsde.scores.mixed import MixedScore
+from egsde.scores.predictions import VelocityPrediction
+from egsde.sde import DDPM, GeometricVP, Straight
 from egsde.solvers import DDIM
 
 SDE = DDPM()
@@ -70,6 +73,12 @@ def flow(times: list[float]) -> FlowMap:
     return FlowMap(Small(given=3).eval(), SDE, times=times, skip=0.5)
 
 
+def mixed() -> MixedScore:
+    net: Any = Small(2)
+    net.alpha = torch.tensor([0.3, 0.8])[:, None, None]
+    return MixedScore(net.eval(), GeometricVP())
+
+
 def autoencoder(**options: Any) -> Learned:
     torch.manual_seed(1)
     net = Autoencoder(8, ch=32, ch_mult=[1, 1], z_channels=2, **options).eval()
@@ -86,6 +95,10 @@ KINDS: dict[str, Callable[[], Any]] = {
     "a label": lambda: sdedit(LabelledScore(Small().eval(), SDE).given(1), STEPS),
     "paired": lambda: paired(conditional(), STEPS),
     "a partner of a cycle": lambda: paired(conditional(), STEPS, t_start=0.5),
+    "flow matching": lambda: bridge(
+        ScoreModel(Small().eval(), Straight(), VelocityPrediction()), STEPS
+    ),
+    "mixed score": lambda: Latent(sdedit(mixed(), STEPS), autoencoder()),
     "a student, one evaluation": lambda: student(flow([0.5, 0.25, 0.0]), 1),
     "a student, two": lambda: student(flow([0.5, 0.25, 0.0]), 2),
     "a ResNet generator": lambda: one_pass(ResNetGenerator(width=4, blocks=1).eval()),

@@ -18,3 +18,5 @@ ALONE = {
 }
 # Kinds whose file is translator.weights; that of the others is score.weights.
 WHOLE = {"generator", "ddgan", "flow", "bridge", "dsbm", "unsb", "conditional_bridge"}
+# Kinds whose steps draw noise that is part of their law: no graph without noise is theirs.
+DRAWN = {"bridge", "dsbm", "unsb", "conditional_bridge", "ddgan"}

@@ -14,7 +14,7 @@ from torch import nn
 from egsde.codecs import load_codec
 from egsde.methods.diffusion import Translator, networks_of
 from egsde.programs import latents
-from egsde.programs.alone import ALONE, WHOLE
+from egsde.programs.alone import ALONE, DRAWN, WHOLE
 from egsde.programs.apart import apart
 from egsde.programs.build import Parts
 from egsde.programs.graphs import GRAPHS, DecoderGraph, EncoderGraph, TranslatorGraph
@@ -120,11 +120,18 @@ def _network(cfg: DictConfig, path: Path) -> tuple[nn.Module, dict[str, Any]]:
 def _translator(
     translator: Translator, data: Mapping[str, Any]
 ) -> tuple[nn.Module, dict[str, Any]]:
+    """ValueError for networks of a method whose noise is part of it."""
     networks = networks_of(translator)
     graph = TranslatorGraph(translator).eval()
     size = data["size"]
     modules: list[Any] = [m for n in networks.values() for m in n.modules()]
     records = [m.record for m in modules if hasattr(m, "record")]
+    if drawn := sorted({str(record.get("kind")) for record in records} & DRAWN):
+        raise ValueError(
+            f"weights of kind {drawn[0]} draw noise at every step, and a graph draws none; without "
+            "it, translations would follow another law. What can be written: flow_matching, "
+            "rectified_flow, or a student"
+        )
     files = [Path(str(record["file"])) for record in records]
     ours = bool(files) and all(PACKAGE in path.parents for path in files)
     saved: Mapping[str, Any] = (records[0].get("data") or {}) if records else {}
