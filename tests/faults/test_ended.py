@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pty
 import signal
@@ -160,8 +161,13 @@ def test_a_signal_while_modules_are_imported_is_told(broken, tmp_path, monkeypat
                 raise ImportError(f"{name} is half made") from error
             raise
 
+    def work() -> int:
+        code = tool("pairs", "a", "b")()
+        logging.getLogger("library").error("statistics")  # as PyTorch's at its end
+        return code
+
     monkeypatch.setattr(start, "import_module", imported)
-    job = Forked(tool("pairs", "a", "b"), tmp_path / "log")
+    job = Forked(work, tmp_path / "log")
     assert job.wait() == 143, job.said
     told = job.said.splitlines()
     assert told[-2].startswith("stopped by SIGTERM: ") and len(told) == 2, job.said

@@ -4,6 +4,7 @@ imported."""
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import sys
 from importlib import import_module
@@ -82,4 +83,5 @@ def _start(name: str, arguments: list[str]) -> None:
                 if error.out is not None:
                     remove_empty(error.out)
                 tell(error, error.standing, error.out)
+            logging.disable()  # what a library logs at its end would be the last word
             raise SystemExit(error.code) from None
