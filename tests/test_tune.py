@@ -66,6 +66,29 @@ def test_tuning_finds_the_bottom_of_a_bowl_and_goes_on(tmp_path: Path, monkeypat
     assert "--config-name tuned" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("seconds", "steps"), [(None, 1000), (0.01, 1000), (0.5, 125), (100, 25)])
+def test_a_trial_fits_the_minutes(seconds, steps, tmp_path: Path, monkeypatch, capsys):
+    """Of 10 minutes a trial may take two; seconds: of a step of the 8 images, None: not known."""
+
+    def timed(cfg) -> None:
+        bowl(cfg)
+        file = Path(cfg.out) / "metrics.json"
+        took = seconds and seconds * cfg.sampler.grid.steps / 8
+        numbers = {**json.loads(file.read_text()), "n": 8, "seconds_per_image": took}
+        file.write_text(json.dumps(numbers))
+
+    monkeypatch.setattr(trials, "sample", timed)
+    for _ in range(2):  # read again, it is the same
+        known = trials.Trials(DATA, tmp_path, 8)
+        start = tune._within(known, known.defaults(), minutes=10)
+        assert start == {**known.defaults(), "sampler.grid.steps": steps}
+        assert len(known.done) == 1
+    assert ("all begin with" in capsys.readouterr().out) == (steps < 1000)
+    assert tune._within(known, {"t_start": 0.5, "sampler.grid.steps": 4}, 0.01) == {
+        "t_start": 0.5, "sampler.grid.steps": 4,
+    }  # fmt: skip
+
+
 def test_a_setting_that_cannot_be_is_passed_over(tmp_path: Path, monkeypatch, capsys):
     """A low pass that does not divide the image; what was given is refused as ever."""
 
@@ -211,6 +234,12 @@ def test_a_study_ranks_by_kid_and_prints_the_winners_commands(tmp_path: Path, mo
     assert all("+trainer.max_time" in " ".join(command) for command in trained)
     told = capsys.readouterr().out
     assert "egsde is first" in told and "split=test" in told and "flatters" not in told
+    asked.clear()
+    monkeypatch.setattr(study, "opened", lambda folder: folder)
+    monkeypatch.setattr(study, "report", lambda run: [run / "report.html"])
+    study.main([*given[:3], "methods=egsde", f"out={tmp_path / 'one'}"])
+    told = capsys.readouterr().out
+    assert f"a page to look at: {tmp_path / 'one' / 'egsde' / 'report.html'}" in told
     asked.clear()
     study.main([*given[:-1], "judge=none", f"out={tmp_path / 'own'}"])
     assert len([command for command in asked if "train" in command]) == 2

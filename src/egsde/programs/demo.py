@@ -14,29 +14,20 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 
-from egsde.data.images import square, to_rgb
-from egsde.evaluation.reports.grid import as_picture
-from egsde.noise import Noise
 from egsde.programs.at_home import AtHome
-from egsde.programs.callbacks.pictures import to_uint8
-from egsde.programs.callbacks.trajectories import Watcher
 from egsde.programs.commands import check_command
+from egsde.programs.demo_views import walk
 from egsde.programs.load import PictureTranslator, load
 from egsde.programs.records import read_record
 from egsde.programs.words import split, whole_number
-from egsde.sampling.watched import watched
 
 ABSENT = 'egsde demo needs gradio, which is not installed: pip install "egsde[demo]"'
 METHODS = {  # beside a score: what each needs
@@ -44,6 +35,14 @@ METHODS = {  # beside a score: what each needs
     "egsde_fast": ("extractor",), "sdedit": (), "cycle_diffusion": ("source_score",),
     "ddib": ("source_score",), "ddib_egsde": ("source_score", "extractor"),
 }  # fmt: skip
+STYLE = """<style>  /* names beside the pictures, not on them; no link to other machines */
+footer, .icon-button[aria-label=Share], .icon-button[title=Share] { display: none !important }
+#source .image-frame, #result .image-frame { padding: 34px 6px 6px }
+#energies .icon-button-wrapper { display: none }
+#states .grid-container, #denoised .grid-container {
+  grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)) !important; padding-top: 34px }
+#states .caption-label, #denoised .caption-label { padding: 0 4px; font-size: 11px }
+</style>"""
 OWN = re.compile(r"[+~]*(translator|out|limit|split|logger|trainer|metrics|shard|report)\b")
 
 
@@ -109,68 +108,6 @@ def translator(
     return load("demo", *kept, *own)
 
 
-@dataclass(frozen=True)
-class View:
-    """What is shown while an image comes about, the last one being the whole of it."""
-
-    source: Image.Image
-    result: Image.Image
-    states: list[tuple[Image.Image, str]]
-    denoised: list[tuple[Image.Image, str]]
-    energies: Image.Image
-
-
-def walk(made: PictureTranslator, picture: Image.Image, seed: int = 0) -> Iterator[View]:
-    """A view at each kept moment of a translation, then one with the result."""
-    source = square(to_rgb(picture), made.size).copy()
-    x = torch.from_numpy(source).permute(2, 0, 1)[None]
-    x0, noise = x.to(torch.float32).div(127.5).sub(1.0), Noise(seed, ["0"])
-    watcher = Watcher()
-    shown = watched(made.translator, watcher)
-    y, seen = x0, 0
-    states: Any = getattr(shown, "trajectory", None)
-    walked = states(x0, noise) if states else [(0, 0, shown(x0, noise))]
-    for _, _, y in walked:  # noqa: B007 (the last one is the result)
-        if len(watcher.moments) > seen:
-            seen = len(watcher.moments)
-            yield _view(source, watcher, watcher.moments[-1]["denoised"])
-    yield _view(source, watcher, to_uint8(y))
-
-
-def _view(source: np.ndarray, watcher: Watcher, result: torch.Tensor) -> View:
-    def strip(kind: str) -> list[tuple[Image.Image, str]]:
-        return [(_large(m[kind][0]), f"t = {m['t']:.3g}") for m in watcher.moments]
-
-    plain = torch.from_numpy(source).permute(2, 0, 1)
-    drawn = energies(watcher.moments)
-    return View(_large(plain), _large(result[0]), strip("state"), strip("denoised"), drawn)
-
-
-def _large(image: torch.Tensor, least: int = 256) -> Image.Image:
-    """Enlarged by whole pixels, so that browsers do not blur it."""
-    picture = Image.fromarray(as_picture(image))
-    scale = max(1, least // picture.width)
-    size = picture.width * scale, picture.height * scale
-    return picture.resize(size, Image.Resampling.NEAREST)
-
-
-def energies(moments: Sequence[Mapping[str, Any]]) -> Image.Image:
-    """Each energy, weight times value, along the way."""
-    names = list(dict.fromkeys(name for moment in moments for name in moment["energies"]))
-    figure = Figure(figsize=(6, 2.2), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    for k, name in enumerate(names, 1):
-        axes = figure.add_subplot(1, len(names), k)
-        known = [(m["t"], float(m["energies"][name][0])) for m in moments if name in m["energies"]]
-        axes.plot(*zip(*known, strict=True), marker="o")
-        axes.invert_xaxis()
-        axes.set(title=name, xlabel="t")
-    if not names:
-        figure.text(0.5, 0.5, "this method has no energy", ha="center")
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-
-
 def blocks(networks: Networks) -> Any:
     """The page, in what gradio 4 to 6 share. ValueError where gradio is absent."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
@@ -195,7 +132,15 @@ def blocks(networks: Networks) -> Any:
         except ValueError as error:
             raise gradio.Error(str(error)) from error
 
+    def guided(method: str) -> tuple[Any, Any]:
+        """The weights can be moved where the method has energies."""
+        moves = gradio.update(interactive="extractor" in METHODS[method])
+        return moves, moves
+
+    shown = partial(gradio.Image, type="pil", format="png", interactive=False)
+    gallery = partial(gradio.Gallery, columns=6, format="png", interactive=False)
     with gradio.Blocks(title="egsde", analytics_enabled=False) as page:
+        gradio.HTML(STYLE)
         gradio.Markdown("# egsde\nTranslate an image and watch it come about.")
         with gradio.Row():
             with gradio.Column():
@@ -220,13 +165,12 @@ def blocks(networks: Networks) -> Any:
                 button = gradio.Button("translate", elem_id="translate")
             with gradio.Column():
                 with gradio.Row():
-                    source = gradio.Image(type="pil", label="source", elem_id="source")
-                    result = gradio.Image(type="pil", label="translation", elem_id="result")
-                denoised = gradio.Gallery(label="denoised estimates", columns=4, elem_id="denoised")
-                states = gradio.Gallery(label="states", columns=4, elem_id="states")
-                drawn = gradio.Image(
-                    type="pil", label="energies", show_label=False, elem_id="energies"
-                )
+                    source = shown(label="source", elem_id="source")
+                    result = shown(label="translation", elem_id="result")
+                denoised = gallery(label="denoised estimates", elem_id="denoised")
+                states = gallery(label="states", elem_id="states")
+                drawn = shown(label="energies", show_label=False, elem_id="energies")
+        method.change(guided, method, [realism, faithfulness], api_name=False)
         button.click(
             translate,
             [picture, method, start, steps, realism, faithfulness, seed],

@@ -2,7 +2,8 @@
 
 Two folders in, one ranked page out: trains the networks that the methods need within the minutes,
 or takes given ones, translates the validation split with each, and ranks them by KID beside L2,
-domain and seconds. Leaves study.csv and the comparison's page. With the same out= it goes on.
+domain and seconds. Leaves study.csv and the comparison's page, of one method its report. With the
+same out= it goes on.
 
 minutes   of everything together; three quarters are for training
 methods   translators: sdedit, egsde, egsde_fast, ilvr, ccdf, sddm, cycle_diffusion, ddib,
@@ -37,6 +38,8 @@ from egsde.programs.ended import Ended, launched
 from egsde.programs.folders import claiming, new_folder
 from egsde.programs.line import read
 from egsde.programs.lock import held
+from egsde.programs.opened import opened
+from egsde.programs.report import report
 from egsde.programs.settings import CONF
 from egsde.programs.words import Usage, number, parsed, whole_number
 from egsde.programs.written import write_table
@@ -123,7 +126,9 @@ class Study:
         self._leave([(name, done[name]) for name in ranked])
         if len(ranked) > 1:
             pages = compare([done[n].folder for n in ranked], self.out / "compare", names=ranked)
-            print(f"a page to look at: {pages[0]}")
+        else:
+            pages = report(opened(done[ranked[0]].folder))
+        print(f"a page to look at: {pages[0]}")
         best = done[ranked[0]].metrics
         if best.get("kid", 0.0) > best.get("kid_source", math.inf):
             print("no method beats doing nothing by KID; more minutes, or weights of your own, may")

@@ -59,6 +59,7 @@ class Trial:
     metrics: Mapping[str, float]
     nfe: float
     seconds: float
+    walked: float = 0.0  # seconds that the images took, also where the trial is read; 0: unknown
 
     def cost(self, balance: float) -> float:
         """ValueError where neither KID nor a judge is there."""
@@ -153,7 +154,8 @@ class Trials:
         write_json(folder / "settings.json", dict(settings))
         nfe = float(sum((found.get("nfe") or {}).values()))
         numbers = {k: v for k, v in (found.get("metrics") or {}).items() if v is not None}
-        return Trial(settings, folder, numbers, nfe, time.perf_counter() - began)
+        walked = (found.get("n") or 0) * (found.get("seconds_per_image") or 0.0)
+        return Trial(settings, folder, numbers, nfe, time.perf_counter() - began, walked)
 
 
 def refuse_another(folder: Path, config: Mapping[str, Any]) -> None:

@@ -5,7 +5,8 @@ coarse steps first, then finer ones, each kept where KID and L2 together fall; t
 where that costs next to nothing. Leaves tuned.yaml, which sample.py takes, and tables of all trials
 and of the frontier of KID and L2. Given again with the same out=, it goes on.
 
-minutes   after which no trial is begun
+minutes   after which no trial is begun; where one of the untuned steps would take more than a fifth
+          of them, all begin with fewer steps, which is said
 limit     validation images that a trial translates
 balance   what faithfulness counts: 0 looks at KID alone, 1 and more stays near the source
 out       the folder; without it outputs/tune-<time>
@@ -32,6 +33,7 @@ from egsde.programs.written import write_table
 ROUNDS = 3  # coarse, half, quarter
 CHEAPER = 1.02  # fewer steps are taken where the cost grows by no more than this
 STEPS = ("sampler.grid.steps", "translator.steps")
+FEW, SHARE = 25, 0.2  # steps of the trial that tells what more would take; minutes of one trial
 KNOWN: dict[str, Any] = {
     "minutes": (number(), 10.0), "limit": (whole_number(2), 64), "balance": (number(), 0.5),
     "out": (str, None),
@@ -68,9 +70,10 @@ def tune(
     print(f"{minutes:g} minutes; first the untuned settings: {_listed(start)}", flush=True)
     end = time.monotonic() + 60 * minutes
     with minutes_bar(minutes, "tuning") as passed:
+        start = _within(trials, start, minutes)
         untuned = trials.run(start)
-        _tell(1, untuned, untuned.cost(balance), end)
-        passed(untuned.seconds)
+        _tell(len(trials.done), untuned, untuned.cost(balance), end)
+        passed(sum(trial.seconds for trial in trials.done.values()))
         for settings in _search(trials, start, balance):
             longest = max(trial.seconds for trial in trials.done.values())
             if time.monotonic() + longest > end:
@@ -86,6 +89,22 @@ def tune(
     _leave(trials, out, balance, untuned)
     _end(out, best, untuned)
     return best
+
+
+def _within(trials: Trials, start: Settings, minutes: float) -> Settings:
+    """The settings to begin with: fewer steps where a trial of these would take SHARE of the time.
+    ValueError as `Trials.run`."""
+    key = next((key for key in STEPS if start.get(key, 0) > FEW), None)
+    if key is None:
+        return start
+    seconds = trials.run({**start, key: FEW}).walked / FEW
+    steps, most = start[key], SHARE * 60 * minutes
+    while steps > FEW and steps * seconds > most:
+        steps = max(FEW, steps // 2)
+    if steps < start[key]:
+        told = f"a trial of {start[key]:g} steps would take {start[key] * seconds / 60:.1f}"
+        print(f"{told} of the {minutes:g} minutes: all begin with {steps:g} steps", flush=True)
+    return {**start, key: steps}
 
 
 def _search(trials: Trials, start: Settings, balance: float) -> Iterator[Settings]:

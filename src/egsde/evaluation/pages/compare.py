@@ -164,7 +164,8 @@ def _numbers(systems: Sequence[System], numbers: Mapping[str, Mapping[str, Inter
 
 def _plot(path: Path) -> str:
     alt = "numbers of each run against L2, evaluations and seconds, as in the table"
-    return f'<img class="plot" src="{png_uri(path.read_bytes())}" alt="{alt}">'
+    plot = f'<img class="plot" src="{png_uri(path.read_bytes())}" alt="{alt}">'
+    return f'<div class="wide">{plot}</div>'
 
 
 def _differences(found: Sequence[Difference], indices: Mapping[str, int]) -> str:
