@@ -318,6 +318,29 @@ def test_the_preset_is_torch_fidelitys_own(tmp_path: Path):
         assert run.metrics[name] == pytest.approx(want[key], rel=1e-4), name
 
 
+def test_lpips_of_weights_that_lie_in_the_cache(monkeypatch, tmp_path: Path):
+    """Random ones: 0 between an image and itself, more between others, with an interval."""
+    from torchvision.models import squeezenet1_1
+
+    from egsde.evaluation.metrics.lpips import FILES
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    weights_of = squeezenet1_1(weights=None).state_dict()
+    torch.save(weights_of, tmp_path / "checkpoints" / FILES["squeeze"])
+    for folder, seed in (("a", 0), ("made", 1), ("b", 2)):
+        draw(tmp_path / folder, NAMES, seed, size=40)
+    folders = [
+        f"{k}={tmp_path / v}" for k, v in (("source", "a"), ("output", "made"), ("target", "b"))
+    ]
+    no_sets = [f"metrics.{name}=false" for name in ("fid", "kid", "prc")]
+    net = "metrics.pairwise.lpips.net=squeeze"
+    run = measured(tmp_path / "out", *folders, "metrics=lpips", net, *no_sets)
+    assert run.metrics["lpips_source"] == pytest.approx(0, abs=1e-6)
+    low, high = run.intervals["lpips"]
+    assert 0 < low < run.metrics["lpips"] < high
+
+
 def test_lpips_without_weights_is_left_out(monkeypatch, tmp_path: Path):
     from egsde.evaluation.metrics import Suite
     from egsde.evaluation.metrics.lpips import lpips
