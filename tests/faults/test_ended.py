@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from egsde.programs import pairs, start
+from egsde.programs import cli, pairs, start
 from egsde.programs.callbacks import lost
 from egsde.programs.callbacks.interrupts import Interrupts, Stopped
 from egsde.programs.ended import Ended, again, ending, launched
@@ -23,6 +23,7 @@ from egsde.programs.lasting import outputs
 from egsde.programs.trials import Trials
 from faults.forked import Forked
 from faults.test_disk_full import tool
+from runs import command
 
 
 def code_of(work: Callable[[], None], then: Callable[[int], None] = lambda pid: None) -> int:
@@ -171,6 +172,15 @@ def test_a_signal_while_modules_are_imported_is_told(broken, tmp_path, monkeypat
     assert job.wait() == 143, job.said
     told = job.said.splitlines()
     assert told[-2].startswith("stopped by SIGTERM: ") and len(told) == 2, job.said
+
+
+def test_a_command_that_is_stopped_before_it_has_done_anything_leaves_no_folder(
+    tmp_path, monkeypatch
+):  # fmt: skip
+    monkeypatch.setattr(cli, "import_module", lambda name: send(signal.SIGTERM))
+    job = Forked(lambda: command("sample", f"out={tmp_path / 'run'}"), tmp_path / "log")
+    assert job.wait() == 143 and "to go on: python sample.py out=" in job.said, job.said
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_process_that_ends_well_hears_again():

@@ -86,6 +86,9 @@ def run(name: str, arguments: list[str]) -> None:
             with _set(FULL, full):
                 value = getattr(import_module(PROGRAMS[name]), name)(cfg)
             look()  # of a sweep no other job is begun
+        except Ended:
+            remove_empty(Path(cfg.out))
+            raise
         except Exception as error:
             remove_empty(Path(cfg.out))
             if full == "1":
