@@ -266,9 +266,11 @@ def test_a_configuration_given_back_starts_nothing(tmp_path, capsys, name):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text(text.replace("MARK", str(tmp_path / MARK)))
     path = tmp_path / "config.yaml"
-    assert command("train", "--config-path", str(tmp_path), "--config-name", "config") == 1
-    said = capsys.readouterr().err
-    assert str(path) in said and "Traceback" not in said and not (tmp_path / MARK).exists()
+    for sweep in ([], ["-m", "seed=1,2"]):
+        given = ["--config-path", str(tmp_path), "--config-name", "config"]
+        assert command("train", *sweep[:1], *given, *sweep[1:]) == 1
+        said = capsys.readouterr().err
+        assert str(path) in said and "Traceback" not in said and not (tmp_path / MARK).exists()
 
 
 def test_parts_of_a_given_back_configuration_are_ours(tmp_path, capsys):

@@ -208,3 +208,6 @@ def test_attention_that_no_feature_map_has_is_named(kind):
     make = ADMEncoder if kind == "dse" else ADMUNet
     with pytest.warns(UserWarning, match="no attention at 4: .* have the sides 16, 8"):
         make(16, **options, attention_resolutions="8,4", **SMALL)
+    for side in (12, 32):  # between two maps, and above the image
+        with pytest.raises(ValueError, match=f"resolution {side} does not divide image_size=16"):
+            make(16, **options, attention_resolutions=f"8,{side}", **SMALL)

@@ -4,6 +4,7 @@ makes a new run."""
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from pathlib import Path
 
@@ -34,12 +35,37 @@ def runs_of(here: Path) -> list[Path]:
     return sorted((here / "outputs").iterdir())
 
 
-def test_runs_of_one_second_have_two_folders(here, monkeypatch):
-    class Frozen(folders.datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return cls(2024, 5, 17, 12, 0, 0)
+class Frozen(folders.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2024, 5, 17, 12, 0, 0)
 
+
+def test_runs_of_one_second_in_processes_that_start_together(here, monkeypatch):
+    """And beside a plain file that has the first name."""
+    monkeypatch.setattr(folders, "datetime", Frozen)
+    first = "outputs/score-2024-05-17_12-00-00"
+    (here / "outputs").mkdir()
+    (here / first).touch()
+    reading, writing = os.pipe()
+    waiting, go = os.pipe()
+    started = []
+    for _ in range(4):
+        if (pid := os.fork()) == 0:
+            os.close(go)
+            os.read(waiting, 1)  # until all are there
+            with folders.claiming(True):
+                os.write(writing, f"{folders.new_folder('outputs/score')}\n".encode())
+            os._exit(0)
+        started.append(pid)
+    os.close(go)
+    for pid in started:
+        os.waitpid(pid, 0)
+    claimed = sorted(os.read(reading, 4096).decode().split())
+    assert claimed == [f"{first}-{k}" for k in range(2, 6)]
+
+
+def test_runs_of_one_second_have_two_folders(here, monkeypatch):
     monkeypatch.setattr(folders, "datetime", Frozen)
     names = []
     for _ in range(3):
@@ -87,6 +113,21 @@ def test_a_configuration_given_back_makes_a_new_run(here, how, named, capsys):
     assert {"weights.safetensors", "config.yaml", "metrics.csv", "checkpoints"} <= made
     others = {"first", "kept"} if how == "printed" else {"first"}
     assert {p.name for p in here.iterdir()} - others == ({"second"} if named else {"outputs"})
+
+
+@pytest.mark.slow
+def test_a_configuration_given_back_from_elsewhere(here):
+    """Copied into the folder of another run, and to two jobs of a sweep."""
+    for name in ("first", "other"):
+        assert command("train", *TINY, f"out={name}") == 0
+    (here / "other" / "config.yaml").write_bytes((here / "first" / "config.yaml").read_bytes())
+    before = contents(here / "first"), contents(here / "other")
+    given = ["--config-path", str(here / "other"), "--config-name", "config"]
+    assert command("train", *given) == 0
+    assert command("train", "-m", *given, "seed=1,2", "out=sweep") == 0
+    assert (contents(here / "first"), contents(here / "other")) == before
+    made = [*runs_of(here), here / "sweep" / "0", here / "sweep" / "1"]
+    assert len(made) == 3 and all((out / "weights.safetensors").is_file() for out in made)
 
 
 def test_paths_in_another_runs_folder_are_refused(here, capsys):

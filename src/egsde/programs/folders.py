@@ -25,6 +25,8 @@ from egsde.programs.trusted import check_hydra, check_started
 
 NEEDED = {  # what conf's own files say of Hydra, and a given-back file does not
     "hydra.run.dir": "${out}",
+    "hydra.sweep.dir": "${out}",
+    "hydra.sweep.subdir": "${hydra.job.num}",
     "hydra.output_subdir": "null",
     "hydra.job.chdir": "false",
     "hydra/job_logging": "stdout",

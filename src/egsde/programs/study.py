@@ -53,7 +53,7 @@ NEEDS = {  # beside a score of the target
 OWN_STEPS = ("egsde_fast", "sddm")  # their samplers are not the general one
 USUAL = "sdedit,egsde,egsde_fast,ilvr"
 KNOWN: dict[str, tuple[Any, Any]] = {
-    "source": (str, None), "target": (str, None), "minutes": (number(), None),
+    "source": (str, None), "target": (str, None), "minutes": (number(0.01), None),
     "methods": (str, USUAL),
     "size": (whole_number(1), 64), "limit": (whole_number(2), 64), "steps": (whole_number(1), 100),
     "out": (str, None), "score": (str, None), CLASSIFIER: (str, None), SOURCE: (str, None),

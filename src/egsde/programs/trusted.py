@@ -13,6 +13,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from egsde.programs.resumed import flat
@@ -101,6 +102,8 @@ def check_started(program: str, folder: str, name: str, overrides: Sequence[str]
     """ValueError where what is composed of a file given back would change what Hydra does before
     anything is asked of it: a callback, a handler of messages, a variable, a folder. Files that
     its defaults name, and what they say of other packages, are among it."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    overrides = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
     own = [text for text in overrides if OF_HYDRA.match(text)]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
