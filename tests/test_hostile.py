@@ -220,6 +220,10 @@ def records(mark: Path) -> dict[str, dict[str, Any]]:
         "string": {"translator": payloads(mark)["string"]},
         "method": {"translator": {"_target_": "hydra.utils.get_method", "path": "os.system"}},
         "a list": {"translator": {"_target_": ["egsde.methods.sdedit"]}},
+        "half a method": {"translator": {"_target_": "egsde.methods.sdedit"}},
+        "a device": {"translator": score | {"weights": "/dev/zero"}},
+        "an address": {"translator": score | {"weights": "http://127.0.0.1:9/x.safetensors"}},
+        "a word for a size": {"data": {"size": "x"}, "translator": score},
         "nothing": {},
     }
 

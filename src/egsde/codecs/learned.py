@@ -16,7 +16,7 @@ from egsde.networks.files import read_weights as read_checkpoint
 from egsde.networks.folders import read_json, read_tensors
 from egsde.scores import blueprints
 from egsde.scores.blueprints import Allow
-from egsde.scores.container import find, is_ours, read_config, read_shapes, read_weights
+from egsde.scores.container import about, find, is_ours, read_config, read_shapes, read_weights
 from egsde.scores.diffusers import diffusers_folder
 from egsde.scores.kinds import OPTIONS
 
@@ -66,10 +66,8 @@ def load_codec(weights: str | Path | None, use: str = "averaged", allow: Allow =
             f"{path} holds a {config['kind']}, which goes with {other}, and a codec is an "
             "autoencoder: python train.py model=autoencoder"
         )
-    try:
+    with about(path):
         net = blueprints.network(config["network"], read_shapes(path, use, ""), allow)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
     if not all(hasattr(net, part) for part in ("moments", "decode", "factor", "scale")):
         raise ValueError(f"{path} holds a {type(net).__name__}, and a codec is an autoencoder")
     net.load_state_dict(read_weights(path, use))

@@ -159,7 +159,8 @@ class FileImages:
 
     def told(self, bad: Mapping[str, str], count: int) -> str:
         """How many of them are bad, and which."""
-        return f"{len(bad)} of {count} images cannot be read: {', '.join(bad.values())}"
+        names = ", ".join(bad.values())
+        return f"{len(bad)} of {count} images of {self.files.name('')} cannot be read: {names}"
 
     def refuse(self, bad: Mapping[str, str], count: int) -> None:
         """ValueError with what to do."""
@@ -184,6 +185,7 @@ class FileImages:
         result = self.attempt(self.ids[index])
         if isinstance(result, str):
             raise ValueError(
-                f"1 image cannot be read: {result}; repair or remove it, or use data.on_error=skip"
+                f"an image of {self.files.name('')} cannot be read: {result}; repair or remove it, "
+                "or use data.on_error=skip"
             )
         return result

@@ -24,6 +24,7 @@ ALIASES = {"dataset": "data"}
 STRUCTURE = re.compile(r"[()\[\]{}=,'\"\\]|\$\{")
 PATH = re.compile(r"[/\\]|\.(safetensors|pth?|ckpt|bin|zip|ya?ml)$")
 NEEDED = ("data", "translator", "trainer", "logger", "model")  # groups that no program lacks
+LISTS = ("logger", "callbacks")  # groups that take several
 FILES = {  # what is meant where a file or folder is given as the option of a group
     "data": "folders of your own are data=folder data.source=DIR data.target=DIR",
     "score": "a file of weights is score=trained score.weights=FILE",
@@ -77,7 +78,8 @@ def _argument(program: str, arguments: Sequence[str], i: int) -> str:
             f"{value or 'VALUE'}"
         )
     if not overrides(text):
-        raise ValueError(f"{text} is no setting; write KEY=VALUE, --help lists them")
+        picture = f"; pictures are named by data.source={text}" if Path(text).exists() else ""
+        raise ValueError(f"{text} is no setting; write KEY=VALUE, --help lists them{picture}")
     owned = any(a in ("--config-dir", "-cd") or "searchpath" in a for a in arguments)
     return _override(program, searched(program, plain(text)), owned)
 
@@ -118,6 +120,8 @@ def _override(program: str, text: str, owned: bool) -> str:
     key, equals, value = text.partition("=")
     if value.startswith("~/"):
         value = str(Path.home() / value[2:])
+    if key == "task" and program == "evaluate":
+        one_of(key, value, ("measure", "likelihood"))
     group = key.lstrip("+").split("@")[0]
     named = options(group, program) if value == "null" else []
     if named:
@@ -150,11 +154,13 @@ def _known_option(program: str, group: str, key: str, value: str) -> None:
     """ValueError for a group that is taken away though it is needed, and for a value that names a
     path, a number or a part of other files where an option is wanted."""
     taken = key.startswith("~") and group.lstrip("~") in NEEDED
+    whole = re.match(r"[\[{]|(true|false)$", value, re.IGNORECASE)  # what is no name at all
     odd = re.match(r"[_./~\d]|\w:\\", value) or PATH.search(value)
-    if not (taken or odd) or re.search(r"[\[\]{}'\"$,]", value):
+    if not whole and (not (taken or odd) or re.search(r"[\[\]{}'\"$,]", value)):
         return
     named = options(group.lstrip("~"), program)
-    if not named or value in named:
+    listed = group in LISTS and set(re.split(r"\s*,\s*", value.strip("[] "))) <= {*named, ""}
+    if not named or value in named or listed:
         return
     given = f"{key} takes away what {program}.py needs" if taken else f"{key}={value} is no option"
     hint = f"; {FILES[group]}" if group in FILES else ""

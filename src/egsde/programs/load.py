@@ -37,7 +37,7 @@ from egsde.programs.taken import image_of, naming, path_of, pixels_of
 from egsde.programs.trusted import check_plain, with_allow
 from egsde.scores import blueprints
 from egsde.scores.blueprints import Allow
-from egsde.scores.container import find, read_config
+from egsde.scores.container import about, find, read_config
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,10 @@ def load(
         cfg = _composed([*demonstrated("sample", given), *given])
     elif str(what) in CARDS:
         cfg = _of_card(str(what), given, guided=guided)
-    elif (path / "run.json").is_file():
-        cfg = _of_run(path / "run.json", allow)
-        cfg = OmegaConf.merge(cfg, OmegaConf.from_dotlist(given))  # type: ignore[assignment]
+    elif (record := path / "run.json").is_file():
+        with about(record):
+            whole = OmegaConf.merge(_of_run(record, allow), OmegaConf.from_dotlist(given))
+            return _built(whole, seed, device)
     elif (path / "weights.safetensors").is_file():
         cfg = _of_file(path / "weights.safetensors", given, guided, allow)
     elif unet_folder(path) is not None:
@@ -164,6 +165,10 @@ def load(
             f"nothing to load at {path.absolute()}: give demo, a folder of train.py, sample.py or "
             f"diffusers, a weights.safetensors, or one of the cards {', '.join(CARDS)}"
         )
+    return _built(cfg, seed, device)
+
+
+def _built(cfg: Any, seed: int, device: str | torch.device) -> PictureTranslator:
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     size = one_size(config["data"]["size"])
     return PictureTranslator(build_translator(cfg), size, config, seed).to(device)
@@ -203,13 +208,10 @@ def _of_card(name: str, given: list[str], guided: bool) -> DictConfig:
 
 def _of_run(path: Path, allow: Allow) -> DictConfig:
     """The configuration of a run of sample.py; ValueError where it names what is not ours."""
-    try:
-        config = read_record(path).get("config")
-        if not isinstance(config, dict):
-            raise ValueError("it holds no configuration")
-        check_plain(config, blueprints.prefixes(allow))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: {error}") from error
+    config = read_record(path).get("config")
+    if not isinstance(config, dict):
+        raise ValueError("it holds no configuration")
+    check_plain(config, blueprints.prefixes(allow))
     return OmegaConf.create(with_allow(config, list(blueprints.prefixes(allow))))
 
 
@@ -242,9 +244,6 @@ def _of_file(path: Path, given: list[str], guided: bool, allow: Allow) -> DictCo
         sized.append(f"data.channels={channels}")
     own = "translator.weights" if kind in WHOLE else "score.weights"
     cfg = _composed(["experiment=none", *data, *sized, *chosen, f"{own}='{path}'", *given])
-    with open_dict(cfg):
-        try:
-            cfg.sde = blueprints.configuration(inside["sde"], "sde", allow)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+    with open_dict(cfg), about(path):
+        cfg.sde = blueprints.configuration(inside["sde"], "sde", allow)
     return cfg

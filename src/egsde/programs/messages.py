@@ -31,6 +31,7 @@ BATCH = {"train": "data.batch_size", "sample": "data.eval_batch_size",
          "export": "data.size"}  # fmt: skip
 COMMANDS = {"likelihood": "evaluate"}  # a program whose command is another's
 UNKNOWN = re.compile(r"Could not override '(.+?)'|Key '\w+' is not in struct\s+full_key: (\S+)")
+MERGED = re.compile(r"Error merging override \+*(\S+?)=(.*)")
 ABSENT = re.compile(r"Could not find '([^']+)/([^'/]+)'")
 SEVERAL = re.compile(r"Ambiguous value for argument '(.+?)'\n")
 WORKER = re.compile(r"DataLoader worker .*?(?:killed by signal: (.+?)\.? |exited unexpectedly)")
@@ -106,6 +107,10 @@ def _composing(error: BaseException, program: str) -> str:
         part = key.rpartition(".")[0]
         more = f"; one that {part} itself takes is written +{key}=VALUE" if part else ""
         return f"{key} is no setting of {program}{more}"
+    merged = MERGED.fullmatch(str(error))
+    if merged is not None and "merge DictConfig" in str(error.__cause__):
+        key, value = merged.groups()
+        return f"{key}={value}, but {key} holds settings by name: {key}.NAME=VALUE"
     if (several := SEVERAL.match(str(error))) is not None:
         given = several[1]
         key, _, value = given.partition("=")

@@ -130,20 +130,32 @@ class Checkpoint:
 
 
 @contextmanager
+def about(path: Path) -> Iterator[None]:
+    """What a file's content is found at fault with names the file: a ValueError, a
+    FileNotFoundError, or a nesting that is too deep, which becomes a ValueError."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError, RecursionError) as error:
+        if str(path) in str(error):
+            raise
+        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+        raise kind(f"{path}: {error}") from error
+
+
+@contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """The file; a ValueError names it, whatever is wrong with it."""
     check_head(path)
     content = loaded(path) if path.suffix == ".ckpt" else None
     try:
-        if path.suffix == ".ckpt":
-            yield Checkpoint(content)
-        else:
-            with safe_open(path, framework="pt") as file:
-                yield file
+        with about(path):
+            if path.suffix == ".ckpt":
+                yield Checkpoint(content)
+            else:
+                with safe_open(path, framework="pt") as file:
+                    yield file
     except SafetensorError as error:
         raise ValueError(f"{path} is no whole safetensors file: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
 
 
 def is_ours(path: Path) -> bool:

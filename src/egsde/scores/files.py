@@ -13,7 +13,7 @@ from egsde.networks import read_weights as read_checkpoint
 from egsde.scores import Extractor, Score, ScoreModel, blueprints
 from egsde.scores.blueprints import Allow
 from egsde.scores.conditional import ConditionalScore
-from egsde.scores.container import find, is_ours, read_config, read_shapes, read_weights
+from egsde.scores.container import about, find, is_ours, read_config, read_shapes, read_weights
 from egsde.scores.kinds import OPTIONS, TIMELESS, of_the_source
 from egsde.scores.labels import Extrapolated, LabelledScore, of_class
 from egsde.scores.predictions import EpsPrediction
@@ -46,16 +46,14 @@ def opened(
             other = of_the_source(config["kind"], path) or other
         raise ValueError(f"{path} holds a {config['kind']}, not a {kind}; it goes with {other}")
     shapes = read_shapes(path, use, part)
-    try:
-        trained = prediction = None
+    trained = prediction = None
+    with about(path):
         if kind not in TIMELESS:
             trained = blueprints.part(config["sde"], "sde", allow)
         if kind not in {"classifier", *TIMELESS}:
             prediction = blueprints.part(config["prediction"], "prediction", allow)
         same = sde is None or trained is None or same_process(trained, sde, prediction)
         network = blueprints.network(config["network"], shapes, allow)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
     if not same:
         raise ValueError(
             f"{path} was trained with {said(trained)}, but the configuration has {said(sde)}; "
