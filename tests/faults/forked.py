@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ class Forked:
 
     def __init__(self, work: Callable[[], int], log: Path) -> None:
         self.log, self.code = log, None
+        gc.collect()  # loaders of other tests, whose processes are not the child's to close
         if (pid := os.fork()) == 0:
             code = 70
             try:
@@ -41,6 +43,12 @@ class Forked:
         return [
             int(c) for c in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         ]
+
+    def listens(self) -> bool:
+        """Whether it has taken over SIGUSR1, of which it would die without a word."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        caught = int(status.split("SigCgt:")[1].split()[0], 16)
+        return bool(caught >> (signal.SIGUSR1 - 1) & 1)
 
     def until(self, there: Callable[[], bool], seconds: float = 120) -> None:
         """Waits; AssertionError with what was said where it ends before, or it takes too long."""

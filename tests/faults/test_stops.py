@@ -106,6 +106,7 @@ def test_a_program_that_is_stopped_at_any_moment_goes_on(program, tmp_path):
     for code, stop in ways:
         shutil.rmtree(out, ignore_errors=True)
         job = Forked(make(tmp_path, out), tmp_path / "log")
+        job.until(job.listens)
         time.sleep(chance.uniform(0, took))
         with contextlib.suppress(ProcessLookupError, FileNotFoundError, IndexError):
             stop(job)

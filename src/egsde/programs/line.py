@@ -159,7 +159,8 @@ def _known_option(program: str, group: str, key: str, value: str) -> None:
     if not whole and (not (taken or odd) or re.search(r"[\[\]{}'\"$,]", value)):
         return
     named = options(group.lstrip("~"), program)
-    listed = group in LISTS and set(re.split(r"\s*,\s*", value.strip("[] "))) <= {*named, ""}
+    several = re.fullmatch(r"\[([\w\s,]*)\]", value) if group in LISTS else None
+    listed = several and {name.strip() for name in several[1].split(",")} <= {*named, ""}
     if not named or value in named or listed:
         return
     given = f"{key} takes away what {program}.py needs" if taken else f"{key}={value} is no option"

@@ -68,7 +68,8 @@ def readable(error: BaseException, program: str = "train") -> str | None:
         return MEMORY.format(key=BATCH[program])
     if "UsageError" in names and "api key" in str(error).lower().replace("_", " "):
         return LOGIN
-    if (lost := lost_worker(error)) is not None:
+    ours = type(error) is ValueError  # in which the program has said already how it goes on
+    if not ours and (lost := lost_worker(error)) is not None:
         return f"{lost}. Give the command again"
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         return _composing(error, f"{COMMANDS.get(program, program)}.py")
