@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 import numpy as np
@@ -65,16 +65,9 @@ class Tiff:
                 kept |= {"icc": None, "rgb": kept["rgb"] or kept["photometric"] in CONVERTED}
             return Raster(found.pixels, self, kept, found.alpha, found.notes)
         samples = page.samplesperpixel
-        check_page(page, data)
-        try:
-            array = page.asarray()
-        except (ValueError, ImportError) as error:
-            if not undecoded(error):
-                raise
-            array = _by_pillow(self.simple, data, channels, str(error))
-        pixels = last(checked(array), page.axes)
-        if kept["photometric"] == WHITE_IS_ZERO and pixels.dtype.kind == "u":
-            pixels = np.iinfo(pixels.dtype).max - pixels
+        pixels = numbers_of(
+            page, data, kept, lambda why: _by_pillow(self.simple, data, channels, why)
+        )
         notes = {HIGHEST: int(pixels.max())} if pixels.dtype == np.uint16 else {}
         alpha = bool(kept["extrasamples"]) and samples in (2, 4) and pixels.dtype.kind == "u"
         return Raster(upright(pixels, kept["orientation"]), self, kept, alpha, notes)
@@ -89,6 +82,24 @@ class Tiff:
 
     def text(self, data: bytes) -> dict[str, str]:
         return {}
+
+
+def numbers_of(
+    page: Any, data: bytes, kept: dict[str, Any], otherwise: Callable[[str], np.ndarray]
+) -> np.ndarray:
+    """(H, W, C) of a page as it lies, white turned to the highest number. otherwise: decodes it
+    where tifffile cannot, told why."""
+    check_page(page, data)
+    try:
+        array = page.asarray()
+    except (ValueError, ImportError) as error:
+        if not undecoded(error):
+            raise
+        array = otherwise(str(error))
+    pixels = last(checked(array), page.axes)
+    if kept["photometric"] == WHITE_IS_ZERO and pixels.dtype.kind == "u":
+        pixels = np.iinfo(pixels.dtype).max - pixels
+    return pixels
 
 
 def undecoded(error: Exception) -> bool:

@@ -14,16 +14,13 @@ import tifffile
 from egsde.data.containers.base import Cut, Glance, Volume
 from egsde.data.deep_tiff import (
     PALETTE,
-    WHITE_IS_ZERO,
-    check_page,
     described,
     laid,
-    last,
+    numbers_of,
     tiff_file,
-    undecoded,
 )
 from egsde.data.images import HIGHEST
-from egsde.data.rasters import Kind, Raster, checked, upright
+from egsde.data.rasters import Kind, Raster, upright
 from egsde.opened import UnreadableImage, opened
 
 REDUCED, MASK = 1, 4  # bits of NewSubfileType
@@ -91,16 +88,10 @@ def _pages(tiff: tifffile.TiffFile) -> list[Any]:
 def _pixels(page: Any, data: bytes, kept: dict[str, Any]) -> np.ndarray:
     if int(page.photometric) == PALETTE or page.bitspersample < 8:
         raise UnreadableImage("pages with a palette or below 8 bits; save them as grey or RGB")
-    check_page(page, data)
-    try:
-        array = page.asarray()
-    except (ValueError, ImportError) as error:
-        if not undecoded(error):
-            raise
+
+    def by_pillow(_: str) -> np.ndarray:
         image = opened(data)
         image.seek(page.index)
-        array = np.asarray(image)
-    pixels = last(checked(array), page.axes)
-    if kept["photometric"] == WHITE_IS_ZERO and pixels.dtype.kind == "u":
-        pixels = np.iinfo(pixels.dtype).max - pixels
-    return upright(pixels, kept["orientation"])
+        return np.asarray(image)
+
+    return upright(numbers_of(page, data, kept, by_pillow), kept["orientation"])
