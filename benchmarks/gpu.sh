@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # What a GPU is needed for, in legs of under nine minutes each; a leg that is cut goes on when it is given again.
 #   benchmarks/gpu.sh OUT LEG [NAME ...]     OUT gets few files of under 16 MB and summary.json
-#   benchmarks/gpu.sh OUT                    the five legs, one after the other
+#   benchmarks/gpu.sh OUT                    the legs, one after the other
 # Legs: speed (tests, speed.py, beside the official code in the folder OFFICIAL if it is given), score (the demonstration's
-# target score), guides (its source score and classifier), faces (score of FACES, a folder with cat/ and dog/ in train/ and
-# test/, at FACES_SIZE pixels, 64 by default), translate [SPLIT] (every method and setting of the demonstration).
-# Beside them: probe (speed of a training step), train (all networks of the demonstration, side by side).
+# target score), guides (its source score and classifier), faces (scores, classifier and judge of FACES, a folder with cat/
+# and dog/ in train/ and test/), translate [SPLIT] (every method and setting of the demonstration).
+# Beside them: probe (speed of a training step), train [NAME ...] (all networks of the demonstration, or those, side by side;
+# disjoint_...: of DATA_disjoint, made with --disjoint, whose styles share no family).
 # DATA: the pictures of `python -m egsde.data.fluent.build --folder DIR`. RUNS: where checkpoints lie between legs.
 # LIMIT: seconds of a training leg. SPEED: arguments of speed.py in the place of the leg's. EXTRA: overrides for every training, such as a small test on a CPU:
 #   EXTRA="compile=false trainer.precision=32-true data.batch_size=8 trainer.max_steps=2" \
@@ -21,7 +22,7 @@ data=${DATA:-fluent_128} runs=${RUNS:-runs/gpu} limit=${LIMIT:-500} extra=${EXTR
 mkdir -p "$runs"
 [ -e "$out/small.tar" ] && tar -xf "$out/small.tar" -C "$out" && rm "$out/small.tar" # of the legs before
 export PYTHONPATH=src:${PYTHONPATH:-} PYTHONUNBUFFERED=1 TORCHINDUCTOR_CACHE_DIR=$runs/inductor
-fast=(data.root="$data" data.resident=true compile=true +trainer.benchmark=true)
+fast=(data.resident=true compile=true translate=null +trainer.benchmark=true)
 
 # Trains NAME EXPERIMENT OVERRIDES... until done or cut; its log, curve and averaged weights go to OUT.
 run() {
@@ -52,9 +53,7 @@ score() { train 3d; }
 
 guides() { train flat classifier; }
 
-faces() {
-    run faces faces_score data.root="${FACES:?a folder of faces}" data.size="${FACES_SIZE:-64}" data.batch_size=128
-}
+faces() { train dog cat cat_or_dog faces_judge; }
 
 probe() {
     nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
@@ -69,13 +68,20 @@ probe() {
 # The networks of the demonstration, or those named, side by side.
 train() {
     local name
-    for name in ${@:-3d flat 3d_v flat_v classifier judge paired}; do
+    local emoji=(data.root="$data") halves=(data.root="${data}_disjoint")
+    local faces=(data.root="${FACES:-faces}" data.size=64 data.batch_size=256)
+    for name in ${@:-3d flat classifier judge labelled paired}; do
         case $name in
-            3d) run 3d fluent_score ;;
-            3d_v) run 3d_v fluent_score prediction=v ;;
-            flat) run flat fluent_score data.source=3d data.target=flat ;;
-            flat_v) run flat_v fluent_score prediction=v data.source=3d data.target=flat ;;
-            *) run "$name" "fluent_$name" ;;
+            3d) run $name fluent_score "${emoji[@]}" ;;
+            flat) run $name fluent_score "${emoji[@]}" data.source=3d data.target=flat ;;
+            disjoint_3d) run $name fluent_score "${halves[@]}" ;;
+            disjoint_flat) run $name fluent_score "${halves[@]}" data.source=3d data.target=flat ;;
+            disjoint_classifier) run $name fluent_classifier "${halves[@]}" ;;
+            dog) run $name faces_score "${faces[@]}" network=folded_64 +network.dropout=0.1 ;;
+            cat) run $name faces_score "${faces[@]}" network=folded_64 +network.dropout=0.1 data.source=dog data.target=cat ;;
+            cat_or_dog | faces_judge) run $name faces_classifier "${faces[@]}" network=encoder_64 ;;
+            paired) run $name fluent_paired data.batch_size=128 ;;
+            *) run $name "fluent_$name" "${emoji[@]}" ;;
         esac &
     done
     wait

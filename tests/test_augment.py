@@ -53,6 +53,10 @@ def test_turned_hue_keeps_luma():
     luma = torch.tensor([0.299, 0.587, 0.114])[None, :, None, None]
     torch.testing.assert_close((turned * luma).sum(1), (images * luma).sum(1), atol=1e-3, rtol=0)
     torch.testing.assert_close(turned[0], images[0], atol=1e-5, rtol=0)
+    half = torch.full((5,), 0.5)
+    grey = (images * luma).sum(1, keepdim=True)
+    paler = turn_hue(images, torch.zeros(5), half)
+    torch.testing.assert_close(paler, (images + grey) / 2, atol=1e-3, rtol=0)
 
 
 def test_sizes_that_do_not_divide_are_refused():

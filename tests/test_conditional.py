@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from egsde.methods import paired
 from egsde.networks import ADMUNet, widened
 from egsde.noise import Noise
-from egsde.programs.train import _initialise
+from egsde.programs.initial import initialise
 from egsde.sampling.grids import Uniform
 from egsde.sampling.sampler import Sampler
 from egsde.scores.conditional import ConditionalScore
@@ -82,7 +82,7 @@ def test_a_conditional_model_starts_as_the_unconditional_one(tmp_path):
         composed("train", tmp_path, "model=conditional", "network=folded_64").module
     )
     before = load_score(weights, DDPM())
-    _initialise(module, weights)
+    initialise(module, weights)
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(2, 2, 3, 64, 64, generator=generator)
     t = torch.tensor(0.4, dtype=torch.float64)

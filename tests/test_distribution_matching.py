@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from demo_networks import write_networks
 from egsde.energies import guided
+from egsde.programs.initial import initialise
 from egsde.scores import FlowMap, ScoreModel
 from egsde.scores.container import read_config
 from egsde.sde import VP
@@ -95,6 +97,11 @@ def test_a_short_run_leaves_a_student(tmp_path):
     assert read_config(file)["kind"] == "student" and read_config(file)["times"][0] == 0.5
     assert command("sample", *common, "translator=student", f"score.weights={file}", "limit=1",
                    "metrics=pairwise", f"out={tmp_path / 'made'}") == 0  # fmt: skip
+    flow = FlowMap(Gain(), SDE, skip=0.8)
+    network = nn.ModuleDict({"student": flow.net})
+    other = SimpleNamespace(config={"kind": "student"}, flow=flow, network=network)
+    with pytest.raises(ValueError, match=r"trained with module.flow.skip=0.0, got 0.8"):
+        initialise(other, {"student": str(file)})
 
 
 def test_there_is_a_score_to_follow():

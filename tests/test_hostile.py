@@ -22,7 +22,7 @@ import egsde
 from egsde.networks import MLP, read_weights
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.checkpoints import read
-from egsde.programs.train import _initialise
+from egsde.programs.initial import initialise
 from egsde.scores import files
 from egsde.sde import DDPM
 from runs import command
@@ -141,7 +141,7 @@ def test_bytes_that_are_no_weights(tmp_path, content, suffix):
     if suffix != "ckpt":
         refused(path, lambda: read_weights(path), mark)
     part = SimpleNamespace(network=nn.Linear(1, 1), config={"kind": "score"})
-    refused(path, lambda: _initialise(part, str(path)), mark)
+    refused(path, lambda: initialise(part, str(path)), mark)
 
 
 class Runs:

@@ -26,7 +26,8 @@ class Augment:
     """(B, C, S, S) in [-1, 1] -> (B, C, size, size), size a divisor of S.
 
     moved: share of the images that are moved, by a factor in `scale`, up to `turn` degrees and
-    `shift` of the side. hue: share of them whose hue is turned, by any angle (three channels).
+    `shift` of the side. hue: share of them whose hue is turned, by any angle, and whose chroma is
+    multiplied by a factor in `chroma` (three channels).
     fill: what comes in from outside, 1 for white; null mirrors the picture at its border.
     """
 
@@ -36,6 +37,7 @@ class Augment:
     turn: float = 12.0
     shift: float = 0.055
     hue: float = 0.4
+    chroma: tuple[float, float] = (1.0, 1.0)
     fill: float | None = None
 
     def __call__(self, images: Tensor, uniform: Draw, copies: int = 1) -> Tensor:
@@ -65,8 +67,10 @@ class Augment:
         moved = F.grid_sample(images - fill, grid, "bilinear", padding, False) + fill
         moved = torch.where(moves[:, None, None, None] > 0, moved, images)
         if channels == 3 and self.hue:
-            turns = 2 * math.pi * draw() * (draw() < self.hue)
-            moved = turn_hue(moved, turns)
+            turns, turned = 2 * math.pi * draw(), (draw() < self.hue).float()
+            low, high = self.chroma
+            factor = 1 + turned * (low + (high - low) * draw() - 1) if low < high else None
+            moved = turn_hue(moved, turns * turned, factor)
         return F.avg_pool2d(moved, side // self.size)
 
 
@@ -100,12 +104,15 @@ def augmented(
     return batch | dict(zip(names, parts, strict=True))
 
 
-def turn_hue(images: Tensor, angle: Tensor) -> Tensor:
-    """Turn the chroma plane of YIQ by an angle (B,): luma stays, values are clamped to [-1, 1]."""
+def turn_hue(images: Tensor, angle: Tensor, factor: Tensor | None = None) -> Tensor:
+    """Turn the chroma plane of YIQ by an angle (B,), and stretch it by a factor (B,): luma stays,
+    values are clamped to [-1, 1]."""
     yiq = YIQ.to(images)
     turn = torch.eye(3, device=images.device).repeat(len(angle), 1, 1)
     turn[:, 1, 1] = turn[:, 2, 2] = angle.cos()
     turn[:, 2, 1] = angle.sin()
     turn[:, 1, 2] = -angle.sin()
+    if factor is not None:
+        turn[:, 1:] *= factor[:, None, None]
     matrix = torch.linalg.inv(yiq) @ turn @ yiq  # (B, 3, 3)
     return torch.einsum("bij,bjhw->bihw", matrix, images).clamp(-1, 1)

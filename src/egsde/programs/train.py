@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from omegaconf import DictConfig
 
-from egsde.networks import check_fit, named_as, start_from_imagenet, widened
 from egsde.old_names import current
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, TwoFiles, read
@@ -20,6 +19,7 @@ from egsde.programs.callbacks.lost import Lost
 from egsde.programs.callbacks.steps import time_is_over
 from egsde.programs.ended import Ended, again
 from egsde.programs.folders import to_give_back
+from egsde.programs.initial import initialise
 from egsde.programs.latents import train_in
 from egsde.programs.lock import held
 from egsde.programs.measured import measured
@@ -30,8 +30,6 @@ from egsde.programs.resumed import differences
 from egsde.programs.run import closing, given, of_a_lost_process, prepare, save_yaml, stopped
 from egsde.programs.validating import check_names, settle, translation
 from egsde.scores.blueprints import described
-from egsde.scores.container import find, is_ours, read_config, read_weights
-from egsde.scores.files import read_checkpoint
 
 LEFT = ("checkpoints", "weights.safetensors", "metrics.csv")
 # What a resumed run must share with the run before, and what of it may differ.
@@ -62,7 +60,7 @@ def train(cfg: DictConfig) -> Any:
         module.seed, module.config = cfg.seed, config
         train_in(parts, module, data)
         if cfg.init_weights is not None:
-            _initialise(module, cfg.init_weights)
+            initialise(module, cfg.init_weights)
         if cfg.compile:
             module.network.compile()
         trainer = _fit(parts, out, config, module, data, checkpoint)
@@ -209,41 +207,3 @@ def _refuse_another_run(
             f"{path} is of another run: {'; '.join(changed[:5])}. Use another out= folder, the "
             "settings of its config.yaml, or resume=null to start anew"
         )
-
-
-def _initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
-    """Start from weights of ours or from an official checkpoint, raw and averaged alike.
-
-    weights: a file, or files (or None) by the part of a module with several networks. ValueError
-    for a part that there is not.
-    """
-    for part, name in weights.items() if isinstance(weights, Mapping) else [("", weights)]:
-        if name is None:
-            continue
-        try:
-            path, network = find(name, "init_weights"), module.network.get_submodule(part)
-        except AttributeError as error:
-            raise ValueError(f"init_weights.{part}: the model has no part {part}") from error
-        key = f"init_weights.{part}" if part else "init_weights"
-        if hasattr(network, "own_head") and not is_ours(path):
-            start_from_imagenet(network, read_checkpoint(path))
-            continue
-        if is_ours(path):
-            kind, mine = read_config(path)["kind"], module.config.get("kind")
-            if "classifier" in (kind, mine) and kind != mine:
-                raise ValueError(f"{key}={path} holds a {kind}, and a {mine} is trained")
-            state = read_weights(path, "averaged")
-            if part and kind == "generator":
-                state = _generator(state, part)
-        else:
-            state = named_as(read_checkpoint(path), network.state_dict())
-        state = widened(network, state)
-        check_fit(network.state_dict(), state, f"the network that is trained, {key}={path}")
-        network.load_state_dict(state)
-    module.ema.net.load_state_dict(module.network.state_dict())
-
-
-def _generator(state: Mapping[str, Any], part: str) -> dict[str, Any]:
-    """A file's part of that name; where it has none, its generator of the target."""
-    name = part if any(key.startswith(f"{part}.") for key in state) else "to_y"
-    return {k.removeprefix(f"{name}."): v for k, v in state.items() if k.startswith(f"{name}.")}

@@ -2,7 +2,8 @@
 
 `python -m egsde.data.fluent.build`: the embedded sheets at 64 px, one skin tone of each family.
 With --folder DIR: every picture at 128 px as DIR/{flat,3d}/{train,val,test}/CODE.webp, which the
-shipped networks were trained on (40 MB). Needs npm (Node.js) and `pip install resvg-py`.
+shipped networks were trained on (40 MB); with --disjoint, too, each style has training pictures of
+its own half of the families. Needs npm (Node.js) and `pip install resvg-py`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from egsde.data.fluent import FOLDER, SIDE, Fluent
+from egsde.data.fluent import FOLDER, SIDE, Fluent, half_of
 from egsde.data.images import square, to_rgb
 from egsde.data.npm import pack
 
@@ -72,12 +73,17 @@ def one_tone(codes: list[str]) -> list[str]:
     return sorted(chosen.values())
 
 
-def build_folder(packages: dict[str, dict[str, bytes]], codes: list[str], out: Path) -> None:
-    """All skin tones in train, one a family in val and test."""
+def build_folder(
+    packages: dict[str, dict[str, bytes]], codes: list[str], out: Path, disjoint: bool
+) -> None:
+    """All skin tones in train, one a family in val and test. disjoint: as `Fluent`'s."""
     single = set(one_tone(codes))
     for style, drawings in packages.items():
         for code in codes:
             if split(code) != "train" and code not in single:
+                continue
+            mine = Fluent.styles.index(style)
+            if disjoint and split(code) == "train" and half_of(family(code)) != mine:
                 continue
             path = out / style / split(code) / f"{code}.webp"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--from", dest="packages", type=Path, help="folder with both .tgz files")
     parser.add_argument("--folder", type=Path, help="write pictures of 128 px here instead")
+    parser.add_argument("--disjoint", action="store_true", help="no family in both styles")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         try:
@@ -121,7 +128,7 @@ def main() -> None:
         read = {style: read_package(path, STYLES[style]) for style, path in paths.items()}
     codes = sorted(set.intersection(*map(set, read.values())))
     if args.folder:
-        build_folder(read, codes, args.folder)
+        build_folder(read, codes, args.folder, args.disjoint)
     else:
         build_sheets(read, codes, FOLDER)
 

@@ -84,7 +84,7 @@ class DistributionMatchingModule(TimedModule):
         if self.teacher is not None:
             x = data.translations("val")[0]["x0"][None].to(self.device)
             self.flow.times = self.teacher.walk(x, ["first"], 0)[1]
-        self.recorded = {"times": self.flow.times}
+        self.recorded = {"times": self.flow.times, "skip": self.flow.skip}
 
     def translated(self, flow: FlowMap, x: Tensor, eps: Tensor) -> Tensor:
         """The student's end of each source, with gradients."""
