@@ -14,12 +14,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from egsde.programs import cli, pairs, start
 from egsde.programs.callbacks import lost
 from egsde.programs.callbacks.interrupts import Interrupts, Stopped
 from egsde.programs.ended import Ended, again, ending, launched
 from egsde.programs.lasting import outputs
+from egsde.programs.lock import held
 from egsde.programs.trials import Trials
 from faults.forked import Forked
 from faults.test_disk_full import tool
@@ -220,6 +222,57 @@ def test_a_process_that_a_signal_has_stopped_is_not_lost(code, tmp_path, capfd, 
 
     assert code_of(work) == 143
     assert "stopped by SIGTERM: " in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_signal_while_processes_connect_is_heard(rank, tmp_path, monkeypatch):
+    """Not when the other has not come for half an hour; and no lock stays behind."""
+    monkeypatch.setattr(lost, "EVERY", 0.01)
+    monkeypatch.setattr(lost, "PATIENCE", 0.1)
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    monkeypatch.setenv(lost.TORCHRUN, "1")
+    trainer = SimpleNamespace(world_size=2, default_root_dir=tmp_path)
+    out, port = tmp_path / "out", tmp_path / "port"
+
+    def work() -> int:
+        with ending(), held(out):
+            lost.Lost().watch(trainer)
+            port.touch()
+            torch.distributed.init_process_group(
+                "gloo", init_method=f"file://{port}", rank=0, world_size=2
+            )
+        return 0
+
+    job = Forked(work, tmp_path / "log")
+    job.until(port.exists)
+    time.sleep(0.1)
+    os.kill(job.pid, signal.SIGTERM)
+    assert job.wait(20) == 143 and not list(out.iterdir())
+    assert ("stopped by SIGTERM: " in job.said) == (rank == "0"), job.said
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_what_fails_alike_in_two_processes_is_told_by_the_first(rank, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", rank)
+
+    def second() -> int:
+        try:
+            cli._tell("train", ValueError("both have met this"))
+        finally:
+            (tmp_path / "over").touch()
+        return 0
+
+    def first() -> int:
+        Forked(second, tmp_path / "said")
+        time.sleep(0.2)
+        return 1
+
+    assert Forked(first, tmp_path / "log").wait() == 1
+    for _ in range(1000):
+        if (tmp_path / "over").exists():
+            break
+        time.sleep(0.01)
+    assert (tmp_path / "said").read_text() == ("error: both have met this\n" if rank == "0" else "")
 
 
 def test_nohup_holds():

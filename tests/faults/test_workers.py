@@ -144,6 +144,27 @@ def test_a_worker_that_is_killed_is_told_whatever_that_has_broken(tmp_path):
         read(work)
 
 
+def test_a_worker_that_is_killed_is_told_once():
+    """Also where a ValueError has met it on its way, but not again where it is told."""
+
+    def met(workers: list[int]) -> None:
+        try:
+            os.kill(workers[1], signal.SIGKILL)
+            time.sleep(1)
+        finally:
+            raise ValueError("half a file")
+
+    with pytest.raises(ValueError, match="half a file") as caught:
+        read(met)
+    assert str(readable(caught.value)).startswith("a process that reads images has ended")
+    with pytest.raises(ValueError) as again:
+        try:
+            raise caught.value
+        except ValueError:
+            raise ValueError("it goes on with: python train.py") from None
+    assert readable(again.value) == "it goes on with: python train.py"
+
+
 class Bad(Numbers):
     def __init__(self, error: Exception) -> None:
         self.error = error

@@ -27,7 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import hydra_plugins.egsde_settings  # noqa: F401  (a job in another process composes, too)
 from egsde.disk import remove_empty
-from egsde.programs.ended import Ended, look, refuse_hidden
+from egsde.programs.ended import Ended, look, refuse_hidden, told_by_the_first
 from egsde.programs.folders import claimed, claiming, given_back
 from egsde.programs.line import overrides, read, searched
 from egsde.programs.manual import manual
@@ -138,8 +138,10 @@ def _set(name: str, value: str | None) -> Iterator[None]:
 
 def _tell(program: str, error: BaseException, cfg: DictConfig | None = None) -> None:
     """A mistake in one message; a traceback where it is likely ours. `Ended` where a signal has
-    made it."""
+    made it, nothing where the first of several processes has told it."""
     refuse_hidden(error)
+    if told_by_the_first():
+        return
     message = readable(error, program)
     if message is not None and cfg is not None:
         message = told(message, cfg)

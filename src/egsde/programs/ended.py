@@ -108,6 +108,17 @@ def refuse_hidden(error: BaseException) -> None:
         first = first.__context__
 
 
+def told_by_the_first(seconds: float = 5) -> bool:
+    """Whether this is another process of a run, and the first, as what fails here fails there,
+    ends soon; torchrun then stops this one."""
+    starter, end = os.getppid(), time.monotonic() + seconds
+    while os.environ.get("LOCAL_RANK", "0") != "0" and time.monotonic() < end:
+        if os.getppid() != starter:
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def _send(signum: int) -> None:
     """To this process, once a finaliser that has dropped it is over."""
     time.sleep(0.01)
@@ -152,7 +163,12 @@ def launched(command: Sequence[str], environment: Mapping[str, str] | None = Non
     own = {**(os.environ if environment is None else environment), STARTER: str(os.getpid())}
     process = subprocess.Popen(command, env=own)
     try:
-        return process.wait()
+        code = process.wait()
+        if code < 0:  # else it has told why itself
+            told = f"a program that was started was ended by signal {-code}"
+            print(f"error: {told}; this command goes on with it: {again(None)}", file=sys.stderr,
+                  flush=True)  # fmt: skip
+        return code
     except BaseException as error:
         signum = getattr(error, "signum", signal.SIGTERM)
         with contextlib.suppress(OSError):

@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
@@ -18,6 +18,17 @@ try:
     import fcntl
 except ImportError:  # Windows: two commands there are not kept apart
     fcntl = None  # type: ignore[assignment]
+
+
+_paths: set[Path] = set()  # of the locks of this process
+
+
+def leave(code: int) -> NoReturn:
+    """End at once, whatever other threads do; no lock stays behind."""
+    for path in tuple(_paths):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+    os._exit(code)
 
 
 @contextlib.contextmanager
@@ -42,6 +53,7 @@ def held(out: Path, name: str = ".lock", clean: bool = True) -> Iterator[None]:
         try:
             try:
                 file = _locked(path)
+                _paths.add(path)
                 _refuse_others(out, name)
             except OSError as error:
                 raise unwritable(out, error.strerror or str(error)) from error
@@ -51,6 +63,7 @@ def held(out: Path, name: str = ".lock", clean: bool = True) -> Iterator[None]:
                 yield
         finally:
             if file is not None:
+                _paths.discard(path)
                 path.unlink(missing_ok=True)
                 file.close()
     except Exception:

@@ -68,8 +68,7 @@ def readable(error: BaseException, program: str = "train") -> str | None:
         return MEMORY.format(key=BATCH[program])
     if "UsageError" in names and "api key" in str(error).lower().replace("_", " "):
         return LOGIN
-    ours = type(error) is ValueError  # in which the program has said already how it goes on
-    if not ours and (lost := lost_worker(error)) is not None:
+    if (lost := lost_worker(error)) is not None:
         return f"{lost}. Give the command again"
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         return _composing(error, f"{COMMANDS.get(program, program)}.py")
@@ -86,10 +85,12 @@ def readable(error: BaseException, program: str = "train") -> str | None:
 
 def lost_worker(error: BaseException) -> str | None:
     """That a process which reads images has died, and what helps, if this is what an error says, or
-    one that it has met on its way: PyTorch raises it wherever the program is."""
+    one that it has met on its way: PyTorch raises it wherever the program is. What is raised from
+    None has told it already."""
     first: BaseException | None = error
     while first is not None and (found := WORKER.search(f"{first} ")) is None:
-        first = first.__cause__ or first.__context__
+        met = None if first.__suppress_context__ else first.__context__
+        first = first.__cause__ or met
     if first is None or found is None:
         return None
     ended = f" ({found[1]})" if found[1] else ""

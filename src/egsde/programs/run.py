@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
@@ -32,7 +33,7 @@ from egsde.programs.callbacks.same_run import say_where
 from egsde.programs.checks import check
 from egsde.programs.ended import Ended, again, tell
 from egsde.programs.folders import refuse_elsewhere
-from egsde.programs.messages import lost_worker
+from egsde.programs.messages import lost_worker, readable
 from egsde.programs.secrets import recorded, resolved
 from egsde.programs.settings import CONF
 from egsde.programs.sweep import Table
@@ -179,14 +180,14 @@ def stopped(out: Path, error: Stopped | Ended, standing: str, trainer: Trainer) 
     raise SystemExit(0)  # of several processes the first one tells
 
 
-def of_a_lost_process(trainer: Trainer, error: BaseException) -> str | None:
-    """Which of the processes that this one has started has died, if one has."""
-    if (lost := lost_worker(error)) is not None:
+def _of_a_lost_process(trainer: Trainer, error: BaseException) -> str | None:
+    """Which process has died, if that is what an error comes from: one that says more has not."""
+    if (lost := lost_worker(error)) is not None or readable(error) is not None:
         return lost
-    procs = getattr(trainer.strategy.launcher, "procs", [])
-    for rank, process in enumerate(procs, 1):
+    end = time.monotonic() + 2
+    for rank, process in enumerate(getattr(trainer.strategy.launcher, "procs", []), 1):
         with contextlib.suppress(subprocess.TimeoutExpired):
-            code = process.wait(2)
+            code = process.wait(max(0, end - time.monotonic()))
             if code:
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"
                 return f"process {rank} of {trainer.world_size} has ended with {how}"
@@ -202,9 +203,9 @@ def together(trainer: Trainer, out: Path, standing: Callable[[], str]) -> Iterat
     except (Stopped, Ended) as error:
         stopped(out, error, standing(), trainer)
     except Exception as error:
-        if (lost := of_a_lost_process(trainer, error)) is None:
+        if (lost := _of_a_lost_process(trainer, error)) is None:
             raise
-        raise ValueError(f"{lost}; {standing()}. It goes on with: {again(out)}") from error
+        raise ValueError(f"{lost}; {standing()}. It goes on with: {again(out)}") from None
 
 
 def versions() -> dict[str, str]:

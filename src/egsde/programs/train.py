@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,8 @@ from omegaconf import DictConfig
 from egsde.old_names import current
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, TwoFiles, read
-from egsde.programs.callbacks.interrupts import Stopped
 from egsde.programs.callbacks.lost import Lost
 from egsde.programs.callbacks.steps import time_is_over
-from egsde.programs.ended import Ended, again
 from egsde.programs.folders import to_give_back
 from egsde.programs.initial import initialise
 from egsde.programs.latents import train_in
@@ -27,7 +26,7 @@ from egsde.programs.messages import readable
 from egsde.programs.objectives import returned
 from egsde.programs.records import claim, refuse_inside
 from egsde.programs.resumed import differences
-from egsde.programs.run import closing, given, of_a_lost_process, prepare, save_yaml, stopped
+from egsde.programs.run import closing, given, prepare, save_yaml, together
 from egsde.programs.validating import check_names, settle, translation
 from egsde.scores.blueprints import described
 
@@ -101,23 +100,8 @@ def _fit(
             save_yaml(out / "config.yaml", given)
             for logger in loggers:
                 logger.log_hyperparams(config)
-        try:
+        with _restoring(checkpoint, module), together(trainer, out, standing):
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-        except (Stopped, Ended) as error:
-            stopped(out, error, standing(), trainer)
-        except Exception as error:
-            if checkpoint is not None and not module.begun and readable(error, "train") is None:
-                raise ValueError(
-                    f"{checkpoint} cannot be restored ({type(error).__name__}: "
-                    f"{str(error).splitlines()[0][:200] if str(error) else ''}): it was made by "
-                    "another program or version, or was changed; give another resume=PATH, or "
-                    "resume=null to start anew"
-                ) from error
-            if (lost := of_a_lost_process(trainer, error)) is None:
-                raise
-            raise ValueError(
-                f"{lost}, so training has ended; {standing()}. It goes on with: {again(out)}"
-            ) from error
         if trainer.global_step == 0:
             raise ValueError(
                 "no step was made, so there are no weights: trainer.max_time was over before the "
@@ -132,6 +116,22 @@ def _fit(
             if teller is not None:
                 teller.tell()
     return trainer
+
+
+@contextlib.contextmanager
+def _restoring(checkpoint: Path | None, module: Any) -> Iterator[None]:
+    """ValueError for a checkpoint with which the training has failed before its first step."""
+    try:
+        yield
+    except Exception as error:
+        if checkpoint is None or module.begun or readable(error, "train") is not None:
+            raise
+        raise ValueError(
+            f"{checkpoint} cannot be restored ({type(error).__name__}: "
+            f"{str(error).splitlines()[0][:200] if str(error) else ''}): it was made by another "
+            "program or version, or was changed; give another resume=PATH, or resume=null to "
+            "start anew"
+        ) from error
 
 
 def allowed(callback: Any, cfg: DictConfig) -> bool:

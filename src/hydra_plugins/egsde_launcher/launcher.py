@@ -81,7 +81,7 @@ class SubprocessLauncher(Launcher):
         else:
             returned.status = JobStatus.FAILED
             returned.return_value = CompactHydraException(
-                f"job {number} ({' '.join(task)}) ended with exit code {code}; it has told why "
+                f"job {number} ({' '.join(task)}) ended with exit code {code}; why is told "
                 f"above, its folder is {out}"
             )
         result.unlink(missing_ok=True)

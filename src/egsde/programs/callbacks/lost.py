@@ -18,6 +18,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from egsde.programs.ended import OTHER, Ended, again, numbers, tell
+from egsde.programs.lock import leave
 
 FIRST = "EGSDE_FIRST_PROCESS"  # its number, for the others
 TORCHRUN = "TORCHELASTIC_RUN_ID"  # is there where torchrun has started this process
@@ -32,9 +33,15 @@ class Lost(Callback):
 
     def __init__(self) -> None:
         self.over, self.met = threading.Event(), False
+        self.writing: int | None = None
 
     def watch(self, trainer: Trainer) -> None:
-        """From before the first process starts the others."""
+        """From before the first process starts the others, and in the main thread."""
+        if Ended.came is not None and trainer.world_size > 1:
+            reading, self.writing = os.pipe()
+            os.set_blocking(self.writing, False)
+            signal.set_wakeup_fd(self.writing, warn_on_full_buffer=False)
+            self._start(lambda: self._listen(reading, Path(trainer.default_root_dir)))
         if any(word.startswith(OTHER) for word in sys.argv):
             first = int(os.environ.get(FIRST, os.getppid()))
             self._start(lambda: self._look_up(first))
@@ -47,12 +54,39 @@ class Lost(Callback):
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         self.met = True
+        self._hear()
+
+    def on_exception(
+        self, trainer: Trainer, module: LightningModule, exception: BaseException
+    ) -> None:
+        self._hear()
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         self.over.set()
+        self._hear()
+
+    def _hear(self) -> None:
+        """By Python's own handlers alone again."""
+        if self.writing is not None:
+            signal.set_wakeup_fd(-1)
+            os.close(self.writing)
+            self.writing = None
 
     def _start(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, daemon=True, name="lost").start()
+
+    def _listen(self, reading: int, out: Path) -> None:
+        """Until they have met: the main thread is where no handler runs while it connects."""
+        with open(reading, "rb", buffering=0) as heard:
+            while number := heard.read(1):
+                end = time.monotonic() + PATIENCE
+                while number[0] in numbers() and not (Ended.came or self.met or self.over.is_set()):
+                    if time.monotonic() > end:
+                        error = Ended(number[0])
+                        if os.environ.get("LOCAL_RANK", "0") == "0":
+                            tell(error, Ended.standing, out)
+                        leave(error.code)
+                    time.sleep(EVERY)
 
     def _look(self, trainer: Trainer) -> None:
         """As the first process: whether one of the others has ended before the work is done."""
@@ -77,14 +111,14 @@ class Lost(Callback):
             out = Path(trainer.default_root_dir)
             if stopped:
                 tell(error := Ended(stopped), Ended.standing, out)
-                os._exit(error.code)
+                leave(error.code)
             how = f"signal {-code}" if code < 0 else f"exit code {code}; it has told why"
             told = f"process {rank} of {trainer.world_size} has ended with {how}"
             print(
                 f"error: {told}; what was finished is kept. It goes on with: {again(out)}",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
-            os._exit(1)
+            leave(1)
 
     def _look_up(self, first: int, patience: float = PATIENCE) -> None:
         """As one of the others: whether the first is still there, or who has started all."""
@@ -92,4 +126,4 @@ class Lost(Callback):
             if os.getppid() != first:
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(patience)
-                os._exit(1)
+                leave(1)
