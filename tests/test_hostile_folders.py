@@ -87,11 +87,12 @@ def test_a_file_in_the_place_of_a_folder(tmp_path):
         with pytest.raises(ValueError, match=rf"{name} is a file, in the place of a folder"):
             claim(run, "sample.py")
         (run / name).unlink()
-    for name in ("metrics.json", "weights.safetensors"):
-        (run / name).mkdir()
+    for name in ("metrics.json", "weights.safetensors", "checkpoints/last.ckpt"):
+        (run / name).mkdir(parents=True)
         with pytest.raises(ValueError, match=rf"{name} is a folder, in the place of a file"):
             claim(run, "sample.py")
         (run / name).rmdir()
+    (run / "checkpoints").rmdir()
     claim(run, "sample.py")
     (search / "trials").touch()
     with pytest.raises(ValueError, match="trials is a file"):

@@ -74,7 +74,7 @@ class Forked:
 
     def alone(self) -> bool:
         """Whether nothing of its session is left, soon."""
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 os.killpg(self.pid, 0)
             except ProcessLookupError:

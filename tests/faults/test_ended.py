@@ -251,11 +251,12 @@ def test_a_signal_while_processes_connect_is_heard(rank, tmp_path, monkeypatch):
     assert ("stopped by SIGTERM: " in job.said) == (rank == "0"), job.said
 
 
-@pytest.mark.parametrize("rank", ["0", "1"])
-def test_what_fails_alike_in_two_processes_is_told_by_the_first(rank, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("rank", "late"), [("0", 0), ("1", 0), ("1", 0.6)])
+def test_what_fails_alike_in_two_processes_is_told_by_the_first(rank, late, tmp_path, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", rank)
 
     def second() -> int:
+        time.sleep(late)
         try:
             cli._tell("train", ValueError("both have met this"))
         finally:
@@ -263,6 +264,7 @@ def test_what_fails_alike_in_two_processes_is_told_by_the_first(rank, tmp_path, 
         return 0
 
     def first() -> int:
+        os.environ[lost.FIRST] = str(os.getpid())
         Forked(second, tmp_path / "said")
         time.sleep(0.2)
         return 1

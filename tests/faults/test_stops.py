@@ -158,7 +158,8 @@ def test_a_program_that_is_stopped_at_any_moment_goes_on(program, tmp_path):
         took = time.monotonic() - began
     chance, counts, wrong = random.Random(program), Counter[int](), []
     stops = STOPS or (1 if program in LONG else 2)
-    for code, stop in ways * (stops // len(ways)) + chance.sample(ways, stops % len(ways)):
+    turns = ways * (stops // len(ways)) + chance.sample(ways, stops % len(ways))
+    for code, stop in chance.sample(turns, len(turns)):
         shutil.rmtree(out, ignore_errors=True)
         moment = chance.uniform(0, took)
         try:
@@ -166,7 +167,7 @@ def test_a_program_that_is_stopped_at_any_moment_goes_on(program, tmp_path):
         except AssertionError as error:
             wrong.append(f"after {moment:.2f} of {took:.2f} s, for {code}: {error}")
             print(wrong[-1], flush=True)
-    print(f"{program}: {dict(counts)}, wrong {len(wrong)}")
+        print(f"{program}: {dict(counts)}, wrong {len(wrong)}", flush=True)
     assert not wrong
 
 
@@ -179,7 +180,8 @@ def gone_on(make, same, folder: Path, moment: float, code: int, stop) -> int:
     with contextlib.suppress(ProcessLookupError, FileNotFoundError, IndexError):
         stop(job)
     ended = job.wait(LIMIT)
-    assert ended in (0, code) and job.alone(), (ended, job.said)
+    assert ended in (0, code), f"{ended}: {job.said}"
+    assert job.alone(), job.said
     told = job.said.splitlines()
     if ended > 128:
         assert told[-2].startswith("stopped by SIG") and told[-1].startswith("to go on: "), job.said

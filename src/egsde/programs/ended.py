@@ -21,6 +21,7 @@ from types import FrameType
 
 SIGNALS = [s for s in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, s)]
 OTHER = "hydra.job.name=train_ddp_process"  # what Lightning starts the others of a run with
+FIRST = "EGSDE_FIRST_PROCESS"  # its number, for the others
 STARTER, EVERY = "EGSDE_STARTER", 0.5  # who has started a program; seconds between looks
 HANGUP = getattr(signal, "SIGHUP", None)
 
@@ -111,9 +112,9 @@ def refuse_hidden(error: BaseException) -> None:
 def told_by_the_first(seconds: float = 5) -> bool:
     """Whether this is another process of a run, and the first, as what fails here fails there,
     ends soon; torchrun then stops this one."""
-    starter, end = os.getppid(), time.monotonic() + seconds
+    first, end = int(os.environ.get(FIRST, os.getppid())), time.monotonic() + seconds
     while os.environ.get("LOCAL_RANK", "0") != "0" and time.monotonic() < end:
-        if os.getppid() != starter:
+        if os.getppid() != first:
             return True
         time.sleep(0.05)
     return False

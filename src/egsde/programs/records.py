@@ -23,7 +23,8 @@ FREE = ("out", "trainer", "logger", "metrics", "limit", "columns", "objective", 
 WRITTEN = ("images", "slices", "uncertainty", "previews", "checkpoints", "run.json",
            "metrics.json", "images.csv", "trajectories", "report.html", "curve.png", "files.csv",
            "grid.png", "seconds.csv", "config.yaml", "weights.safetensors",
-           "metrics.csv", "likelihood.json", "hparams.yaml", "wandb", "made", "pairs")  # fmt: skip
+           "metrics.csv", "likelihood.json", "hparams.yaml", "wandb", "made", "pairs",
+           "checkpoints/last.ckpt", "checkpoints/previous.ckpt")  # fmt: skip
 FOLDERS = ("images", "slices", "uncertainty", "previews", "trajectories", "checkpoints", "made")
 OTHERS = ("wandb", "pairs")  # folders, too, and others put links into them
 # Where a file lies: what is in it is compared, a network by its hash and a picture by its mark.

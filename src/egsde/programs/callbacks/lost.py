@@ -17,10 +17,9 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from egsde.programs.ended import OTHER, Ended, again, numbers, tell
+from egsde.programs.ended import FIRST, OTHER, Ended, again, numbers, tell
 from egsde.programs.lock import leave
 
-FIRST = "EGSDE_FIRST_PROCESS"  # its number, for the others
 TORCHRUN = "TORCHELASTIC_RUN_ID"  # is there where torchrun has started this process
 EVERY, PATIENCE, STOPPING = 0.5, 5.0, 60.0  # seconds between looks; to end by itself; to stop
 
