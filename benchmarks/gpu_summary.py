@@ -40,7 +40,10 @@ def main() -> None:
         with (folder / "metrics.csv").open() as file:
             rows = list(csv.DictReader(file))
         last = {k: float(v) for row in rows for k, v in row.items() if v and "/t0." not in k}
-        last["checkpoint_step"] = averaged(checkpoint, out / f"{folder.name}.safetensors")
+        weights = out / f"{folder.name}.safetensors"
+        last["checkpoint_step"] = averaged(checkpoint, weights)
+        if (ended := folder / "weights.safetensors").exists():  # with what its module adds
+            weights.write_bytes(ended.read_bytes())
         summary[folder.name] = last
         (out / f"{folder.name}.csv").write_text((folder / "metrics.csv").read_text())
     for table in sorted(out.glob("speed_*.csv")):

@@ -116,6 +116,7 @@ def given() -> Clock:
 
 def bare(score: Any, network: nn.Module, batches: list[torch.Tensor]) -> Row:
     """The same steps in a loop of PyTorch; the network goes on learning."""
+    network.to(batches[0].device)  # Lightning leaves it on the CPU
     sde, average = score.sde, [p.detach().clone() for p in network.parameters()]
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
     moved = get_ema_multi_avg_fn(0.999)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from demo_networks import write_networks
 from egsde.data import Written
 from egsde.programs.sample import sample
-from runs import TRAIN, composed, rows, trained
+from runs import TRAIN, command, composed, rows, trained
 
 DEVICE = "gpu"
 ROOT = Path(__file__).parents[1]
@@ -33,8 +33,10 @@ def whole_floats(monkeypatch):
 
 
 def translated(folder: Path, name: str, *options: str) -> np.ndarray:
-    """Levels 0 to 255 of four translations by random networks, int (4, 16, 16, 3)."""
+    """Levels 0 to 255 of four translations by random networks, int (4, 16, 16, 3); in float32,
+    whatever the data set's own settings are."""
     networks = [o for o in write_networks(folder) if not o.startswith("trainer")]
+    networks += ["score.autocast=false", "extractor.autocast=false"]
     out = folder / name
     sample(composed("sample", out, *networks, "limit=4", *options))
     files = Written.of(out).listed().values()
@@ -114,6 +116,24 @@ def test_a_compiled_network_trains_as_it_is(tmp_path):
         pytest.skip(f"torch.compile does not work here: {type(error).__name__}")
     compiled = training(tmp_path / "compiled", "compile=true")
     assert compiled == pytest.approx(training(tmp_path / "plain"), rel=1e-3)
+
+
+@pytest.mark.parametrize("model", ["student", "matched_student"])
+def test_a_teacher_and_its_student_are_on_one_device(tmp_path, model):
+    teacher = tmp_path / "teacher"
+    translated(tmp_path, "teacher", "translator=egsde", "sampler=ddim",
+               f"trainer.accelerator={DEVICE}")  # fmt: skip
+    small = ["network.num_channels=32", "network.channel_mult=[1]", "network.patch=1",
+             "network.attention_resolutions=[]", "data.batch_size=2", "data.train_limit=4",
+             "data.limit=2", "trainer.max_steps=3", "trainer.val_check_interval=3"]  # fmt: skip
+    more = (
+        ["module.updates=2"] if model == "matched_student" else ["module.features=0", "data.keys=1"]
+    )
+    run = tmp_path / model
+    assert command("train", f"model={model}", f"teacher={teacher}", "data=fluent", "data.size=16",
+                   f"trainer.accelerator={DEVICE}", *small, *own[model], f"out={run}") == 0  # fmt: skip
+    weights = load_file(run / "weights.safetensors")
+    assert weights and all(value.isfinite().all() for value in weights.values())
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
