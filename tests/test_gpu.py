@@ -126,12 +126,11 @@ def test_a_teacher_and_its_student_are_on_one_device(tmp_path, model):
     small = ["network.num_channels=32", "network.channel_mult=[1]", "network.patch=1",
              "network.attention_resolutions=[]", "data.batch_size=2", "data.train_limit=4",
              "data.limit=2", "trainer.max_steps=3", "trainer.val_check_interval=3"]  # fmt: skip
-    more = (
-        ["module.updates=2"] if model == "matched_student" else ["module.features=0", "data.keys=1"]
-    )
+    own = {"student": ["module.features=0", "data.keys=1"], "matched_student": ["module.updates=2"]}
     run = tmp_path / model
-    assert command("train", f"model={model}", f"teacher={teacher}", "data=fluent", "data.size=16",
-                   f"trainer.accelerator={DEVICE}", *small, *own[model], f"out={run}") == 0  # fmt: skip
+    given = [f"model={model}", f"teacher={teacher}", "data=fluent", "data.size=16",
+             f"trainer.accelerator={DEVICE}", *small, *own[model], f"out={run}"]  # fmt: skip
+    assert command("train", *given) == 0
     weights = load_file(run / "weights.safetensors")
     assert weights and all(value.isfinite().all() for value in weights.values())
 
