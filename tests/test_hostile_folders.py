@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from egsde.data import Written
 from egsde.disk import appending, found_object, whole
 from egsde.programs import report
-from egsde.programs.callbacks.csv import rows_of
+from egsde.programs.callbacks.csv import CSV, rows_of
 from egsde.programs.callbacks.same_run import same_run
 from egsde.programs.callbacks.shelf import Seconds
 from egsde.programs.first import refuse_unfinished
@@ -195,6 +195,23 @@ def test_records_that_are_damaged(tmp_path):
     path = tmp_path / "metrics.csv"
     path.write_text("step,loss\n1,0.5\n²,0.5\n" + f"2,{'x' * 200_000}\n3,0.1\n")
     assert list(rows_of(path)) == [1]
+
+
+@pytest.mark.parametrize("harm", [
+    lambda text: text[: len(text) // 2], lambda text: "", lambda text: text + "\0" * 9,
+    lambda text: "a,b\n1,2\n"],
+    ids=["half", "empty", "zeros", "another's"],
+)  # fmt: skip
+def test_a_table_that_is_damaged_is_named(harm, tmp_path):
+    """The rows of a training that goes on, of which some cannot be read any more."""
+    first = CSV(tmp_path)
+    for step in range(6):
+        first.log_metrics({"loss": 0.5}, step)
+    first.save()
+    CSV(tmp_path).log_metrics({"loss": 0.4}, 6)  # as in a run that goes on: no word
+    first.path.write_text(harm(first.path.read_text()))
+    with pytest.warns(UserWarning, match=r"metrics.csv is damaged: it goes on with the [0-6] rows"):
+        CSV(tmp_path).log_metrics({"loss": 0.4}, 6)
 
 
 def test_a_merge_of_very_many_shards_ends(tmp_path):

@@ -165,6 +165,14 @@ def test_data_and_networks_may_have_moved(tmp_path):
     ]
 
 
+def test_data_through_a_link_are_the_same(tmp_path):
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "cats")
+    cats, link, other = ({"data": {"source": str(tmp_path / name)}}
+                         for name in ("cats", "link", "dogs"))  # fmt: skip
+    assert not differences(cats, link) and len(differences(link, other)) == 1
+
+
 def test_a_checkpoint_of_other_defaults(straight, tmp_path, capsys):
     """A setting that there was not, or is no more, refuses nothing; one that changed is named."""
     shutil.copytree(straight, tmp_path, dirs_exist_ok=True)

@@ -231,7 +231,8 @@ def test_a_signal_while_processes_connect_is_heard(rank, tmp_path, monkeypatch):
     monkeypatch.setattr(lost, "PATIENCE", 0.1)
     monkeypatch.setenv("LOCAL_RANK", rank)
     monkeypatch.setenv(lost.TORCHRUN, "1")
-    trainer = SimpleNamespace(world_size=2, default_root_dir=tmp_path)
+    strategy = SimpleNamespace(launcher=None)
+    trainer = SimpleNamespace(strategy=strategy, world_size=2, default_root_dir=tmp_path)
     out, port = tmp_path / "out", tmp_path / "port"
 
     def work() -> int:

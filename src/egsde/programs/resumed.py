@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any
@@ -19,7 +21,7 @@ def differences(
     free: keys, or beginnings of keys, that may differ. given: keys that this command sets itself.
     An option that only one of the two has is that of another version, unless it is given or
     belongs to a part (`_target_`) that only one has. Of paths the last names count: data and
-    networks may have moved.
+    networks may have moved; or where they lead is one, as through a link.
     """
     old, new, chosen = flat(before), flat(now), set(given)
     alone = old.keys() ^ new.keys()
@@ -30,9 +32,17 @@ def differences(
             continue
         a, b = plain(key, old.get(key)), plain(key, new.get(key))
         meant = key in chosen or any(key.startswith(part) for part in parts)
-        if a != b and (meant or key not in alone):
+        if a != b and (meant or key not in alone) and not _one_place(key, old, new):
             found.append(f"{key} was {old.get(key)}, is {new.get(key)}")
     return found
+
+
+def _one_place(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    if key.removeprefix("config.") not in PATHS and not key.endswith(NETWORK):
+        return False
+    with contextlib.suppress(OSError):
+        return os.path.samefile(*(os.path.expanduser(str(c.get(key))) for c in (old, new)))
+    return False
 
 
 def plain(key: str, value: Any) -> Any:

@@ -51,7 +51,14 @@ class CSV(Logger):
     def _keep_rows_before(self, step: int) -> None:
         self.started = True
         if step and self.path.exists():
-            self.rows = {k: row for k, row in rows_of(self.path).items() if k < step}
+            found = rows_of(self.path)
+            self.rows = {k: row for k, row in found.items() if k < step}
+            text = self.path.read_bytes()
+            if text.count(b"\n") != len(found) + 1 or not text.endswith(b"\n"):  # it was whole
+                warnings.warn(
+                    f"{self.path} is damaged: it goes on with the {len(self.rows)} rows before "
+                    f"step {step} that can be read", stacklevel=2,
+                )  # fmt: skip
 
     @rank_zero_only
     def save(self) -> None:

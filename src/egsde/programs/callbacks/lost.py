@@ -33,6 +33,7 @@ class Lost(Callback):
     def __init__(self) -> None:
         self.over, self.met = threading.Event(), False
         self.writing: int | None = None
+        self.ends = threading.Lock()  # one thread tells, and keeps it
 
     def watch(self, trainer: Trainer) -> None:
         """From before the first process starts the others, and in the main thread."""
@@ -40,7 +41,9 @@ class Lost(Callback):
             reading, self.writing = os.pipe()
             os.set_blocking(self.writing, False)
             signal.set_wakeup_fd(self.writing, warn_on_full_buffer=False)
-            self._start(lambda: self._listen(reading, Path(trainer.default_root_dir)))
+            self._start(lambda: self._listen(reading, trainer))
+            # PyTorch's own words, with a trace in C++, of a connection that is cut.
+            os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         if any(word.startswith(OTHER) for word in sys.argv):
             first = int(os.environ.get(FIRST, os.getppid()))
             self._start(lambda: self._look_up(first))
@@ -74,18 +77,23 @@ class Lost(Callback):
     def _start(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, daemon=True, name="lost").start()
 
-    def _listen(self, reading: int, out: Path) -> None:
+    def _listen(self, reading: int, trainer: Trainer) -> None:
         """Until they have met: the main thread is where no handler runs while it connects."""
         with open(reading, "rb", buffering=0) as heard:
             while number := heard.read(1):
                 end = time.monotonic() + PATIENCE
                 while number[0] in numbers() and not (Ended.came or self.met or self.over.is_set()):
                     if time.monotonic() > end:
-                        error = Ended(number[0])
-                        if os.environ.get("LOCAL_RANK", "0") == "0":
-                            tell(error, Ended.standing, out)
-                        leave(error.code)
+                        self._stop(trainer, number[0])
                     time.sleep(EVERY)
+
+    def _stop(self, trainer: Trainer, signum: int) -> None:
+        """At once, from a thread: the others, which may wait for this one, and this one."""
+        self.ends.acquire()
+        _kill(trainer)
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            tell(Ended(signum), Ended.standing, Path(trainer.default_root_dir))
+        leave(128 + signum)
 
     def _look(self, trainer: Trainer) -> None:
         """As the first process: whether one of the others has ended before the work is done."""
@@ -104,17 +112,15 @@ class Lost(Callback):
             # says more. Before they have met it would wait for the other for half an hour.
             if self.over.wait(STOPPING if stopped and self.met else PATIENCE):
                 return
-            for process in procs:
-                with contextlib.suppress(OSError):
-                    process.kill()
-            out = Path(trainer.default_root_dir)
             if stopped:
-                tell(error := Ended(stopped), Ended.standing, out)
-                leave(error.code)
+                self._stop(trainer, stopped)
+            self.ends.acquire()
+            _kill(trainer)
             how = f"signal {-code}" if code < 0 else f"exit code {code}; it has told why"
             told = f"process {rank} of {trainer.world_size} has ended with {how}"
             print(
-                f"error: {told}; what was finished is kept. It goes on with: {again(out)}",
+                f"error: {told}; what was finished is kept. "
+                f"It goes on with: {again(Path(trainer.default_root_dir))}",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
             leave(1)
@@ -126,3 +132,9 @@ class Lost(Callback):
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(patience)
                 leave(1)
+
+
+def _kill(trainer: Trainer) -> None:
+    for process in getattr(trainer.strategy.launcher, "procs", []):
+        with contextlib.suppress(OSError):
+            process.kill()
