@@ -134,6 +134,8 @@ KINDS = [  # kind, one way, another, the test that causes them
      "test_hostile_folders.py::test_an_id_of_weights_and_biases"),
     ("sizes and pictures of a whole split for two", "limit=2 with a cache", "limit=2 without one",
      "test_many_images.py::test_a_limit_opens_only_its_images"),
+    ("rows of a table that are lost", "cut in half", "written over by another program",
+     "test_hostile_folders.py::test_a_table_that_is_damaged"),
 ]  # fmt: skip
 
 
