@@ -231,7 +231,8 @@ def test_a_signal_while_processes_connect_is_heard(rank, tmp_path, monkeypatch):
     monkeypatch.setattr(lost, "PATIENCE", 0.1)
     monkeypatch.setenv("LOCAL_RANK", rank)
     monkeypatch.setenv(lost.TORCHRUN, "1")
-    strategy = SimpleNamespace(launcher=None)
+    other = SimpleNamespace(kill=lambda: print("the other is killed", flush=True))
+    strategy = SimpleNamespace(launcher=SimpleNamespace(procs=[other]))
     trainer = SimpleNamespace(strategy=strategy, world_size=2, default_root_dir=tmp_path)
     out, port = tmp_path / "out", tmp_path / "port"
 
@@ -249,7 +250,9 @@ def test_a_signal_while_processes_connect_is_heard(rank, tmp_path, monkeypatch):
     time.sleep(0.1)
     os.kill(job.pid, signal.SIGTERM)
     assert job.wait(20) == 143 and not list(out.iterdir())
-    assert ("stopped by SIGTERM: " in job.said) == (rank == "0"), job.said
+    told = job.said.splitlines()  # nothing comes after the two lines
+    assert told[0] == "the other is killed" and len(told) == (3 if rank == "0" else 1), told
+    assert rank != "0" or told[1].startswith("stopped by SIGTERM: "), told
 
 
 @pytest.mark.parametrize(("rank", "late"), [("0", 0), ("1", 0), ("1", 0.6)])
