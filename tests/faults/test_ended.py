@@ -7,6 +7,7 @@ import logging
 import os
 import pty
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -63,6 +64,16 @@ def test_a_process_that_was_stopped_is_deaf_until_its_end(name):
             raise SystemExit(error.code) from None
 
     assert code_of(work) == 128 + number
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_command_that_is_done_is_deaf_while_python_ends(name):
+    work = f"import atexit, os; atexit.register(lambda: os.kill(os.getpid(), {name}))"
+    words = ("import sys", f"from signal import {name}", work,
+             "from egsde.programs.start import main", "sys.argv = ['egsde', 'report', '--help']",
+             "main()")  # fmt: skip
+    ended = subprocess.run([sys.executable, "-c", "; ".join(words)], capture_output=True, text=True)
+    assert ended.returncode == 0 and not ended.stderr, ended.stderr
 
 
 class Dropping:

@@ -94,6 +94,12 @@ def ending() -> Iterator[None]:
         sys.unraisablehook, Ended.came = hook, outer
 
 
+def deaf() -> None:
+    """What comes once all is done changes neither words nor code: Python takes a while to end."""
+    for number in numbers():
+        signal.signal(number, signal.SIG_IGN)
+
+
 def look() -> None:
     """`Ended` where a signal has come, whatever became of it: before what takes long is begun."""
     if Ended.came:

@@ -3,6 +3,7 @@ imported."""
 
 from __future__ import annotations
 
+import atexit
 import difflib
 import logging
 import os
@@ -11,7 +12,7 @@ from importlib import import_module
 
 import egsde
 from egsde.disk import remove_empty
-from egsde.programs.ended import Ended, ending, follow, look, tell
+from egsde.programs.ended import Ended, deaf, ending, follow, look, tell
 from egsde.programs.lasting import outputs
 
 PROGRAMS = {  # a program and where its function is; imported once the configuration is known
@@ -85,3 +86,5 @@ def _start(name: str, arguments: list[str]) -> None:
                 tell(error, error.standing, error.out)
             logging.disable()  # what a library logs at its end would be the last word
             raise SystemExit(error.code) from None
+        finally:
+            atexit.register(deaf)
