@@ -143,3 +143,20 @@ def test_a_sweep_of_several_processes_a_job_is_refused(tmp_path, capsys):
     arguments = ["-m", "seed=0,1", "trainer=ddp_cpu", f"hydra.sweep.dir={tmp_path}"]
     assert command("train", *arguments) == 1
     assert "hydra/launcher=subprocess" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "words"),
+    [("compare", ["a", "b", "out=file"], "file is a file, not a folder"),
+     ("compare", ["a", "b", "out=file/x"], "file is a file, not a folder"),
+     ("tune", ["out=file"], "file is a file, not a folder"),
+     ("compare", ["a", "b", "out=/proc/x"], "/proc/x: nothing can be made in /proc"),
+     ("report", [""], "an empty name is given; was it a shell variable"),
+     ("pairs", ["a", " ", "out=x"], "an empty name is given; was it a shell variable")],
+)  # fmt: skip
+def test_names_that_no_tool_can_take(tmp_path, monkeypatch, capsys, tool, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    with pytest.raises(SystemExit):
+        cli.use(tool, arguments)
+    assert words in capsys.readouterr().err and [p.name for p in tmp_path.iterdir()] == ["file"]

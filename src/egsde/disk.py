@@ -7,6 +7,7 @@ which the next writer of the file replaces and the next start of a run removes.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -119,6 +120,11 @@ def _whole_rows(file: IO[bytes]) -> int:
 
 def unwritable(path: Path, why: str) -> OSError:
     """What is said of a file or a folder that cannot be written."""
+    there = next((place for place in (path, *path.parents) if place.exists()), path)
+    if why in (os.strerror(errno.EEXIST), os.strerror(errno.ENOTDIR)) and there.is_file():
+        return OSError(f"{there} is a file, not a folder; use another out= folder")
+    if why == os.strerror(errno.ENOENT) and there != path:
+        return OSError(f"{path}: nothing can be made in {there}; use another out= folder")
     return OSError(
         f"{path} cannot be written: {why}; make room or give the right there, and start again, or "
         "use another out= folder"

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from egsde.programs.line import overrides
 from egsde.programs.messages import readable
-from egsde.programs.trusted import check_hydra, check_started
+from egsde.programs.trusted import check_hydra, check_size, check_started
 
 NEEDED = {  # what conf's own files say of Hydra, and a given-back file does not
     "hydra.run.dir": "${out}",
@@ -86,7 +86,7 @@ def given_back(program: str, arguments: Sequence[str]) -> list[str]:
     # Hydra would look for a relative path beside its own program.
     found = [str(place) if a == folder else a.replace(f"={folder}", f"={place}") for a in arguments]
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = check_size(yaml.safe_load(file.read_text(encoding="utf-8")))
         check_hydra(content)
         if isinstance(content, dict) and "out" in content and "hydra" not in content:
             keys = {argument.split("=", 1)[0].lstrip("+") for argument in arguments}

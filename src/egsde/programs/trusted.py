@@ -7,10 +7,15 @@ come from anyone, so a path that conf does not name needs allow=[package] from t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
+from itertools import product
+from math import inf
+from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -26,6 +31,8 @@ FREE = ("overrides", "runtime", "help", "hydra_help", "mode", "verbose", "job.na
         "job.config", "job.override_dirname")  # fmt: skip
 GETS = "hydra.utils.get_method"
 DEEPEST = 40
+MOST = 10**5  # values of a file
+NAME = re.compile(r"[\w-]+|\?\?\?|None")
 
 
 @cache
@@ -102,20 +109,70 @@ def check_started(program: str, folder: str, name: str, overrides: Sequence[str]
     """ValueError where what is composed of a file given back would change what Hydra does before
     anything is asked of it: a callback, a handler of messages, a variable, a folder. Files that
     its defaults name, and what they say of other packages, are among it."""
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    overrides = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
-    own = [text for text in overrides if OF_HYDRA.match(text)]
     GlobalHydra.instance().clear()
+    with initialize_config_dir(folder, version_base="1.3"), _bounded():
+        jobs = _jobs(folder, overrides)
+        found = [_of_hydra(name, job) for job in jobs]
+    own = [text for text in jobs[0] if OF_HYDRA.match(text)]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         usual = [_of_hydra(config, own) for config in (program, None)]  # ours, and Hydra's own
-    with initialize_config_dir(folder, version_base="1.3"):
-        found = _of_hydra(name, overrides)
-    changed = (k for k, v in found.items() if all(v != known.get(k) for known in usual))
-    if told := [key for key in changed if not key.startswith(FREE)]:
+    changed = (k for job in found for k, v in job.items() if all(v != u.get(k) for u in usual))
+    told = [key for key in dict.fromkeys(changed) if not key.startswith(FREE)]
+    if any(not NAME.fullmatch(str(job.get("job.name"))) for job in found):
+        told.append("job.name")  # of a file of messages
+    if told:
         raise ValueError(
             f"it sets hydra.{', hydra.'.join(told[:3])}, of which Hydra would start or write "
             "something before anything is checked; give them on the command line"
         )
+
+
+def _jobs(folder: str, overrides: Sequence[str]) -> list[list[str]]:
+    """The command lines of a sweep's jobs as far as they choose files, which alone can reach
+    Hydra's own settings."""
+    loader = GlobalHydra.instance().config_loader()
+    fixed, chosen = [], []
+    for override in OverridesParser.create(loader).parse_overrides(list(overrides)):
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            fixed.append(str(override.input_line))
+        elif (Path(folder) / override.key_or_group).is_dir() and override.is_discrete_sweep():
+            chosen.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+    return [[*fixed, *choice] for choice in product(*chosen)]
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """While it lasts, a YAML file whose aliases stand for more than it holds is a ValueError."""
+    load = yaml.load
+
+    def bounded(*given: Any, **options: Any) -> Any:
+        return check_size(load(*given, **options))
+
+    yaml.load = bounded
+    try:
+        yield
+    finally:
+        yaml.load = load
+
+
+def check_size(node: Any) -> Any:
+    """What YAML has read. ValueError where it is endless or has too many values once its aliases
+    are written out."""
+    counts: dict[int, float] = {}
+
+    def count(node: Any) -> float:
+        if not isinstance(node, (list, dict)):
+            return 1
+        if id(node) not in counts:
+            counts[id(node)] = inf  # as long as it is inside itself
+            inner = node if isinstance(node, list) else node.values()
+            counts[id(node)] = 1 + sum(map(count, inner))
+        return counts[id(node)]
+
+    if count(node) > MOST:
+        raise ValueError(f"its aliases (*name) stand for more than {MOST} values; write them out")
+    return node
 
 
 def _of_hydra(config: str | None, overrides: Sequence[str]) -> dict[str, Any]:

@@ -24,6 +24,8 @@ def split(
     found = {key: default for key, (_, default) in known.items()}
     for argument in arguments:
         key, equal, value = argument.partition("=")
+        if not argument.strip():
+            raise Usage("an empty name is given; was it a shell variable that is not set?")
         if argument.startswith("-"):
             name = argument.lstrip("-").partition("=")[0].replace("-", "_")
             raise Usage(
