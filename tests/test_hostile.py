@@ -20,6 +20,7 @@ from torch import nn
 
 import egsde
 from egsde.networks import MLP, read_weights
+from egsde.programs import foreign
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.checkpoints import read
 from egsde.programs.initial import initialise
@@ -260,6 +261,14 @@ BACK = {  # config.yaml, and what lies beside it
     "variables in a file": {"config.yaml": BESIDE,
                             "other.yaml": "# @package hydra.job.env_set\nPATH: MARK"},
     "a folder": {"config.yaml": "hydra: {run: {dir: MARK}, output_subdir: x}"},
+    "what the command line allows": {"config.yaml": "hydra: {overrides: {task: ['allow=[os]']}}\n"
+                                     "allow: [os]\nout: MARK\nsde: {_target_: os.mkdir}"},
+    "what is said to Hydra": {"config.yaml": BESIDE, "other.yaml": "# @package hydra.overrides\n"
+                              "hydra: [hydra.job_logging.root.handlers=[x]]"},
+    "nothing but interpolations": {"config.yaml": "hydra: {overrides: '${x}'}\nx: {}\nout: MARK"},
+    "a file of messages": {"config.yaml": "hydra: {job: {name: ../../MARK}}\nout: x"},
+    "a sweep": {"config.yaml": BESIDE, "other.yaml": "# @package hydra\nmode: MULTIRUN"},
+    "no folder": {"config.yaml": "seed: 0"},
     "a sweep's folder": {"config.yaml": BESIDE, "other.yaml": "# @package hydra.sweep\ndir: MARK"},
 }  # fmt: skip
 
@@ -275,6 +284,29 @@ def test_a_configuration_given_back_starts_nothing(tmp_path, capsys, name):
         assert command("train", *sweep[:1], *given, *sweep[1:]) == 1
         said = capsys.readouterr().err
         assert str(path) in said and "Traceback" not in said and not (tmp_path / MARK).exists()
+
+
+def test_what_hydra_writes_of_a_sweep_is_no_link(tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text(f"out: ${{x}}\nx: {tmp_path / 'out'}")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "multirun.yaml").symlink_to(tmp_path / MARK)
+    given = ["--config-path", str(tmp_path), "--config-name", "config", "+seed=1,2"]
+    assert command("train", "-m", *given) == 1
+    assert "multirun.yaml is a link" in capsys.readouterr().err and not (tmp_path / MARK).exists()
+
+
+def test_what_a_file_says_once_parts_are_made(tmp_path, monkeypatch):
+    """A variable of the environment may be another than when the file was checked."""
+    monkeypatch.setattr(foreign, "file_given_back", lambda: "theirs/config")
+    monkeypatch.setattr(foreign, "allowed", lambda cfg: ())
+    monkeypatch.setenv("LATER", "os.mkdir")
+    named = {"_target_": "${oc.env:LATER}", "path": str(tmp_path / MARK)}
+    allows = {"_target_": "egsde.scores.files.load_score", "allow": "${oc.decode:'[os]'}"}
+    parts = Parts(OmegaConf.create({"named": named, "allows": allows}))
+    for key, words in (("named", "'os.mkdir'"), ("allows", r"allow=\['os'\] stands in a file")):
+        with pytest.raises(ValueError, match=words):
+            parts(key)
+    assert not (tmp_path / MARK).exists()
 
 
 def test_parts_of_a_given_back_configuration_are_ours(tmp_path, capsys):

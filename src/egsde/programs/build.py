@@ -17,6 +17,8 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from egsde.programs.foreign import check_part
+
 OURS = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}  # Hydra's words
 
 OmegaConf.register_new_resolver(
@@ -59,6 +61,7 @@ class Parts:
         if not named:
             return inner
         arguments = self._value(node.get("_args_"), f"{key}._args_") or []
+        check_part(self.cfg, node["_target_"], inner)
         return _call(node, key, arguments, {**inner, **more})
 
 

@@ -30,6 +30,7 @@ NEEDED = {  # what conf's own files say of Hydra, and a given-back file does not
     "hydra.output_subdir": "null",
     "hydra.job.chdir": "false",
     "hydra/job_logging": "stdout",
+    "++hydra.callbacks.table._target_": "egsde.programs.sweep.Table",
 }
 REFERENCE = re.compile(r"\$\{\.*(?!hydra\b)[A-Za-z_][\w.]*\}")  # to a value, not a resolver
 _claimed: dict[str, str] | None = None  # None: nothing is created, as when settings are printed
@@ -88,11 +89,12 @@ def given_back(program: str, arguments: Sequence[str]) -> list[str]:
     try:
         content = check_size(yaml.safe_load(file.read_text(encoding="utf-8")))
         check_hydra(content)
-        if isinstance(content, dict) and "out" in content and "hydra" not in content:
-            keys = {argument.split("=", 1)[0].lstrip("+") for argument in arguments}
-            found += [f"{key}={value}" for key, value in NEEDED.items() if key not in keys]
-            if "out" not in keys and "${" not in str(content["out"]):
-                found.append(f"out=${{new_folder:outputs/{content.get('kind') or program}}}")
+        check_started(program, str(place), name, [a for a in found if overrides(a)])
+        keys = {argument.split("=", 1)[0].lstrip("+") for argument in arguments}
+        found += [f"{key}={value}" for key, value in NEEDED.items() if key.lstrip("+") not in keys]
+        out = content.get("out", "${") if isinstance(content, dict) else "${"
+        if "out" not in keys and "${" not in str(out):
+            found.append(f"out=${{new_folder:outputs/{content.get('kind') or program}}}")
         check_started(program, str(place), name, [a for a in found if overrides(a)])
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ValueError(f"{file}: {error}") from error

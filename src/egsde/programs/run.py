@@ -24,7 +24,6 @@ from hydra.types import RunMode
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger, WandbLogger
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 import egsde
 from egsde.disk import remove_empty, whole
@@ -33,12 +32,10 @@ from egsde.programs.callbacks.same_run import say_where
 from egsde.programs.checks import check
 from egsde.programs.ended import Ended, again, tell
 from egsde.programs.folders import refuse_elsewhere
+from egsde.programs.foreign import check_trust
 from egsde.programs.messages import lost_worker, readable
-from egsde.programs.secrets import recorded, resolved
-from egsde.programs.settings import CONF
+from egsde.programs.secrets import recorded
 from egsde.programs.sweep import Table
-from egsde.programs.trusted import check_allow, check_names
-from egsde.scores.blueprints import prefixes
 
 # Lightning's remarks on what is meant to be so, and PyTorch's on Lightning's own code.
 KNOWN = (
@@ -54,7 +51,6 @@ KNOWN = (
     "You called `self.log.*in your .* but have no logger configured",
 )
 PLACES = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
-ALLOW = re.compile(r"\+{0,2}allow=").match
 PACKAGES = ("torch", "lightning", "torchmetrics", "torch-fidelity", "hydra-core", "numpy", "pillow")
 
 
@@ -77,7 +73,7 @@ def prepare(
             if HydraConfig.get().mode == RunMode.MULTIRUN and cfg.get("shard") is not None:
                 remove_empty(Path(cfg.out))
                 cfg.out = HydraConfig.get().sweep.dir  # a sweep over shards shares one folder
-        _check_trust(cfg)
+        check_trust(cfg)
     if (named := "null" if written is None else str(written).strip()) in ("", "null"):
         raise ValueError(
             f"out={named} names no folder; was it a shell variable "
@@ -97,25 +93,6 @@ def prepare(
     config = recorded(cfg)
     refuse_elsewhere(config, out)
     return out, config
-
-
-def _check_trust(cfg: DictConfig) -> None:
-    """Only the command line allows packages; a file given back names no others."""
-    hydra_cfg = HydraConfig.get()
-    leave = prefixes(cfg.get("allow")) if any(map(ALLOW, hydra_cfg.overrides.task)) else ()
-    main = [s.path for s in hydra_cfg.runtime.config_sources if s.provider == "main"]
-    try:
-        plain = resolved(cfg)
-    except OmegaConfBaseException:
-        if main != [str(CONF)]:
-            raise
-        return  # told better where it is read
-    check_allow(plain, leave)
-    if main != [str(CONF)]:
-        try:
-            check_names(plain, leave)
-        except ValueError as error:
-            raise ValueError(f"{', '.join(main)}/{hydra_cfg.job.config_name}: {error}") from error
 
 
 def quiet() -> None:

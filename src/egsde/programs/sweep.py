@@ -40,6 +40,7 @@ class Table(Callback):
         try:
             for path in (folder, folder / JOBS):
                 refuse_taken(path)
+            refuse_taken(folder / "multirun.yaml", folder=False)  # which Hydra writes
             begun = check_search(config)
             if not any(o.lstrip("+").startswith("shard=") for o in config.hydra.overrides.task):
                 self._hold(folder)

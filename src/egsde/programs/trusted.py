@@ -19,7 +19,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from egsde.programs.resumed import flat
 from egsde.programs.settings import CONF
@@ -27,8 +27,7 @@ from egsde.programs.settings import CONF
 NAMED = re.compile(r"_target_\s*[:=]\s*([\w.]+)|path: (egsde[\w.]+)")
 STARTERS = ("callbacks", "launcher", "sweeper", "searchpath")  # of Hydra: begin before we do
 OF_HYDRA = re.compile(r"[+~]*(hydra|hparams_search)\b")
-FREE = ("overrides", "runtime", "help", "hydra_help", "mode", "verbose", "job.name",
-        "job.config", "job.override_dirname")  # fmt: skip
+FREE = re.compile(r"(runtime|help|hydra_help)\.|job\.(name|config_name|override_dirname)$")
 GETS = "hydra.utils.get_method"
 DEEPEST = 40
 MOST = 10**5  # values of a file
@@ -107,17 +106,27 @@ def check_hydra(content: Any) -> None:
 
 def check_started(program: str, folder: str, name: str, overrides: Sequence[str]) -> None:
     """ValueError where what is composed of a file given back would change what Hydra does before
-    anything is asked of it: a callback, a handler of messages, a variable, a folder. Files that
-    its defaults name, and what they say of other packages, are among it."""
+    anything is asked of it: a callback, a handler of messages, a variable, a folder, what the
+    command line has said. Files that its defaults name, and what they say of other packages, are
+    among it."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(folder, version_base="1.3"), _bounded():
         jobs = _jobs(folder, overrides)
-        found = [_of_hydra(name, job) for job in jobs]
+        composed = [compose(name, job, return_hydra_config=True) for job in jobs]
+    if any("out" not in cfg for cfg in composed):
+        raise ValueError("it has no out, so it is no configuration of a run; add +out=FOLDER")
+    found = [_flat(cfg) for cfg in composed]
+    for job, settings in zip(jobs, found, strict=True):
+        said = [settings.pop(f"overrides.{part}", None) for part in ("hydra", "task")]
+        of_hydra = [text for text in job if re.match(r"[+~]*hydra[./]", text)]
+        if said != [of_hydra, [text for text in job if text not in of_hydra]]:
+            raise ValueError("it sets hydra.overrides, which is what the command line says")
     own = [text for text in jobs[0] if OF_HYDRA.match(text)]
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        usual = [_of_hydra(config, own) for config in (program, None)]  # ours, and Hydra's own
+        both = [compose(config, own, return_hydra_config=True) for config in (program, None)]
+    usual = [_flat(cfg) for cfg in both]  # ours, and Hydra's own
     changed = (k for job in found for k, v in job.items() if all(v != u.get(k) for u in usual))
-    told = [key for key in dict.fromkeys(changed) if not key.startswith(FREE)]
+    told = [key for key in dict.fromkeys(changed) if not FREE.match(key)]
     if any(not NAME.fullmatch(str(job.get("job.name"))) for job in found):
         told.append("job.name")  # of a file of messages
     if told:
@@ -175,8 +184,7 @@ def check_size(node: Any) -> Any:
     return node
 
 
-def _of_hydra(config: str | None, overrides: Sequence[str]) -> dict[str, Any]:
-    cfg = compose(config, list(overrides), return_hydra_config=True)
+def _flat(cfg: DictConfig) -> dict[str, Any]:
     return flat(OmegaConf.to_container(cfg.hydra, resolve=False))
 
 

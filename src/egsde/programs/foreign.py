@@ -1,0 +1,65 @@
+"""A run of a file given back: what it may name, before anything is made and while parts are.
+
+A value may become another between the two, as ${oc.env:NAME} does once Lightning sets NAME.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from egsde.programs.secrets import resolved
+from egsde.programs.settings import CONF
+from egsde.programs.trusted import check_allow, check_names
+from egsde.scores.blueprints import prefixes
+
+ALLOW = re.compile(r"\+{0,2}allow=").match
+
+
+def file_given_back() -> str | None:
+    """Where it lies; None for a run of our own conf, or without a command line."""
+    if not HydraConfig.initialized():
+        return None
+    hydra_cfg = HydraConfig.get()
+    main = [s.path for s in hydra_cfg.runtime.config_sources if s.provider == "main"]
+    return None if main == [str(CONF)] else f"{', '.join(main)}/{hydra_cfg.job.config_name}"
+
+
+def allowed(cfg: DictConfig) -> tuple[str, ...]:
+    """The packages that the command line allows."""
+    given = any(map(ALLOW, HydraConfig.get().overrides.task))
+    return prefixes(cfg.get("allow")) if given else ()
+
+
+def check_trust(cfg: DictConfig) -> None:
+    """ValueError where a file allows packages, or one given back names others than conf."""
+    leave, file = allowed(cfg), file_given_back()
+    try:
+        plain = resolved(cfg)
+    except OmegaConfBaseException:
+        if file is not None:
+            raise
+        return  # told better where it is read
+    check_allow(plain, leave)
+    if file is not None:
+        _check(plain, leave, file)
+
+
+def check_part(cfg: DictConfig, target: Any, options: Mapping[str, Any]) -> None:
+    """`check_trust` of a part that is about to be made."""
+    if (file := file_given_back()) is not None:
+        leave = allowed(cfg)
+        _check({"_target_": target}, leave, file)
+        check_allow({k: v for k, v in options.items() if k == "allow"}, leave)
+
+
+def _check(node: Any, leave: tuple[str, ...], file: str) -> None:
+    try:
+        check_names(node, leave)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
