@@ -16,6 +16,7 @@ from torch import nn
 from answers import Do, Row
 from egsde.data import Folders
 from egsde.data.beside import Beside
+from egsde.data.compared import compared
 from egsde.data.drawing import drawing
 from egsde.data.images import decode
 from egsde.programs.agreement import check_networks
@@ -356,6 +357,12 @@ DOMAINS = [
     Row("three side by side", halves(24, 8), "24x8 pixels are not two squares"),
 ]
 PICTURES = [
+    Row("`evaluate.py output=nowhere`", lambda folder: compared(str(folder / "no")), "not exist"),
+    Row(
+        "a picture of 16 bits a channel, written as text",
+        lambda folder: decode(b"P3 1 1 65535 1 2 3"),
+        "written as text is not read; save it as PNG",
+    ),
     Row("a web page named .jpg", files("x.jpg"), "x.jpg (not an image)"),
     Row("three texts named like pictures", files("x.webp", "y.tif", "z.avif"), "3 of 5 images"),
     Row("an empty file named .png", nothing, "e.png"),
@@ -451,7 +458,11 @@ FOLDERS = [
 
 NETWORKS = [
     Row("a score of another domain", network("score", target="wolves"), "wolves in the file, dogs"),
-    Row("a score of the source", network("score", target="cats"), "cats in the file, dogs in this"),
+    Row(
+        "a score of the source",
+        network("score", target="cats"),
+        "this one as source_score.weights, leaving score@source_score away",
+    ),
     Row("a source score of the target", network("score", "source"), "dogs in the file, cats in"),
     Row("a score at another size", network("score", size=64), "data.size: 64 in the file, 32"),
     Row(

@@ -261,6 +261,7 @@ ROWS = [
         ("epochs=10", "epochs is no setting of train.py"),
         ("+learning_rate=0.1", "train.py has no learning_rate"),
         ("~model", "model is one of"),
+        ("+trainer.max_time=1h", "but DAYS:HOURS:MINUTES:SECONDS in quotes is wanted"),
         ("seed=0.5", "seed=0.5, but a whole number"),
         ("limit=abc", "limit=abc, but a whole number"),
         ("resume=null | seed=null", "seed=null"),

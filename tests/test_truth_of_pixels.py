@@ -11,13 +11,27 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from egsde.data.depth import UnreadableImage
+from egsde.data.depth import UnreadableImage, deep_pixels
 from egsde.data.drawing import drawing
 from egsde.data.images import decode
+from egsde.opened import opened
 from folders import colour, data, encoded, fill
 from picture_files import GREY, HALF, alpha, palette, png16, tiff
 
 RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("white", [65535, 4095, 256])
+def test_a_ppm_of_16_bits_is_read_whole(white):
+    """White is what its head says; Pillow keeps 8 bits of each number."""
+    given = np.random.default_rng(0).integers(0, white, (5, 7, 3), endpoint=True)
+    data = f"P6\n# x\n7 5\n{white}\n".encode() + given.astype(">u2").tobytes()
+    image = opened(data)
+    assert np.abs(deep_pixels(image, data) - given * 65535 / white).max() <= 0.5
+    found = np.asarray(decode(data))
+    assert found.shape == (5, 7, 3) and np.abs(found - given * 255 / white).max() <= 0.51
+    with pytest.raises(UnreadableImage):
+        decode(data[:-4])
 
 
 @pytest.mark.parametrize("write", [png16, tiff], ids=["png", "tiff"])

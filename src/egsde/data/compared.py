@@ -95,6 +95,7 @@ def compared(
     if fit not in FITS:
         raise ValueError(f"fit={fit} is unknown; use one of {', '.join(FITS)}")
     if source is None and target is None:
+        Pile("output", output, reader=reader_of(channels, range_of(range)))  # is there at all
         raise ValueError("give source=DIR, target=DIR or both: what are the outputs compared with?")
     if truth is not None and source is None:
         raise ValueError("truth=DIR pairs with the sources; give source=DIR, too")

@@ -33,6 +33,8 @@ def deep_pixels(image: Image.Image, data: bytes) -> np.ndarray | None:
             )
         return 65535 - pixels if tags.get(PHOTOMETRIC) == 0 else pixels
     raw = _raw_mode(image)
+    if image.format == "PPM" and raw == "RGB" and (white := _white(image)) > 255:
+        return _of_ppm(image, data, white)
     if ";16" not in raw:
         return None
     if raw.startswith("LA"):  # two big-endian numbers a pixel, read as four bytes
@@ -44,6 +46,24 @@ def deep_pixels(image: Image.Image, data: bytes) -> np.ndarray | None:
     high = np.asarray(image).astype(np.int64)
     low = _bytes(data, image.mode, raw[:-1] + OTHER[raw[-1]])
     return high * 256 + low
+
+
+def _white(image: Image.Image) -> int:
+    """The highest number that the head of a PPM states."""
+    args = image.tile[0][3] if getattr(image, "tile", ()) else ""  # type: ignore[attr-defined]
+    return int(args[1]) if isinstance(args, tuple) and len(args) == 2 else 255
+
+
+def _of_ppm(image: Image.Image, data: bytes, white: int) -> np.ndarray:
+    """Two big-endian bytes a number, of which Pillow makes one."""
+    kind, _, begin, _ = image.tile[0]  # type: ignore[attr-defined]
+    width, height = image.size
+    if kind != "ppm" or len(data) < begin + 6 * width * height:
+        why = "ends too early" if kind == "ppm" else "written as text is not read; save it as PNG"
+        raise UnreadableImage(f"a PPM of 16 bits a channel {why}")
+    found = np.frombuffer(data, ">u2", 3 * width * height, begin).astype(np.int64)
+    pixels = (found.clip(max=white) * 65535 + white // 2) // white
+    return pixels.reshape(height, width, 3)
 
 
 def rounded(pixels: np.ndarray) -> np.ndarray:

@@ -47,10 +47,12 @@ def check_networks(
         wrong = [asked for asked in every if asked[1] != asked[2]]
         if wrong and check:
             shown = "; ".join(f"{what}: {a} in the file, {b} in this run" for what, a, b in wrong)
+            of_source = wrong[0][:2] == ("domain", short(data.source))
+            how = "this one as source_score.weights, leaving score@source_score away, " * of_source
             raise ValueError(
                 f"{record['file']}, a {record['kind']}, was not trained for these ({shown}); "
-                f"give the file of a training on them ({record['option']}=...), or check=false to "
-                "use it all the same"
+                f"give the file of a training on them ({record['option']}=...), {how}or "
+                "check=false to use it all the same"
             )
         if record["kind"] == "classifier":
             _warn_of_chance(record)

@@ -138,6 +138,7 @@ def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
     else:
         precision.check_training(cfg)
         _validations(cfg.trainer.get("val_check_interval"))
+        _duration(cfg.trainer.get("max_time"))
         if (together := cfg.trainer.get("accumulate_grad_batches", 1)) < 1:
             raise ValueError(
                 f"trainer.accumulate_grad_batches={together} is too small; the least is 1"
@@ -157,6 +158,15 @@ def _validations(every: Any) -> None:
         raise ValueError(
             f"trainer.val_check_interval={every}, but a whole number of steps above 0 is wanted, "
             "or a time in quotes, 'DAYS:HOURS:MINUTES:SECONDS'"
+        )
+
+
+def _duration(time: Any) -> None:
+    """As Lightning writes one; a dictionary of its own is left to it."""
+    if isinstance(time, str) and not re.fullmatch(r"\d+(:\d\d){3}", time):
+        raise ValueError(
+            f"trainer.max_time={time}, but DAYS:HOURS:MINUTES:SECONDS in quotes is wanted: an hour "
+            "is '+trainer.max_time=\"00:01:00:00\"'"
         )
 
 
