@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import PurePosixPath
 from typing import Any
-from unicodedata import normalize
 
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import nn
 
 from egsde.data import TwoDomains
 from egsde.data.asked import one_size
+from egsde.scores.record import short
 
 MARGIN = 0.15  # of what lies between chance and certainty: a classifier below it is near chance
 Asked = tuple[str, Any, Any]  # what, in the file, in the run
@@ -98,12 +97,6 @@ def disagreements(
         yield "data.neighbours", saved.get("neighbours"), beside and beside.count
     if saved.get("range") is not None:
         yield "data.range", [float(v) for v in saved["range"]], [float(v) for v in data.range or ()]
-
-
-def short(domain: object) -> str:
-    """A domain's own name, wherever its folder or zip lies."""
-    path = PurePosixPath(normalize("NFC", str(domain)))
-    return path.stem if path.suffix.lower() == ".zip" else path.name
 
 
 def _warn_of_chance(record: Mapping[str, Any]) -> None:

@@ -12,7 +12,6 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from egsde.codecs import Latent
-from egsde.programs.agreement import short
 from egsde.programs.build import Parts
 from egsde.programs.latents import PIXELS
 from egsde.programs.line import one_of
@@ -23,6 +22,7 @@ from egsde.programs.values import referred
 from egsde.scores.blueprints import part
 from egsde.scores.container import find, read_config
 from egsde.scores.process import same_process
+from egsde.scores.record import short
 
 KID = "val/kid"
 NONE = {"_target_": "egsde.energies.none"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -18,6 +18,7 @@ from egsde.scores.kinds import OPTIONS, TIMELESS, of_the_source
 from egsde.scores.labels import Extrapolated, LabelledScore, of_class
 from egsde.scores.predictions import EpsPrediction
 from egsde.scores.process import said, same_process
+from egsde.scores.record import class_of
 from egsde.sde import SDE
 
 
@@ -190,15 +191,19 @@ def load_extractor(
     use: str = "averaged",
     autocast: bool = False,
     allow: Allow = (),
+    target: str | None = None,
 ) -> Extractor:
     """The domain classifier in a file of `train.py model=classifier`, frozen.
 
-    sde: as in `load_score`. FileNotFoundError without a file, ValueError for one that holds no
+    sde: as in `load_score`. target: the domain that it judges translations by, where that is not
+    the file's own. FileNotFoundError without a file, ValueError for one that holds no
     classifier or was trained with another process.
     """
     option = "extractor.weights"
     network, _, sde = opened(find(weights, option), "classifier", sde, use, allow, option=option)
-    return Extractor(network, sde, autocast=autocast)
+    extractor, record = Extractor(network, sde, autocast=autocast), cast("Any", network.record)
+    extractor.target = class_of(record, target)
+    return extractor
 
 
 def _refuse_ours(path: Path, option: str) -> None:

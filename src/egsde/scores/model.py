@@ -112,8 +112,11 @@ class ScoreModel(ScoreViews, nn.Module):
 class Extractor(nn.Module):
     """A frozen time-dependent classifier: net(x, label) -> logits, net.features -> (B, F, h, w).
 
-    Parameters stop requiring gradients and the network stays in evaluation mode.
+    Parameters stop requiring gradients and the network stays in evaluation mode. target: which of
+    its classes translations are to be taken for, where it judges them.
     """
+
+    target = -1
 
     def __init__(self, net: nn.Module, sde: SDE, *, autocast: bool = False) -> None:
         super().__init__()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import PurePosixPath
 from typing import Any
+from unicodedata import normalize
 
 LONGEST_SIDE = 2**15  # pixels
 
@@ -53,3 +55,18 @@ def _number(value: Any) -> bool:
 
 def _count(value: Any, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
+
+
+def short(domain: object) -> str:
+    """A domain's own name, wherever its folder or zip lies."""
+    path = PurePosixPath(normalize("NFC", str(domain)))
+    return path.stem if path.suffix.lower() == ".zip" else path.name
+
+
+def class_of(record: Mapping[str, Any], domain: object) -> int:
+    """Which of a classifier's classes a domain is, by its name; -1, its target, where its file
+    does not name it."""
+    data = record.get("data") or {}
+    names = [data.get("source"), *(data.get("extra") or ()), data.get("target")]
+    known = [short(name) for name in names]
+    return known.index(short(domain)) if domain is not None and short(domain) in known else -1

@@ -12,7 +12,7 @@ from egsde.scores import Extractor
 
 @dataclass(frozen=True)
 class DomainAccuracy:
-    """1 where the classifier's largest logit is the last one, the target's, else 0.
+    """1 where the classifier's largest logit is that of its `target`, else 0.
 
     extractor: a time-dependent domain classifier; images are shown to it at the smallest noise
     level of its process.
@@ -26,7 +26,7 @@ class DomainAccuracy:
         network = self.extractor.to(images.device)
         t = torch.tensor(network.sde.t_noisy, dtype=torch.float64)
         logits = network(images.float() / 127.5 - 1, t)
-        return (logits.argmax(1) == logits.shape[1] - 1).double().cpu()
+        return (logits.argmax(1) == self.extractor.target % logits.shape[1]).double().cpu()
 
 
 @torch.no_grad()
@@ -34,4 +34,4 @@ def domain_probability(extractor: Extractor, images: Tensor) -> Tensor:
     """The probability that a classifier gives to the target, of images in [-1, 1]: (B,)."""
     network = extractor.to(images.device)
     t = torch.tensor(network.sde.t_noisy, dtype=torch.float64)
-    return network(images, t).softmax(1)[:, -1].double().cpu()
+    return network(images, t).softmax(1)[:, extractor.target].double().cpu()
