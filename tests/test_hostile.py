@@ -309,6 +309,20 @@ def test_what_a_file_says_once_parts_are_made(tmp_path, monkeypatch):
     assert not (tmp_path / MARK).exists()
 
 
+@pytest.mark.parametrize("kind", ["{_target_: wandb.Settings, %s}", "{%s}"])
+@pytest.mark.parametrize("more", ["base_url: 'http://theirs'", "api_key: '1'", "root_dir: /x"])
+def test_a_file_does_not_say_where_the_key_of_wandb_is_sent(tmp_path, capsys, kind, more):
+    given = ["--config-path", str(tmp_path), "--config-name", "config"]
+    settings = f"settings: {kind % more}"
+    (tmp_path / "config.yaml").write_text(
+        f"out: {tmp_path / 'out'}\nlogger: {{wandb: {{_target_: "
+        f"egsde.programs.callbacks.same_run, out: x, {settings}}}}}\n"
+    )
+    assert command("train", *given) == 1
+    said = capsys.readouterr().err
+    assert f"{more.split(':')[0]} of W&B" in said and "allow=[wandb]" in said
+
+
 def test_parts_of_a_given_back_configuration_are_ours(tmp_path, capsys):
     (tmp_path / "config.yaml").write_text(
         f"out: {tmp_path / 'out'}\nsde: {{_target_: os.mkdir, path: {tmp_path / MARK}}}\n"

@@ -19,6 +19,7 @@ from egsde.programs.trusted import check_allow, check_names
 from egsde.scores.blueprints import prefixes
 
 ALLOW = re.compile(r"\+{0,2}allow=").match
+OF_WANDB = {"_target_", "init_timeout", "silent"}  # its other settings name servers, keys and files
 
 
 def file_given_back() -> str | None:
@@ -61,5 +62,25 @@ def check_part(cfg: DictConfig, target: Any, options: Mapping[str, Any]) -> None
 def _check(node: Any, leave: tuple[str, ...], file: str) -> None:
     try:
         check_names(node, leave)
+        if "wandb" not in leave:
+            _check_wandb(node)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
+
+
+def _check_wandb(node: Any) -> None:
+    """ValueError for settings of W&B that conf does not set: base_url is where its key is sent."""
+    if isinstance(node, list):
+        for value in node:
+            _check_wandb(value)
+    elif isinstance(node, Mapping):
+        target = str(node.get("_target_"))
+        held = node.get("settings") if target.endswith("same_run") else node
+        if target.endswith(("same_run", "wandb.Settings")) and isinstance(held, Mapping):
+            for key in sorted(set(map(str, held)) - OF_WANDB):
+                raise ValueError(
+                    f"it sets {key} of W&B, whose settings say where your key and data are sent; "
+                    "if you trust the file, add allow=[wandb]"
+                )
+        for value in node.values():
+            _check_wandb(value)
