@@ -69,7 +69,12 @@ probe() {
 train() {
     local name
     local emoji=(data.root="$data") halves=(data.root="${data}_disjoint")
-    local faces=(data.root="${FACES:-faces}" data.size=64 data.batch_size=256)
+    local faces=(data.root="${FACES:-faces}" data.size=64 data.batch_size=256 data.flip=true +data/augment@data.augment=moved
+        data.augment.fill=null data.augment.hue=0 data.augment.turn=8 data.augment.shift=0.04)
+    local face=("${faces[@]}" network=folded_64 data.augment.scale=[0.95,1.15] module.ema_decay=0.9995
+        module.schedule.warmup=500 trainer.max_steps=3000 trainer.val_check_interval=1000)
+    local told=("${faces[@]}" network=encoder_64 network.dropout=0.2 data.augment.scale=[0.9,1.4] data.augment.shift=0.1
+        data.augment.moved=1 module.ema_decay=0.999 trainer.max_steps=1200 trainer.val_check_interval=400)
     for name in ${@:-3d flat classifier judge labelled paired}; do
         case $name in
             3d) run $name fluent_score "${emoji[@]}" ;;
@@ -77,9 +82,11 @@ train() {
             disjoint_3d) run $name fluent_score "${halves[@]}" ;;
             disjoint_flat) run $name fluent_score "${halves[@]}" data.source=3d data.target=flat ;;
             disjoint_classifier) run $name fluent_classifier "${halves[@]}" ;;
-            dog) run $name faces_score "${faces[@]}" network=folded_64 +network.dropout=0.1 ;;
-            cat) run $name faces_score "${faces[@]}" network=folded_64 +network.dropout=0.1 data.source=dog data.target=cat ;;
-            cat_or_dog | faces_judge) run $name faces_classifier "${faces[@]}" network=encoder_64 ;;
+            dog) run $name faces_score "${face[@]}" ;;
+            cat) run $name faces_score "${face[@]}" data.source=dog data.target=cat ;;
+            cat_or_dog) run $name faces_classifier "${told[@]}" ;;
+            faces_judge) run $name faces_classifier "${told[@]}" seed=1 network.depth=1 network.channel_mult=[1,2,3] \
+                module.t_first=0.1 module.ramp=1e9 module.power=1 ;;
             paired) run $name fluent_paired data.batch_size=128 ;;
             *) run $name "fluent_$name" "${emoji[@]}" ;;
         esac &
