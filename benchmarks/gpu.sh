@@ -59,10 +59,10 @@ probe() {
     nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
     limit=150
     for batch in 256 512; do
-        run "probe_$batch" fluent_score data.batch_size=$batch trainer.max_steps=600 trainer.val_check_interval=600
+        run "probe_$batch" fluent_score data.root="$data" data.batch_size=$batch trainer.max_steps=600 trainer.val_check_interval=600
     done
-    run probe_eager fluent_score compile=false trainer.max_steps=300 trainer.val_check_interval=300
-    run probe_classifier fluent_classifier trainer.max_steps=400 trainer.val_check_interval=400
+    run probe_eager fluent_score data.root="$data" compile=false trainer.max_steps=300 trainer.val_check_interval=300
+    run probe_classifier fluent_classifier data.root="$data" trainer.max_steps=400 trainer.val_check_interval=400
 }
 
 # The networks of the demonstration, or those named, side by side.

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from egsde.programs.callbacks.export import RECORDED
-from egsde.scores.container import save_weights
+from egsde.scores.container import read_config, save_weights
 
 SMALL = 6e6  # bytes; such files travel in one archive
 
@@ -40,9 +40,9 @@ def main() -> None:
         with (folder / "metrics.csv").open() as file:
             rows = list(csv.DictReader(file))
         last = {k: float(v) for row in rows for k, v in row.items() if v and "/t0." not in k}
-        weights = out / f"{folder.name}.safetensors"
-        last["checkpoint_step"] = averaged(checkpoint, weights)
-        if (ended := folder / "weights.safetensors").exists():  # with what its module adds
+        weights, ended = out / f"{folder.name}.safetensors", folder / "weights.safetensors"
+        last["checkpoint_step"] = step = averaged(checkpoint, weights)
+        if ended.exists() and read_config(ended).get("steps") == step:  # with what its module adds
             weights.write_bytes(ended.read_bytes())
         summary[folder.name] = last
         (out / f"{folder.name}.csv").write_text((folder / "metrics.csv").read_text())

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from egsde.methods.diffusion import networks_of
 from egsde.noise import Noise, Randn, Streams
 from egsde.sde import SDE
 from egsde.source import Source
@@ -65,6 +66,11 @@ class Teacher:
             )
         if self.segments < 1:
             raise ValueError(f"a walk has at least one segment, got segments={self.segments}")
+
+    def to(self, device: torch.device) -> None:
+        """Its networks, which are parts of no module that Lightning moves."""
+        for network in networks_of(self.translator).values():
+            network.to(device)
 
     def walk(self, x0: Tensor, ids: Sequence[str], key: int) -> tuple[Tensor, list[float]]:
         """States (B, segments + 1, C, H, W), from y_M to y_0, and their times."""

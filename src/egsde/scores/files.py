@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from torch import nn
 
@@ -201,7 +201,8 @@ def load_extractor(
     """
     option = "extractor.weights"
     network, _, sde = opened(find(weights, option), "classifier", sde, use, allow, option=option)
-    extractor, record = Extractor(network, sde, autocast=autocast), cast("Any", network.record)
+    record: Any = network.record
+    extractor = Extractor(network, sde, autocast=autocast)
     extractor.target = class_of(record, target)
     return extractor
 

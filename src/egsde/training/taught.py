@@ -18,7 +18,7 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import default_collate
 
 from egsde.data import Images, TwoDomains
@@ -26,7 +26,6 @@ from egsde.data.domains import Subset, spread
 from egsde.data.shards import Draw
 from egsde.data.views import in_order, picture
 from egsde.disk import whole
-from egsde.methods.diffusion import networks_of
 from egsde.methods.teacher import Teacher
 
 
@@ -190,8 +189,7 @@ class TaughtDomains(TwoDomains):
                 "and size: data=, data.source=, data.target=, data.size="
             )
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
-        for network in _modules(self.teacher):
-            network.to(device)
+        self.teacher.to(device)
         for split in ("val", "train"):
             pairs = self.kept(split)
             missing = pairs.missing(self._keys(split))
@@ -203,10 +201,6 @@ class TaughtDomains(TwoDomains):
     def times(self) -> Sequence[float]:
         """Of the states, once they are made."""
         return self.kept("val").times()
-
-
-def _modules(teacher: Teacher) -> list[nn.Module]:
-    return list(networks_of(teacher.translator).values())
 
 
 @rank_zero_only

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from egsde.methods.diffusion import networks_of
 from egsde.methods.student import Student
 from egsde.methods.teacher import Teacher
 from egsde.noise import Noise
@@ -83,8 +82,7 @@ class DistributionMatchingModule(TimedModule):
     def on_fit_start(self) -> None:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         if self.teacher is not None:
-            for network in networks_of(self.teacher.translator).values():
-                network.to(self.device)  # no parts of this module
+            self.teacher.to(self.device)
             x = data.translations("val")[0]["x0"][None].to(self.device)
             self.flow.times = self.teacher.walk(x, ["first"], 0)[1]
         self.recorded = {"times": self.flow.times, "skip": self.flow.skip}
