@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch import Trainer
 from safetensors.torch import load_file
 
+from egsde.programs.ended import Ended, again
 from egsde.programs.records import continued
 from egsde.programs.resumed import differences
 from egsde.training.modules.base import TimedModule
@@ -173,6 +174,27 @@ def test_data_through_a_link_are_the_same(tmp_path):
     assert not differences(cats, link) and len(differences(link, other)) == 1
 
 
+def test_images_that_are_others_are_named(straight, tmp_path):
+    """Fewer, or as many of other names: every step draws from others than before."""
+    shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
+    saved = checkpoint(tmp_path)
+    saved["step"]["data.target"] = "9 images (names 0)"
+    torch.save(saved, tmp_path / "checkpoints" / "last.ckpt")
+    with pytest.warns(UserWarning, match=r"data.target was 9 images .*, is \d+ images .* step 6"):
+        trained(tmp_path, *QUICK, CONSTANT, "trainer.max_steps=7")
+
+    def run(*names: str):
+        shown = [SimpleNamespace(ids=list(names))] * 2
+        data = SimpleNamespace(batch_size=8, extra=[], shown=lambda split: shown)
+        return SimpleNamespace(datamodule=data, world_size=1, accumulate_grad_batches=1,
+                               precision="32-true", gradient_clip_val=1.0, max_steps=6)  # fmt: skip
+
+    before = made_of(run("a", "b"))
+    go_on(3, before, run("a", "b"))
+    with pytest.warns(UserWarning, match="data.source was 2 images .names [0-9a-f]{8}., is 2 im"):
+        go_on(3, before, run("a", "c"))
+
+
 def test_a_checkpoint_of_other_defaults(straight, tmp_path, capsys):
     """A setting that there was not, or is no more, refuses nothing; one that changed is named."""
     shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
@@ -273,6 +295,49 @@ def test_without_logger_and_export_a_run_trains_and_says_what_there_is(tmp_path,
             "trainer.max_steps=2")  # fmt: skip
     assert f"step 2: checkpoints in {tmp_path}" in capsys.readouterr().out
     assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoints", "config.yaml"]
+
+
+@pytest.mark.parametrize("resume", ["null", pytest.param("gone", marks=SLOW)])
+def test_a_training_anew_leaves_nothing_of_the_one_before(resume, straight, tmp_path):
+    """Of as many steps, so that no number of a step tells the two apart."""
+    shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
+    before = (tmp_path / "weights.safetensors").read_bytes()
+    if resume == "gone":
+        (tmp_path / "checkpoints" / "last.ckpt").unlink()
+        (tmp_path / "checkpoints" / "previous.ckpt").unlink()
+    anew = [] if resume == "gone" else ["resume=null"]
+    with pytest.raises(SystemExit):
+        trained(tmp_path, *QUICK, CONSTANT, "seed=5", *anew, *stop("Terminate", 2))
+    assert not (tmp_path / "weights.safetensors").exists()
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"]
+    trained(tmp_path, *QUICK, CONSTANT, "seed=5")
+    assert (tmp_path / "weights.safetensors").read_bytes() != before
+    averaged = {k.removeprefix("ema.net."): v for k, v in checkpoint(tmp_path)["state_dict"].items()
+                if k.startswith("ema.net.")}  # fmt: skip
+    held = load_file(tmp_path / "weights.safetensors")
+    assert averaged and all(torch.equal(held[f"averaged.{k}"], v) for k, v in averaged.items())
+
+
+def test_the_command_that_goes_on_begins_nothing_anew(tmp_path, monkeypatch, capsys):
+    """resume=null, once a step is saved, is over; before, it still holds."""
+    monkeypatch.setattr("sys.argv", ["train.py", "resume=null", "lr=1"])
+    monkeypatch.setattr(Ended, "past", ())
+    assert again(tmp_path) == f"python train.py resume=null lr=1 out={tmp_path}"
+    with pytest.raises(SystemExit):
+        trained(tmp_path, *QUICK, CONSTANT, "resume=null", *stop("Terminate", 2))
+    assert f"to go on: python train.py lr=1 out={tmp_path}" in capsys.readouterr().out
+
+
+def test_weights_that_nothing_has_written_since_are_not_said_to_be_of_this_step(
+    straight, tmp_path, capsys
+):
+    shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
+    longer = (*QUICK, CONSTANT, "callbacks.export=null", "trainer.max_steps=7")
+    trained(tmp_path, *longer)
+    assert "checkpoints, weights.safetensors (of step 6), metrics.csv" in capsys.readouterr().out
+    damage(tmp_path / "weights.safetensors", "empty")
+    trained(tmp_path, *longer)
+    assert "checkpoints, weights.safetensors (damaged), metrics.csv" in capsys.readouterr().out
 
 
 def test_weights_that_are_not_finite_stop_the_run(tmp_path):

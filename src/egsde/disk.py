@@ -56,8 +56,8 @@ def whole(path: Path, shared: bool = False) -> Iterator[Path]:
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        if (why := _of_the_disk(error)) is not None:
-            raise unwritable(path, why) from error
+        if (cause := _of_the_disk(error)) is not None:
+            raise unwritable(path, cause) from error
         raise
 
 
@@ -73,7 +73,7 @@ def appending(path: Path) -> Iterator[IO[str]]:
     try:
         _append(path, rows.getvalue().encode())
     except OSError as error:
-        raise unwritable(path, error.strerror or str(error)) from error
+        raise unwritable(path, error) from error
 
 
 def refuse_link(path: Path) -> None:
@@ -118,30 +118,33 @@ def _whole_rows(file: IO[bytes]) -> int:
     return first + newline + 1 if newline >= 0 or first == 0 else size
 
 
-def unwritable(path: Path, why: str) -> OSError:
+def unwritable(path: Path, cause: OSError) -> OSError:
     """What is said of a file or a folder that cannot be written."""
     there = next((place for place in (path, *path.parents) if place.exists()), path)
-    if why in (os.strerror(errno.EEXIST), os.strerror(errno.ENOTDIR)) and there.is_file():
+    if cause.errno in (errno.EEXIST, errno.ENOTDIR) and there.is_file():
         return OSError(f"{there} is a file, not a folder; use another out= folder")
-    if why == os.strerror(errno.ENOENT) and there != path:
+    if cause.errno == errno.EISDIR:
+        return OSError(f"{path} is a folder, in the place of a file: move it away, or use another "
+                       "out= folder")  # fmt: skip
+    if cause.errno == errno.ENOENT and there != path:
         return OSError(f"{path}: nothing can be made in {there}; use another out= folder")
     return OSError(
-        f"{path} cannot be written: {why}; make room or give the right there, and start again, or "
-        "use another out= folder"
+        f"{path} cannot be written: {cause.strerror or cause}; make room or give the right there, "
+        "and start again, or use another out= folder"
     )
 
 
-def _of_the_disk(error: BaseException) -> str | None:
+def _of_the_disk(error: BaseException) -> OSError | None:
     """Why a file could not be written; None for what the disk has no part in.
 
     Libraries that write by code of their own say it in texts.
     """
     if isinstance(error, OSError):
-        return error.strerror or str(error)
+        return error
     text = str(error)
     if (number := re.search(r"\(os error (\d+)\)", text)) is not None:
-        return os.strerror(int(number[1]))
-    return "no room is left" if UNFINISHED.search(text) else None
+        return OSError(int(number[1]), os.strerror(int(number[1])))
+    return OSError("no room is left") if UNFINISHED.search(text) else None
 
 
 @contextlib.contextmanager

@@ -100,6 +100,25 @@ def test_the_whole_and_its_shards_exclude_each_other(first, second, tmp_path):
         assert os.listdir(tmp_path) == [".lock"]
 
 
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    """A picture's, rows' and a lock's."""
+    for name in ("a.png", "rows.csv", ".lock"):
+        (tmp_path / name).mkdir()
+    told = "{} is a folder, in the place of a file"
+    with (
+        pytest.raises(OSError, match=told.format("a.png")),
+        whole(tmp_path / "a.png") as temporary,
+    ):
+        temporary.write_bytes(b"a")
+    with (
+        pytest.raises(OSError, match=told.format("rows.csv")),
+        appending(tmp_path / "rows.csv") as file,
+    ):
+        file.write("a")
+    with pytest.raises(ValueError, match=told.format(".lock")), held(tmp_path):
+        raise AssertionError("held")
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("again", [False, True])
 def test_nothing_is_written_into_a_folder_that_is_gone(again, rank, tmp_path, monkeypatch):

@@ -36,6 +36,15 @@ class Numbers(Dataset):
         return i
 
 
+def killed(workers: list[int], of: Exception) -> None:
+    """A reader dies, and `of` is raised while PyTorch says so."""
+    try:
+        os.kill(workers[1], signal.SIGKILL)
+        time.sleep(1)
+    finally:
+        raise of
+
+
 def read(then) -> list[int]:
     """The numbers by way of two processes, with `then` done to these once both have answered."""
     loader = Loader(Numbers(), **loader_options(2))
@@ -130,32 +139,17 @@ def test_a_worker_that_is_killed_is_told_whatever_that_has_broken(tmp_path):
     """As where a thread is just being started, which ends in an error of Python's own."""
     trainer = SimpleNamespace(strategy=SimpleNamespace(launcher=None))
 
-    def work(workers: list[int]) -> None:
-        try:
-            os.kill(workers[1], signal.SIGKILL)
-            time.sleep(1)
-        finally:
-            raise KeyError("half started")
-
     with (
         pytest.raises(ValueError, match=r"reads images has ended.*; all is kept. It goes on with"),
         together(trainer, tmp_path, lambda: "all is kept"),
     ):
-        read(work)
+        read(lambda workers: killed(workers, KeyError("half started")))
 
 
 def test_a_worker_that_is_killed_is_told_once():
     """Also where a ValueError has met it on its way, but not again where it is told."""
-
-    def met(workers: list[int]) -> None:
-        try:
-            os.kill(workers[1], signal.SIGKILL)
-            time.sleep(1)
-        finally:
-            raise ValueError("half a file")
-
     with pytest.raises(ValueError, match="half a file") as caught:
-        read(met)
+        read(lambda workers: killed(workers, ValueError("half a file")))
     assert str(readable(caught.value)).startswith("a process that reads images has ended")
     with pytest.raises(ValueError) as again:
         try:

@@ -12,7 +12,7 @@ from typing import IO, NoReturn
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from egsde.disk import keeping, refuse_link, remove_empty, remove_leftovers, unwritable
+from egsde.disk import keeping, refuse_taken, remove_empty, remove_leftovers, unwritable
 
 try:
     import fcntl
@@ -42,7 +42,7 @@ def held(out: Path, name: str = ".lock", clean: bool = True) -> Iterator[None]:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise unwritable(out, error.strerror or str(error)) from error
+        raise unwritable(out, error) from error
     path = out / name
     if getattr(rank_zero_only, "rank", 0):
         with keeping(path):
@@ -56,7 +56,7 @@ def held(out: Path, name: str = ".lock", clean: bool = True) -> Iterator[None]:
                 _paths.add(path)
                 _refuse_others(out, name)
             except OSError as error:
-                raise unwritable(out, error.strerror or str(error)) from error
+                raise unwritable(out, error) from error
             if clean:
                 remove_leftovers(out)
             with keeping(path):
@@ -81,7 +81,7 @@ def _refuse_others(out: Path, name: str) -> None:
 
 
 def _locked(path: Path) -> IO[str]:
-    refuse_link(path)
+    refuse_taken(path, folder=False)
     while True:
         file = path.open("a+")
         try:

@@ -14,7 +14,9 @@ from omegaconf import DictConfig
 
 from egsde.old_names import current
 from egsde.programs.build import Parts
+from egsde.programs.callbacks.best import BEST
 from egsde.programs.callbacks.checkpoints import LAST, PREVIOUS, TwoFiles, read
+from egsde.programs.callbacks.export import steps_in
 from egsde.programs.callbacks.lost import Lost
 from egsde.programs.callbacks.steps import time_is_over
 from egsde.programs.folders import to_give_back
@@ -90,7 +92,7 @@ def _fit(
             "trainer",
             logger=loggers or False,
             callbacks=[others, *([validation] if validation else []), *callbacks.values()],
-            plugins=[TwoFiles()],
+            plugins=[TwoFiles(_of_another(out, checkpoint))],
             default_root_dir=out,
             enable_checkpointing=False,
         )
@@ -109,13 +111,29 @@ def _fit(
             )
         if export is not None:  # a run that was stopped between its last step and its export
             export.save(trainer, module)
-        left = [name for name in LEFT if (out / name).exists()]
+        left = [_named(out / name, trainer.global_step) for name in LEFT if (out / name).exists()]
         told = f"{', '.join(left)} in {out}" if left else f"nothing is kept in {out}"
         rank_zero_only(print)(f"step {trainer.global_step}: {told}{time_is_over(trainer)}")
         for teller in (curve, best):
             if teller is not None:
                 teller.tell()
     return trainer
+
+
+def _of_another(out: Path, checkpoint: Path | None) -> list[Path]:
+    """What a training that does not go on from its own folder's checkpoint begins over."""
+    folder = out / "checkpoints"
+    if checkpoint is not None and checkpoint.parent.resolve() == folder.resolve():
+        return []
+    return [*(folder / name for name in (LAST, PREVIOUS, BEST)), out / "weights.safetensors"]
+
+
+def _named(path: Path, step: int) -> str:
+    """A file's name; and of which step weights are that were not written, as without export."""
+    there = steps_in(path) if path.suffix == ".safetensors" else step
+    if there == step:
+        return path.name
+    return f"{path.name} ({'damaged' if there is None else f'of step {there}'})"
 
 
 @contextlib.contextmanager

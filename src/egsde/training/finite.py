@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 WHAT_TO_DO = (
-    "the last checkpoint is of before. Use a smaller module.optimizer.lr, a longer "
-    "module.schedule.warmup, or trainer.precision=32-true, and look at the images"
+    "no checkpoint holds it. Use a smaller module.optimizer.lr, a longer module.schedule.warmup, "
+    "or trainer.precision=32-true, and look at the images"
 )
 
 

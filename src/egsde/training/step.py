@@ -1,4 +1,5 @@
-"""What a step is made of beside its module: a run that goes on has as many images in each.
+"""What a step is made of beside its module: a run that goes on has as many images in each, and
+says where it draws them from others.
 
 images = data.batch_size x processes x accumulate_grad_batches, so that 1 x 8 goes on as 2 x 4.
 """
@@ -6,6 +7,7 @@ images = data.batch_size x processes x accumulate_grad_batches, so that 1 x 8 go
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
@@ -19,6 +21,21 @@ def made_of(trainer: Any) -> dict[str, Any]:
         "images": None if size is None else size * times,
         "trainer.precision": str(trainer.precision),
         "trainer.gradient_clip_val": trainer.gradient_clip_val,
+        **_drawn_from(getattr(trainer, "datamodule", None)),
+    }
+
+
+def _drawn_from(data: Any) -> dict[str, str]:
+    """Each domain's images by number and names, from which those of every step are drawn."""
+    if not hasattr(data, "shown"):
+        return {}
+    shown, extra = data.shown("train"), (f"data.extra {k}" for k in range(len(data.extra)))
+    keys = ["data.source", *extra, "data.target"][-len(shown) :]
+    names = ["\n".join(images.ids).encode("utf-8", "surrogateescape") for images in shown]
+    digests = [blake2b(text, digest_size=4).hexdigest() for text in names]
+    return {
+        key: f"{len(images.ids)} images (names {digest})"
+        for key, images, digest in zip(keys, shown, digests, strict=True)
     }
 
 
@@ -35,8 +52,8 @@ def go_on(step: int, before: Mapping[str, Any], trainer: Any) -> None:
             f"data.batch_size with which it has {was}, another out= folder, or resume=null to "
             "start anew"
         )
-    for key in ("trainer.precision", "trainer.gradient_clip_val"):
-        if key in before and before[key] != now[key]:
+    for key in now.keys() - {"images"}:
+        if before.get(key, now[key]) != now[key]:
             rank_zero_warn(f"{key} was {before[key]}, is {now[key]}: from step {step} on")
     if 0 <= trainer.max_steps < step:
         rank_zero_warn(

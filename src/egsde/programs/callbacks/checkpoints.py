@@ -6,6 +6,7 @@ these names is whole, and a save that failed is told and not counted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -19,6 +20,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 
 from egsde.disk import whole
 from egsde.programs.callbacks.interrupts import Interrupts, Stopped
+from egsde.programs.ended import Ended
 from egsde.programs.messages import lost_worker
 from egsde.training.finite import check_weights
 
@@ -60,9 +62,14 @@ def _alone(path: Path) -> str:
 
 class TwoFiles(TorchCheckpointIO):
     """Saves to a path and keeps what was there as `previous.ckpt`. `error`: why the last save
-    failed, or None: one process writes, and all must hear of it."""
+    failed, or None: one process writes, and all must hear of it. others: files of another training,
+    over which this one begins: its first save removes them."""
 
     error: str | None = None
+
+    def __init__(self, others: Sequence[Path] = ()) -> None:
+        super().__init__()
+        self.others = others
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
@@ -75,8 +82,12 @@ class TwoFiles(TorchCheckpointIO):
                 torch.save(checkpoint, temporary)
                 if read(temporary)["global_step"] != checkpoint["global_step"]:
                     raise OSError("what was read back is of another step")
-                if path.exists() and path.name == LAST:
+                for other in self.others:
+                    if other != path and other.exists():
+                        other.unlink()
+                if path.exists() and path.name == LAST and not self.others:
                     path.replace(path.with_name(PREVIOUS))
+            self.others = ()
         except (OSError, RuntimeError, ValueError) as error:
             if lost_worker(error) is not None:  # which has nothing to do with the file
                 raise
@@ -101,7 +112,7 @@ class Checkpoints(Callback):
         self.saved: int | None = None  # the step of the last good save
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self.begun = trainer.global_step
+        self.begun, Ended.past = trainer.global_step, ()
         self.interrupts.begin(trainer)
 
     def on_exception(
@@ -160,7 +171,7 @@ class Checkpoints(Callback):
         files: Any = trainer.strategy.checkpoint_io
         error = trainer.strategy.broadcast(files.error)
         if error is None:
-            self.saved = step
+            self.saved, Ended.past = step, ("resume=",)  # what goes on does so from here
         else:
             rank_zero_warn(f"step {step} was not saved ({error}); {self.standing()}")
         return error is None

@@ -23,14 +23,16 @@ class Export(Callback):
         self.allow: Sequence[str] = ()  # set by the entry point
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        self.save(trainer, module)
+        self._write(trainer, module)  # a file of this step may be that of another training
 
-    @rank_zero_only
     def save(self, trainer: Trainer, module: Any) -> None:
         """Write the file where it is missing or of another step, and any was made; OSError where
         that fails."""
-        if trainer.global_step in (0, self.steps()):
-            return
+        if trainer.global_step not in (0, steps_in(self.path)):
+            self._write(trainer, module)
+
+    @rank_zero_only
+    def _write(self, trainer: Trainer, module: Any) -> None:
         everything = {"averaged": module.ema.net, "raw": module.network}
         trained = (
             {key: module.config[key] for key in RECORDED}
@@ -43,9 +45,10 @@ class Export(Callback):
         networks = {name: module.exported(everything[name]) for name in self.use}
         save_weights(self.path, networks, trained, self.half, self.allow)
 
-    def steps(self) -> int | None:
-        """How many steps the weights in the file have seen; None where there is no whole file."""
-        try:
-            return int(read_config(self.path)["steps"])
-        except Exception:  # absent, cut or of another program
-            return None
+
+def steps_in(path: Path) -> int | None:
+    """How many steps the weights in a file have seen; None where there is no whole file."""
+    try:
+        return int(read_config(path)["steps"])
+    except Exception:  # absent, cut or of another program
+        return None
