@@ -7,8 +7,9 @@ import json
 import shutil
 import warnings
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partialmethod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from demo_networks import write_networks
+from egsde.programs.callbacks import Translate
 from egsde.programs.cli import CONF
 from egsde.programs.sample import sample
 from folders import fill
@@ -43,12 +45,16 @@ def configuration(*overrides: str) -> DictConfig:
         return compose("sample", list(overrides))
 
 
-def run(out: Path, root: Path, networks: list[str], *more: str) -> dict:
+def sample_of(out: Path, root: Path, networks: list[str], *more: str) -> None:
     own = ["experiment=none", "data=folder", f"data.root={root}", "data.source=a", "data.target=b",
            "data.num_workers=0", "check=false"]  # fmt: skip
     cfg = configuration(*own, *networks, "sampler.grid.steps=2", *more).copy()
     cfg.out = str(out)
     sample(cfg)
+
+
+def run(out: Path, *arguments: Any) -> dict:
+    sample_of(out, *arguments)
     return json.loads((out / "metrics.json").read_text())
 
 
@@ -67,6 +73,28 @@ def done(photos, finished, tmp_path) -> Iterator[tuple[Path, Path]]:
     yield tmp_path / "run", photos
     shutil.rmtree(photos)
     shutil.copytree(tmp_path / "before", photos)
+
+
+@pytest.mark.parametrize(("shard", "how"), [("null", "the same command, without shard=, makes"),
+                                           ("0/1", "start again shard=0/1")])  # fmt: skip
+def test_images_that_were_deleted_meanwhile_are_missed(
+    shard, how, photos, networks, tmp_path, monkeypatch
+):
+    """What is told of a folder is there, also where someone tidies up during the work."""
+    work, out = Translate.run, tmp_path / "run"
+
+    def tidied(self, *arguments, name: str = "images/001.png"):
+        report = work(self, *arguments)
+        (out / name).unlink()
+        return report
+
+    monkeypatch.setattr(Translate, "run", tidied)
+    with pytest.raises(ValueError, match=rf"1 of 4 images are missing .001.png.; {how}"):
+        sample_of(out, photos, networks, f"shard={shard}")
+    assert not (out / "metrics.json").exists()
+    monkeypatch.setattr(Translate, "run", partialmethod(tidied, name="run.json"))
+    sample_of(out, photos, networks, f"shard={shard}")
+    assert (out / "run.json").exists() and len(stamps(out)) == 4
 
 
 def stamps(out: Path) -> dict[str, int]:

@@ -165,6 +165,8 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
         with together(trainer, out, lambda: f"{len(written.listed())} images are there"):
             trainer.test(module, verbose=False)
         assert callback.report is not None
+        if trainer.is_global_zero and not (out / "run.json").exists():  # deleted in the meantime
+            write_json(out / "run.json", record, shared=True)
         if trainer.is_global_zero and shard is None:
             finish(data, cfg.split, written, callback.report)
             for columns in (more.columns, known.columns):

@@ -55,7 +55,7 @@ def refuse_missing(missing: Sequence[str], total: int, count: int | None) -> Non
     """ValueError where images are missing; it names their shards where their count is known."""
     if not missing:
         return
-    again = "without shard= the command makes them itself"
+    again = "the same command, without shard=, makes them"
     if count:
         lost = sorted({place(name, count) for name in missing})
         again = "start again " + ", ".join(f"shard={k}/{count}" for k in lost[:8])

@@ -39,7 +39,7 @@ from egsde.programs.callbacks.reference import set_reference
 from egsde.programs.callbacks.room import Room
 from egsde.programs.callbacks.rows import ids_of, rows_of
 from egsde.programs.callbacks.shelf import Seconds, Shelf
-from egsde.programs.shards import Shard
+from egsde.programs.shards import Shard, refuse_missing
 from egsde.training.ranks import all_gather, from_first, to_first
 
 
@@ -107,6 +107,7 @@ class Translate(Callback):
         written = Written.of(self.out).naming(ids)
         shelf = Shelf(written, self.recipe, suffix, module.data.writer(self.split))
         self.report = self.run(trainer, module.translator, module.data, module.device, shelf)
+        self._refuse_gone(trainer, ids_of(module.data, self.split), written)
         if self.shard is not None:
             return
         if trainer.is_global_zero and self.report.grid is not None:
@@ -118,6 +119,13 @@ class Translate(Callback):
             )
             for logger in trainer.loggers:
                 logger.log_metrics(self.report.metrics, step=0)
+
+    def _refuse_gone(self, trainer: Trainer, ids: Sequence[str], written: Written) -> None:
+        """ValueError for files that were deleted in the meantime; each process looks at its own."""
+        mine = ids[trainer.global_rank :: trainer.world_size]
+        gone = [name for name in mine if not written.path(name).is_file()]
+        every = [name for part in all_gather(gone) for name in part]
+        refuse_missing(every, len(ids), self.shard.count if self.shard else None)
 
     def run(
         self,
