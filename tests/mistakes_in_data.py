@@ -270,12 +270,12 @@ SPLITS = [
     *(
         Row(f"train/, test/ and {name}/", said(folders("train", "test", name)), NAMED)
         for name in ("test2", "train_small", "val-old", "tset", "trian", "holdout", "eval",
-                     "cats_test", "testA")
+                     "cats_test", "testA", "Testset", "catsVal")
     ),
     *(
         Row(f"an undivided folder with {name}/ in it", said(folders("album", name, split="all")),
             "looks like a split and is none")
-        for name in ("test_new", "my-val", "vaild", "evaluation")
+        for name in ("test_new", "my-val", "vaild", "evaluation", "Testdata", "oldTest")
     ),
     Row("trainA/, trainB/ as one domain", folders("trainA", "trainB"), "data=horse2zebra"),
     Row("testA/ alone as a domain", folders("testA"), "data=horse2zebra"),

@@ -12,6 +12,7 @@ import torch
 
 import killed
 import kinds
+import mistakes_in_calls
 import mistakes_in_data
 import mistakes_in_files
 import mistakes_in_settings
@@ -22,6 +23,7 @@ SECTIONS = {
     "Settings and the command line": mistakes_in_settings.ROWS,
     **mistakes_in_data.SECTIONS,
     "Weights, measures, machines": mistakes_in_files.ROWS,
+    "The tools": mistakes_in_calls.ROWS,
 }
 HEAD = """\
 # What is answered

@@ -18,6 +18,7 @@ from egsde import avif
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
 MOST_PIXELS = 2**26  # 8192 x 8192
 MOST_BYTES = 2**29
+PACKED = "12 is bzip2, 14 is LZMA"
 
 
 class UnreadableImage(ValueError):
@@ -65,4 +66,26 @@ def picture_bytes(path: Path) -> bytes:
 def check_zip(file: IO[bytes]) -> None:
     """Raises UnreadableImage for an archive of arrays that grows too large when it is opened."""
     with zipfile.ZipFile(file) as archive:
-        check_bytes(sum(member.file_size for member in archive.infolist()))
+        for info in archive.infolist():
+            check_packing(info)
+        check_bytes(sum(info.file_size for info in archive.infolist()))
+
+
+def check_packing(info: zipfile.ZipInfo) -> None:
+    """Raises UnreadableImage for what bzip2 or LZMA has packed: a few bytes unpack to gigabytes at
+    once, whatever the archive says of its size."""
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise UnreadableImage(
+            f"{info.filename} is packed by method {info.compress_type} ({PACKED}), which is not "
+            "read; pack it anew, as zip does by itself"
+        )
+
+
+def member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A member's bytes, unpacked no further than the archive says; raises UnreadableImage where
+    that is too much, zipfile.BadZipFile where it is not true."""
+    info = archive.getinfo(name)
+    check_packing(info)
+    check_bytes(info.file_size)
+    with archive.open(info) as file:
+        return file.read(info.file_size)  # without a number zipfile unpacks all that is there

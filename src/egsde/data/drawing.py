@@ -28,7 +28,7 @@ def drawing(data: bytes) -> Image.Image:
     """Bytes of a file -> upright RGB picture of greys; raises UnreadableImage with the reason."""
     try:
         if data.startswith(NUMPY):
-            plain = checked(numbers(io.BytesIO(data)).astype(np.float64))
+            plain = checked(numbers(data).astype(np.float64))
             return _picture(shaped(plain, 1)[0], 16)
         if data.startswith(TIFFS) and (array := _deep_numbers(data)) is not None:
             return _picture(array, 16)

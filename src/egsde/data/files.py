@@ -13,7 +13,7 @@ from typing import IO, Protocol
 
 from egsde.data.images import is_image_name
 from egsde.data.meant import instead
-from egsde.opened import check_bytes
+from egsde.opened import check_bytes, check_packing, member
 
 ENDS = 32
 
@@ -194,13 +194,14 @@ class Archive:
         return (os.path.realpath(self.root), member), self.zip.getinfo(member).file_size
 
     def open(self, path: str) -> IO[bytes]:
-        check_bytes(self.zip.getinfo(self.inner + path).file_size)
-        return self.zip.open(self.inner + path)
+        info = self.zip.getinfo(self.inner + path)
+        check_packing(info)
+        check_bytes(info.file_size)
+        return self.zip.open(info)
 
     def read(self, path: str) -> bytes:
         try:
-            check_bytes(self.zip.getinfo(self.inner + path).file_size)
-            return self.zip.read(self.inner + path)
+            return member(self.zip, self.inner + path)
         except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # damaged or encrypted
             raise OSError(str(error)) from error
 
@@ -212,17 +213,17 @@ class Archive:
 def check_members(root: Path, members: list[zipfile.ZipInfo]) -> None:
     """ValueError names a member that would lie elsewhere, is a link, or stands there twice."""
     seen: set[str] = set()
-    for member in members:
-        name = member.filename.removesuffix("/")
+    for entry in members:
+        name = entry.filename.removesuffix("/")
         wrong = None
-        if stat.S_ISLNK(member.external_attr >> 16):
+        if stat.S_ISLNK(entry.external_attr >> 16):
             wrong = "is a link"
         elif "\\" in name or name[1:2] == ":" or {"", ".", ".."} & set(name.split("/")):
             wrong = "leads out of the archive, or has no plain path"
         elif name in seen:
             wrong = "stands there twice"
         if wrong:
-            raise ValueError(f"{root} holds {member.filename!r}, which {wrong}; pack it anew")
+            raise ValueError(f"{root} holds {entry.filename!r}, which {wrong}; pack it anew")
         seen.add(name)
 
 

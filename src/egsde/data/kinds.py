@@ -7,6 +7,7 @@ other channels and depths keep their numbers, and their colour profile goes into
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zipfile
 import zlib
@@ -22,7 +23,7 @@ from egsde.data.deep_tiff import Tiff
 from egsde.data.depth import deep_pixels
 from egsde.data.images import FRAMES, HIGHEST, decode
 from egsde.data.rasters import Kind, Raster, checked, shaped, unshaped, upright
-from egsde.opened import UnreadableImage, check_zip, opened
+from egsde.opened import UnreadableImage, check_zip, member, opened
 
 ORIENTATION = 0x0112
 COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # of PNG, by channels
@@ -100,7 +101,7 @@ class Npy:
     holds_text = False
 
     def read(self, data: bytes, channels: int) -> Raster:
-        array = numbers(io.BytesIO(data))
+        array = numbers(data)
         pixels, axis = shaped(checked(array), channels)
         return Raster(pixels, self, {"axis": axis, "dtype": array.dtype})
 
@@ -132,10 +133,26 @@ class Npz:
         return {}
 
 
-def numbers(file: IO[bytes]) -> np.ndarray:
+def head_of(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of the array of a .npy file, whose numbers come next."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else \
+        np.lib.format.read_array_header_2_0  # fmt: skip
+    shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def numbers(data: bytes) -> np.ndarray:
     """The array of a .npy file; UnreadableImage where it is none of numbers, or cut short."""
+    file = io.BytesIO(data)
     try:
+        shape, dtype = head_of(file)
+        if not dtype.hasobject and math.prod(shape) * dtype.itemsize > len(data) - file.tell():
+            raise UnreadableImage(f"it is cut short: its head says {shape} of {dtype}")
+        file.seek(0)
         return np.lib.format.read_array(file, allow_pickle=False)
+    except UnreadableImage:
+        raise
     except ValueError as error:
         if "pickle" in str(error) or "Object" in str(error):
             why = "it holds Python objects, or no header that is safe to read; save numbers alone"
@@ -150,7 +167,7 @@ def unpacked(data: bytes) -> tuple[np.ndarray, dict[str, Any]]:
         small = any(m.compress_type != zipfile.ZIP_STORED for m in archive.infolist())
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = [name for name in archive.namelist() if name.endswith(".npy")]
-        arrays = {name[:-4]: numbers(io.BytesIO(archive.read(name))) for name in names}
+        arrays = {name[:-4]: numbers(member(archive, name)) for name in names}
     name = next(iter(arrays), "") if len(arrays) == 1 else "image"
     if name not in arrays:
         raise UnreadableImage(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 from torch.utils.data import Subset as SubsetOfDataset
 
@@ -178,6 +179,8 @@ class TwoDomains(LightningDataModule):
 
     def train_dataloader(self) -> ResumableLoader:
         view = self.viewed("train")
+        if min(view.sizes) == 1:
+            rank_zero_warn("the training has 1 image of a domain and can only learn it by heart")
         self.held = Resident(view) if self.resident else None
         loaded = self.held or view
         rank, world = self.rank_and_world()

@@ -12,7 +12,9 @@ SPELLED = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 WORDS = "|".join([*SPELLED, "validate", "eval", "evaluation", "holdout", "heldout"])
-LOOKS = re.compile(rf"(^|.*[^a-z])({WORDS})s?([^a-z].*)?$")
+ENDS = "|".join(("s", "sets?", "data", "images?", "imgs?", "pictures?", "pics"))
+LOOKS = re.compile(rf"(^|.*[^a-z])({WORDS})({ENDS})?([^a-z].*)?$")
+HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")  # of catsTrain
 CYCLEGAN = re.compile(r"(train|test|val)[ab]$")  # trainA, trainB, testA, testB
 
 
@@ -22,7 +24,7 @@ def split_of(folder: str) -> str | None:
 
 
 def looks_like_split(folder: str) -> bool:
-    """Whether a person may have meant a split: `test2`, `cats_train`, `tset`."""
-    name = folder.casefold()
+    """Whether a person may have meant a split: `test2`, `catsTrain`, `Testset`, `tset`."""
+    name = HUMP.sub("_", folder).casefold()
     anagram = any(sorted(name) == sorted(word) for word in SPELLED)
     return bool(LOOKS.match(name) or CYCLEGAN.match(name)) or anagram

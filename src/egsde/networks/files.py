@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -30,6 +31,7 @@ NO_WEIGHTS = {  # first bytes and what they say
     b"version https://git-lfs": "is a pointer of Git LFS, not the file: run `git lfs pull`",
 }
 DEEPEST = 100  # of lists and names in a checkpoint
+MOST = 10**6  # of its values
 DAMAGED = "is cut short or damaged, or holds no weights; download or copy it again"
 
 
@@ -103,9 +105,15 @@ def check_stored(path: Path) -> None:
         )
 
 
-def check_tensors(path: Path, content: Any, depth: int = 0) -> None:
+def check_tensors(
+    path: Path, content: Any, depth: int = 0, parts: Iterator[int] | None = None
+) -> None:
     """ValueError for tensors that say more than their file holds: of strides that repeat one
-    number, of no numbers at all (meta), or of another layout."""
+    number, of no numbers at all (meta), or of another layout; and for lists that stand in
+    themselves again and again, which no one could go through. parts: numbers those gone through."""
+    parts = count(1) if parts is None else parts
+    if next(parts) > MOST:
+        raise ValueError(f"{path} holds more than {MOST} values in one another")
     if depth > DEEPEST:
         raise ValueError(f"{path} is nested more than {DEEPEST} deep")
     if torch.is_tensor(content):
@@ -118,10 +126,10 @@ def check_tensors(path: Path, content: Any, depth: int = 0) -> None:
             )
     elif isinstance(content, Mapping):
         for value in content.values():
-            check_tensors(path, value, depth + 1)
+            check_tensors(path, value, depth + 1, parts)
     elif isinstance(content, (list, tuple)):
         for value in content:
-            check_tensors(path, value, depth + 1)
+            check_tensors(path, value, depth + 1, parts)
 
 
 def _state_in(content: Any) -> dict[str, Tensor] | None:

@@ -26,7 +26,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 import hydra_plugins.egsde_settings  # noqa: F401  (a job in another process composes, too)
-from egsde.disk import remove_empty
+from egsde.disk import remove_empty, unwritable
 from egsde.programs.ended import Ended, look, refuse_hidden, told_by_the_first
 from egsde.programs.folders import claimed, claiming, given_back
 from egsde.programs.line import overrides, read, searched
@@ -115,6 +115,8 @@ def run(name: str, arguments: list[str]) -> None:
         if full == "1":
             raise
         if not composed:
+            if isinstance(error, OSError) and error.filename:  # Hydra makes the folder of the run
+                error = unwritable(Path(str(error.filename)), error.strerror or "")
             _tell(name, error)
             suggest(name, list(filter(overrides, arguments)))
         raise SystemExit(1) from error

@@ -48,7 +48,9 @@ OWN = re.compile(r"[+~]*(translator|out|limit|split|logger|trainer|metrics|shard
 
 def main(arguments: Sequence[str]) -> None:
     """The command line: egsde demo [RUN]. ValueError for more than one."""
-    runs, settings = split("demo", arguments, host=(str, "127.0.0.1"), port=(whole_number(1), 7860))
+    runs, settings = split(
+        "demo", arguments, host=(str, "127.0.0.1"), port=(whole_number(1, 65535), 7860)
+    )
     if len(runs) > 1:
         raise ValueError(f"a demo is of one run, got {', '.join(runs)}")
     chosen = networks_of_run(Path(runs[0]).expanduser()) if runs else Networks()

@@ -165,11 +165,19 @@ def follow() -> None:
         threading.Thread(target=look, daemon=True, name="starter").start()
 
 
+def _apart() -> list[str]:
+    """For another Python, to import nothing of the working folder, where anyone's files may lie,
+    unless this one does, too."""
+    here = {"", os.getcwd()} & set(sys.path)
+    return [] if here or sys.version_info < (3, 11) else ["-P"]
+
+
 def launched(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
-    """The exit code of another program, which a signal reaches, too, and which may then save."""
+    """The exit code of another program of Python, which a signal reaches, too, and which may then
+    save."""
     look()
     own = {**(os.environ if environment is None else environment), STARTER: str(os.getpid())}
-    process = subprocess.Popen(command, env=own)
+    process = subprocess.Popen([*command[:1], *_apart(), *command[1:]], env=own)
     try:
         code = process.wait()
         if code < 0:  # else it has told why itself

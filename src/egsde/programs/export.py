@@ -25,8 +25,7 @@ from egsde.programs.line import one_of
 from egsde.programs.lock import held
 from egsde.programs.records import claim
 from egsde.programs.run import prepare
-from egsde.scores import blueprints
-from egsde.scores.container import find, read_config
+from egsde.scores.container import find
 from egsde.scores.diffusers import save_pipeline
 from egsde.scores.files import load_score
 
@@ -56,8 +55,7 @@ def export(cfg: DictConfig) -> None:
 
 def _pipeline(cfg: DictConfig, out: Path) -> Path:
     path = find(cfg.weights, "weights")
-    sde = blueprints.part(read_config(path)["sde"], "sde", cfg.allow)
-    save_pipeline(load_score(path, sde, use=cfg.use, allow=cfg.allow), out)
+    save_pipeline(load_score(path, use=cfg.use, allow=cfg.allow), out)
     return out
 
 

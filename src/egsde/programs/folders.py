@@ -6,6 +6,7 @@ config.yaml, or what --cfg job prints, makes another run when it is given back.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from egsde.programs.line import overrides
 from egsde.programs.messages import readable
+from egsde.programs.resumed import flat
 from egsde.programs.trusted import check_hydra, check_size, check_started
 
 NEEDED = {  # what conf's own files say of Hydra, and a given-back file does not
@@ -33,6 +35,10 @@ NEEDED = {  # what conf's own files say of Hydra, and a given-back file does not
     "++hydra.callbacks.table._target_": "egsde.programs.sweep.Table",
 }
 REFERENCE = re.compile(r"\$\{\.*(?!hydra\b)[A-Za-z_][\w.]*\}")  # to a value, not a resolver
+WRITES = re.compile(
+    r"(callbacks|logger)\.[^.]+\.(out|dirpath|save_dir|dir)|translate\.out|data\.pairs"
+)
+BELOW = re.compile(r"logger\.[^.]+\.(name|version|sub_dir)")  # a folder in save_dir
 _claimed: dict[str, str] | None = None  # None: nothing is created, as when settings are printed
 
 
@@ -131,16 +137,15 @@ def to_give_back(
 
 
 def refuse_elsewhere(config: Mapping[str, Any], out: Path) -> None:
-    """ValueError where a callback or logger would write into the folder of another run."""
-    for group in ("callbacks", "logger", "translate"):
-        nodes = config.get(group) or {}
-        for name, node in ({"": nodes} if group == "translate" else nodes).items():
-            for key in ("out", "dirpath", "save_dir"):
-                value = node.get(key) if isinstance(node, dict) else None
-                if value is None or Path(value) == out or out in Path(value).parents:
-                    continue
-                place = ".".join(filter(None, (group, name, key)))
-                raise ValueError(
-                    f"{place}={value} is not in this run's folder {out}, and files "
-                    f"there would be overwritten; say {place}='${{out}}'"
-                )
+    """ValueError where a part would write elsewhere than into the folder of its run."""
+    home, values = os.path.abspath(out), flat(config)
+    for key, value in values.items():
+        above = values.get(f"{key.rpartition('.')[0]}.save_dir")
+        if not (WRITES.fullmatch(key) or (above and BELOW.fullmatch(key))) or value is None:
+            continue
+        place = os.path.abspath(os.path.join(above or "", str(value)))
+        if not Path(place).is_relative_to(home):
+            raise ValueError(
+                f"{key}={value} is not in this run's folder {out}, and files there would be "
+                f"overwritten; say {key}='${{out}}'"
+            )

@@ -15,11 +15,24 @@ from omegaconf.errors import OmegaConfBaseException
 
 from egsde.programs.secrets import resolved
 from egsde.programs.settings import CONF
-from egsde.programs.trusted import check_allow, check_names
+from egsde.programs.trusted import check_allow, check_names, nodes
 from egsde.scores.blueprints import prefixes
 
 ALLOW = re.compile(r"\+{0,2}allow=").match
 OF_WANDB = {"_target_", "init_timeout", "silent"}  # its other settings name servers, keys and files
+OF_LOGGER = {
+    "_target_",
+    "out",
+    "id",
+    "name",
+    "group",
+    "job_type",
+    "tags",
+    "project",
+    "offline",
+    "resume",
+    "settings",
+}  # others go to wandb.init: entity is whose the data are
 
 
 def file_given_back() -> str | None:
@@ -70,17 +83,16 @@ def _check(node: Any, leave: tuple[str, ...], file: str) -> None:
 
 def _check_wandb(node: Any) -> None:
     """ValueError for settings of W&B that conf does not set: base_url is where its key is sent."""
-    if isinstance(node, list):
-        for value in node:
-            _check_wandb(value)
-    elif isinstance(node, Mapping):
-        target = str(node.get("_target_"))
-        held = node.get("settings") if target.endswith("same_run") else node
-        if target.endswith(("same_run", "wandb.Settings")) and isinstance(held, Mapping):
-            for key in sorted(set(map(str, held)) - OF_WANDB):
-                raise ValueError(
-                    f"it sets {key} of W&B, whose settings say where your key and data are sent; "
-                    "if you trust the file, add allow=[wandb]"
-                )
-        for value in node.values():
-            _check_wandb(value)
+    for _, part in nodes(node):
+        if not isinstance(part, Mapping):
+            continue
+        of_logger = str(part.get("_target_")).endswith("same_run")
+        of_settings = str(part.get("_target_")).endswith("wandb.Settings")
+        if of_logger and isinstance(part.get("settings"), Mapping):
+            _check_wandb({"settings": {"_target_": "wandb.Settings", **part["settings"]}})
+        known = OF_LOGGER if of_logger else OF_WANDB if of_settings else set(map(str, part))
+        for key in sorted(set(map(str, part)) - known):
+            raise ValueError(
+                f"it sets {key} of W&B, whose settings say where your key and data are sent; "
+                "if you trust the file, add allow=[wandb]"
+            )

@@ -169,6 +169,7 @@ def load(
 
 
 def _built(cfg: Any, seed: int, device: str | torch.device) -> PictureTranslator:
+    OmegaConf.update(cfg, "out", None, force_add=True)  # asked for, a folder would be made
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     size = one_size(config["data"]["size"])
     return PictureTranslator(build_translator(cfg), size, config, seed).to(device)

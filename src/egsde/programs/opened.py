@@ -79,6 +79,10 @@ def opened(folder: Path, data: Any = None, split: str | None = None) -> Opened:
     numbers = runs.summary(metrics) if metrics.is_file() else {}
     pictures = _listed(listed) if listed else _pictures(folder, data, split)
     values, colours = _values(folder / "images.csv"), getattr(data, "colours", None)
+    if not (pictures or values or numbers):
+        raise ValueError(
+            f"{folder} holds no pictures and no numbers; name the out= folder of a run"
+        )
     return Opened(folder, record, numbers, values, pictures, tuple(notes), colours)
 
 

@@ -55,9 +55,10 @@ def score(arguments: Sequence[str]) -> None:
     if not files:
         raise Usage("name the files of answers: egsde pairs score FILE ...")
     paths = [Path(file).expanduser() for file in files]
-    key = _read(Path(settings["key"]).expanduser() if settings["key"] else _key_of(paths))
+    place = Path(settings["key"]).expanduser() if settings["key"] else _key_of(paths)
+    key = _read(place)
     if not {"study", "systems", "pairs"} <= key.keys():
-        raise ValueError("this is no key of a study; give key=DIR/key.json, of egsde pairs")
+        raise ValueError(f"{place} is no key of a study; give key=DIR/key.json, of egsde pairs")
     sheets: dict[str, dict[str, Any]] = {}
     for path in paths:
         sheet = _read(path)

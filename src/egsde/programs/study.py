@@ -39,6 +39,7 @@ from egsde.programs.folders import claiming, new_folder
 from egsde.programs.line import read
 from egsde.programs.lock import held
 from egsde.programs.opened import opened
+from egsde.programs.records import claim
 from egsde.programs.report import report
 from egsde.programs.settings import CONF
 from egsde.programs.words import Usage, number, parsed, whole_number
@@ -77,7 +78,9 @@ def main(arguments: Sequence[str]) -> None:
     own, others = parsed(arguments, KNOWN, "train.py")
     if lacking := [key for key in ("source", "target", "minutes") if own[key] is None]:
         raise Usage(f"egsde study needs {'=, '.join(lacking)}=")
-    own["methods"] = [name.strip() for name in own["methods"].strip("[]").split(",")]
+    own["methods"] = [m.strip() for m in own["methods"].strip("[]").split(",") if m.strip()]
+    if not own["methods"]:
+        raise Usage(f"methods=[] names no method; there is {', '.join(NEEDS)}")
     if len(set(own["methods"])) < len(own["methods"]):
         raise Usage(f"methods={','.join(own['methods'])} names one twice")
     if unknown := [name for name in own["methods"] if name not in NEEDS]:
@@ -106,6 +109,7 @@ class Study:
 
     def run(self) -> list[runs.Run]:
         """The methods' runs, the best first; ValueError where training or all methods failed."""
+        claim(self.out, "egsde study")
         self.out.mkdir(parents=True, exist_ok=True)
         for name in ("networks", "compare", "test", *self.own["methods"]):
             refuse_taken(self.out / name)
@@ -150,18 +154,24 @@ class Study:
 
     def _look(self) -> None:
         """ValueError for networks or pictures that are not there, before anything is started."""
-        from egsde.programs.build import Parts  # needs all that a program needs
-        from egsde.scores.container import find
+        import torch
 
-        for name in self.networks:
-            if self.own[name] is not None:
-                find(self.own[name], name)
-        given = all(self.own[name] is not None for name in self.networks)
-        program, splits = ("sample", ["val"]) if given else ("train", ["train", "val"])
+        from egsde.programs.build import Parts  # needs all that a program needs
+        from egsde.scores.container import find, read_config
+
+        given = {n: find(self.own[n], n) for n in self.networks if self.own[n] is not None}
+        for name, path in given.items():
+            if not any(word.startswith(f"{name}=") for word in self.others):
+                read_config(path)
+        alone = len(given) == len(self.networks)
+        program, splits = ("sample", ["val"]) if alone else ("train", ["train", "val"])
         with initialize_config_dir(str(CONF), version_base="1.3"):
             cfg = compose(program, read(program, self._data()))
         check(program, cfg, self.others)
-        data = Parts(cfg)("data")
+        parts = Parts(cfg)
+        with torch.device("meta"):  # a network of a size that it cannot have, say
+            _ = alone or parts("network")
+        data = parts("data")
         for domain in data.domains:
             for split in splits:
                 data.images(domain, split)
@@ -182,7 +192,6 @@ class Study:
         return found
 
     def _train(self, name: str, seconds: float | None) -> list[str]:
-        model = LEARNS.get(name, [])
         length = []
         if seconds is not None:
             minutes, rest = divmod(int(seconds), 60)
@@ -190,8 +199,8 @@ class Study:
             time_of = f'+trainer.max_time="00:{hours:02d}:{minutes:02d}:{rest:02d}"'
             length = ["trainer.max_steps=100000", time_of]
         out = f"out={self.out / 'networks' / name}"
-        return [sys.executable, "-m", "egsde", "train", *model, *self._data(name == SOURCE),
-                *length, out]  # fmt: skip
+        return [sys.executable, "-m", "egsde", "train", *LEARNS.get(name, []),
+                *self._data(name == SOURCE), *length, out]  # fmt: skip
 
     def _sample(self, name: str, weights: dict[str, str], folder: Path, split: str) -> list[str]:
         nets = [f"{n}.weights={weights[n]}" for n in ("score", *NEEDS[name])]

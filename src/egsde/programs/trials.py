@@ -20,7 +20,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from egsde.disk import read_object
+from egsde.disk import read_object, remove_empty
 from egsde.evaluation.runs import summary
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.progress import bars_alone
@@ -38,6 +38,12 @@ from egsde.programs.values import referred
 # What changes no number of a trial.
 FREE = ("out", "trainer", "logger", "report", "trajectory", "columns", "check", "objective",
         "data.batch_size", "data.eval_batch_size", "data.num_workers")  # fmt: skip
+OWN = {
+    "split": "trials translate the validation split", "data.limit": "limit= is that of a trial",
+    "objective": "a trial has its cost", "shard": "a trial is one run",
+    "metrics.protocol.reference_split": "trials are compared with the validation split",
+}  # fmt: skip
+SEARCH = "search.json"
 ELSEWHERE = "use another out= folder"
 Settings = dict[str, float]
 FIRST = {
@@ -76,10 +82,16 @@ class Trial:
 
 
 class Trials:
-    """Settings tried so far, in folders of their own: what was done is read, not done again."""
+    """Settings tried so far, in folders of their own: what was done is read, not done again.
+    ValueError for a setting that is not free."""
 
     def __init__(self, overrides: Sequence[str], out: Path, limit: int) -> None:
         self.out, self.limit = out, limit
+        for word in overrides:
+            if (key := word.lstrip("+").split("=")[0]) in OWN:
+                raise ValueError(
+                    f"{key} is set by egsde tune itself ({OWN[key]}); leave {word} out"
+                )
         self.overrides = read("sample", list(overrides))
         self.done: dict[str, Trial] = {}
 
@@ -144,6 +156,7 @@ class Trials:
                     raise Ended(int(stop.code or 0) - 128) from None
                 except ValueError as error:  # a low pass that does not divide the image, say
                     if not self.done:  # what was given, not what the search has made of it
+                        remove_empty(folder.parent)
                         raise
                     refused = error
         look()
@@ -173,7 +186,7 @@ def refuse_another(folder: Path, config: Mapping[str, Any]) -> None:
 def refuse_changed(out: Path, config: Mapping[str, Any]) -> None:
     """ValueError where a network's file is another than the search in `out` began with."""
     now = weights_in(config)
-    kept = out / "search.json"
+    kept = out / SEARCH
     if not kept.is_file():
         write_json(kept, {"weights": now})
         return

@@ -42,19 +42,27 @@ def known() -> frozenset[str]:
     return frozenset(name for name in found if name)
 
 
-def check_names(node: Any, allow: tuple[str, ...] = (), depth: int = 0) -> None:
-    """ValueError for a part of another package, and for values that are not plain."""
+def nodes(node: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Everything in a configuration, itself first, with its key and those above it. ValueError for
+    one that is too deep."""
     if depth > DEEPEST:
         raise ValueError(f"it is nested more than {DEEPEST} deep")
+    yield place, node
     if isinstance(node, Mapping):
-        for key in ("_target_", "path") if node.get("_target_") == GETS else ("_target_",):
-            if key in node:
-                _check_name(node[key], allow)
-        for value in node.values():
-            check_names(value, allow, depth + 1)
+        for key, value in node.items():
+            yield from nodes(value, f"{place}.{key}" if place else str(key), depth + 1)
     elif isinstance(node, list):
         for value in node:
-            check_names(value, allow, depth + 1)
+            yield from nodes(value, place, depth + 1)
+
+
+def check_names(node: Any, allow: tuple[str, ...] = ()) -> None:
+    """ValueError for a part of another package."""
+    for _, part in nodes(node):
+        if isinstance(part, Mapping):
+            for key in ("_target_", "path") if part.get("_target_") == GETS else ("_target_",):
+                if key in part:
+                    _check_name(part[key], allow)
 
 
 def _check_name(name: Any, allow: tuple[str, ...]) -> None:
@@ -67,19 +75,13 @@ def _check_name(name: Any, allow: tuple[str, ...]) -> None:
     )
 
 
-def check_plain(node: Any, allow: tuple[str, ...] = (), depth: int = 0) -> None:
+def check_plain(node: Any, allow: tuple[str, ...] = ()) -> None:
     """`check_names` of a record, in which nothing is left to resolve. ValueError where something
     is."""
-    if depth == 0:
-        check_names(node, allow)
-    if isinstance(node, Mapping):
-        for value in node.values():
-            check_plain(value, allow, depth + 1)
-    elif isinstance(node, list):
-        for value in node:
-            check_plain(value, allow, depth + 1)
-    elif isinstance(node, str) and "${" in node:
-        raise ValueError(f"it holds {node!r:.80}; interpolations of a record are not resolved")
+    check_names(node, allow)
+    for _, value in nodes(node):
+        if isinstance(value, str) and "${" in value:
+            raise ValueError(f"it holds {value!r:.80}; interpolations of a record are not resolved")
 
 
 def check_hydra(content: Any) -> None:
@@ -197,16 +199,9 @@ def with_allow(node: Any, allow: list[str]) -> Any:
     return {k: allow if k == "allow" else with_allow(v, allow) for k, v in node.items()}
 
 
-def check_allow(node: Any, allow: tuple[str, ...], place: str = "") -> None:
+def check_allow(node: Any, allow: tuple[str, ...]) -> None:
     """ValueError where a part is allowed more than the command line allows."""
-    if isinstance(node, list):
-        for value in node:
-            check_allow(value, allow, place)
-    elif isinstance(node, Mapping):
-        for key, value in node.items():
-            named = value if isinstance(value, list) else [value] if value else []
-            if key == "allow" and set(map(str, named)) - set(allow):
-                raise ValueError(
-                    f"{place}allow={value} stands in a file; give allow= on the command line"
-                )
-            check_allow(value, allow, f"{place}{key}.")
+    for place, value in nodes(node):
+        named = value if isinstance(value, list) else [value] if value else []
+        if place.rpartition(".")[2] == "allow" and set(map(str, named)) - set(allow):
+            raise ValueError(f"{place}={value} stands in a file; give allow= on the command line")

@@ -24,9 +24,10 @@ from egsde.programs.callbacks.progress import minutes_bar
 from egsde.programs.ended import Ended
 from egsde.programs.folders import claiming, new_folder, to_give_back
 from egsde.programs.lock import held
+from egsde.programs.records import claim
 from egsde.programs.run import save_yaml
 from egsde.programs.secrets import recorded
-from egsde.programs.trials import Settings, Trial, Trials, frontier, moved, refuse_changed
+from egsde.programs.trials import SEARCH, Settings, Trial, Trials, frontier, moved, refuse_changed
 from egsde.programs.words import number, parsed, whole_number
 from egsde.programs.written import write_table
 
@@ -63,15 +64,22 @@ def tune(
     start = trials.defaults()
     if not start:
         raise ValueError("this translator reads no start, weight, low pass or steps to tune")
+    claim(out, "egsde tune")
     refuse_taken(out / "trials")
     trials.refuse_blind()
     out.mkdir(parents=True, exist_ok=True)
+    new = not (out / SEARCH).is_file()
     refuse_changed(out, recorded(trials.composed({})))
     print(f"{minutes:g} minutes; first the untuned settings: {_listed(start)}", flush=True)
     end = time.monotonic() + 60 * minutes
     with minutes_bar(minutes, "tuning") as passed:
-        start = _within(trials, start, minutes)
-        untuned = trials.run(start)
+        try:
+            start = _within(trials, start, minutes)
+            untuned = trials.run(start)
+        except ValueError:  # what was given cannot be translated: nothing was begun
+            if new and not trials.done:
+                (out / SEARCH).unlink(missing_ok=True)
+            raise
         _tell(len(trials.done), untuned, untuned.cost(balance), end)
         passed(sum(trial.seconds for trial in trials.done.values()))
         for settings in _search(trials, start, balance):

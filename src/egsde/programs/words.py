@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+SETTING = re.compile(r"[+~]*[^\W\d][\w.@]*")
 
 
 class Usage(ValueError):
@@ -34,7 +37,7 @@ def split(
             )
         if equal and key in known:
             found[key] = made(key, value, known)
-        elif equal and key.isidentifier() and not Path(argument).exists():
+        elif equal and SETTING.fullmatch(key) and not Path(argument).exists():
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]}=?" if near else f"there is {', '.join(known)}"
             raise Usage(f"{key} is no setting of egsde {program}; {hint}")
@@ -53,16 +56,17 @@ def made(key: str, text: str, known: Mapping[str, tuple[Callable[[str], Any], An
         raise Usage(f"{key}={text}: {error}") from error
 
 
-def whole_number(least: int = 0) -> Callable[[str], int]:
-    """Makes a whole number of at least `least`; ValueError for any other."""
+def whole_number(least: int = 0, most: float = math.inf) -> Callable[[str], int]:
+    """Makes a whole number of `least` to `most`; ValueError for any other."""
 
     def made(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             value = least - 1
-        if value < least:
-            raise ValueError(f"a whole number of at least {least} is wanted, got {text!r}")
+        if not least <= value <= most:
+            upper = "" if math.isinf(most) else f" and at most {most:g}"
+            raise ValueError(f"a whole number of at least {least}{upper} is wanted, got {text!r}")
         return value
 
     return made

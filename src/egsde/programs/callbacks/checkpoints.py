@@ -19,6 +19,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 
 from egsde.disk import whole
+from egsde.networks.files import check_tensors
 from egsde.programs.callbacks.interrupts import Interrupts, Stopped
 from egsde.programs.ended import Ended
 from egsde.programs.messages import lost_worker
@@ -50,6 +51,7 @@ def read(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged ({reason})") from error
     if not state:
         raise ValueError(_alone(path))
+    check_tensors(path, saved)
     return saved
 
 

@@ -21,6 +21,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from egsde.disk import refuse_link
 
 GROUP = "WANDB_RUN_GROUP"  # W&B's own: a launcher tells its jobs by it
+OF_FOLDER = {"entity", "project", "mode", "disabled"}  # what `wandb init` and `wandb offline` write
 FLUSH, SECONDS = "x_transaction_log_flush_interval", 1.0  # what a kill takes of an offline run
 TAGGED = ("model", "translator", "data", "sde", "experiment", "likelihood")  # groups of conf
 
@@ -41,8 +42,11 @@ def same_run(
 
     name: by default the folder's, with the sweep's before it. group: the sweep's folder, if any.
     job_type: the program. offline: rows are on the disk within a second, not when a block is full.
-    tags: the options chosen of model=, translator=, data= and others.
+    tags: the options chosen of model=, translator=, data= and others. ValueError where a file in
+    the working folder, which may be anyone's, says where W&B's key is sent.
     """
+    if not offline:
+        check_folder()
     kept = Path(out) / "wandb" / "id"
     for path in (kept.parent, kept):
         refuse_link(path)
@@ -69,6 +73,21 @@ def same_run(
     )
     logger._wandb_init.pop("anonymous", None)  # Lightning's None, of which W&B warns
     return logger
+
+
+def check_folder() -> None:
+    """ValueError for settings of W&B in the working folder that `wandb init` does not write."""
+    for name in ("wandb", ".wandb"):
+        file = Path(os.environ.get("WANDB_DIR") or ".") / name / "settings"
+        if not file.is_file():
+            continue
+        keys = re.findall(r"^\s*([\w.-]+)\s*[=:]", file.read_text(errors="replace"), re.MULTILINE)
+        for key in keys:
+            if key not in OF_FOLDER and f"WANDB_{key.upper()}" not in os.environ:
+                raise ValueError(
+                    f"{file.absolute()} sets {key} of W&B, and such settings say where your key is "
+                    f"sent: remove the line, or set WANDB_{key.upper()} yourself"
+                )
 
 
 def _flushed() -> dict[str, Any]:
