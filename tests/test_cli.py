@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from egsde.programs import cli
+from egsde.programs.line import read
 from egsde.programs.settings import CONF, head, purposes
 from runs import TRAIN, command
 
@@ -160,3 +161,13 @@ def test_names_that_no_tool_can_take(tmp_path, monkeypatch, capsys, tool, argume
     with pytest.raises(SystemExit):
         cli.use(tool, arguments)
     assert words in capsys.readouterr().err and [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_home_in_out_and_folders_that_cannot_be_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path / "home folder"))
+    assert [w for w in read("train", ["out=~/a b"]) if "out=" in w] == [
+        f"out='{tmp_path}/home folder/a b'"
+    ]
+    for program in ("train", "sample", "evaluate"):
+        assert command(program, "out=/proc/x") == 1
+        assert "/proc/x: nothing can be made in /proc" in capsys.readouterr().err

@@ -116,7 +116,7 @@ def run(name: str, arguments: list[str]) -> None:
             raise
         if not composed:
             if isinstance(error, OSError) and error.filename:  # Hydra makes the folder of the run
-                error = unwritable(Path(str(error.filename)), error.strerror or "")
+                error = unwritable(Path(str(error.filename)), error)
             _tell(name, error)
             suggest(name, list(filter(overrides, arguments)))
         raise SystemExit(1) from error

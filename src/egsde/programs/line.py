@@ -7,6 +7,7 @@ What can only be a text is quoted here; for what may be either, the answer shows
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,7 +96,9 @@ def one_of(key: str, value: str, known: Sequence[str]) -> None:
 
 
 def plain(argument: str) -> str:
-    """An override under its proper name: dataset=folder is data=folder."""
+    """An override under its proper name: dataset=folder is data=folder, out=~/a lies at home."""
+    if argument.startswith("out=~"):  # not all shells say where that is
+        return f"out={os.path.expanduser(argument[4:])}"
     name = re.match(r"[+~]*([A-Za-z_]+)(?=[=./@]|$)", argument)
     if name is None or name[1] not in ALIASES:
         return argument
