@@ -195,6 +195,18 @@ def test_images_that_are_others_are_named(straight, tmp_path):
         go_on(3, before, run("a", "c"))
 
 
+@pytest.mark.slow
+def test_what_a_training_began_with_may_be_gone(straight, tmp_path):
+    """Its weights are in the checkpoint; the command that goes on is still the same."""
+    weights = tmp_path / "weights.safetensors"
+    shutil.copy(straight / "weights.safetensors", weights)
+    run = (tmp_path / "run", *QUICK, CONSTANT, f"init_weights={weights}")
+    trained(*run, "trainer.max_steps=2")
+    weights.unlink()
+    trained(*run, "trainer.max_steps=3")
+    assert checkpoint(tmp_path / "run")["global_step"] == 3
+
+
 def test_a_checkpoint_of_other_defaults(straight, tmp_path, capsys):
     """A setting that there was not, or is no more, refuses nothing; one that changed is named."""
     shutil.copytree(straight, tmp_path, dirs_exist_ok=True)

@@ -60,7 +60,7 @@ def train(cfg: DictConfig) -> Any:
         module = parts("module")
         module.seed, module.config = cfg.seed, config
         train_in(parts, module, data)
-        if cfg.init_weights is not None:
+        if cfg.init_weights is not None and checkpoint is None:
             initialise(module, cfg.init_weights)
         if cfg.compile:
             module.network.compile()

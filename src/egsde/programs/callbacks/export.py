@@ -26,13 +26,14 @@ class Export(Callback):
         self._write(trainer, module)  # a file of this step may be that of another training
 
     def save(self, trainer: Trainer, module: Any) -> None:
-        """Write the file where it is missing or of another step, and any was made; OSError where
-        that fails."""
-        if trainer.global_step not in (0, steps_in(self.path)):
+        """Write the file where it is missing or of another step; OSError where that fails."""
+        if trainer.global_step != steps_in(self.path):
             self._write(trainer, module)
 
     @rank_zero_only
     def _write(self, trainer: Trainer, module: Any) -> None:
+        if trainer.global_step == 0:
+            return
         everything = {"averaged": module.ema.net, "raw": module.network}
         trained = (
             {key: module.config[key] for key in RECORDED}
