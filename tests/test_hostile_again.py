@@ -17,21 +17,26 @@ from typing import Any
 import pytest
 import torch
 
+import egsde
 from egsde.codecs import load_codec
 from egsde.data import Folders
+from egsde.evaluation.metrics import inception_weights
 from egsde.evaluation.pages import load_trajectory
 from egsde.networks import read_weights
 from egsde.programs import ended, pairs
 from egsde.programs.callbacks.checkpoints import read
 from egsde.programs.callbacks.same_run import check_folder
+from egsde.programs.commands import check_command
 from egsde.programs.folders import refuse_elsewhere
 from egsde.programs.foreign import _check_wandb
+from egsde.programs.opened import opened
 from egsde.scores import files
 from egsde.scores.students import load_student
 from egsde.scores.translators import load_generator
 from egsde.sde import DDPM
 from test_hostile import MARK, genuine, refused, weights
 from test_hostile_containers import MOST, answered
+from test_hostile_runs import a_run
 
 LIES = 2**26  # bytes that a member unpacks to, where its archive says a thousand
 
@@ -387,3 +392,91 @@ def test_what_people_send_back(tmp_path, capsys, answers):
     except ValueError as error:
         assert "sheet.json" in str(error) or "key.json" in str(error), error
     assert "\x1b" not in capsys.readouterr().out
+
+
+SCORE_OF = {"_target_": "egsde.scores.files.load_score", "weights": "demo/3d.safetensors"}
+TRANSLATOR = {
+    "_target_": "egsde.methods.sdedit", "score": SCORE_OF, "t_start": 0.3,
+    "sampler": {"_target_": "egsde.sampling.Sampler",
+                "solver": {"_target_": "egsde.solvers.DDIM"},
+                "grid": {"_target_": "egsde.sampling.Uniform", "steps": 4}},
+}  # fmt: skip
+HERE = {"out": "MARK", "dirpath": "MARK", "save_dir": "MARK"}
+RECORDED: dict[str, Any] = {
+    **{name: {"translator": {"_target_": target, key: HERE[key]}} for name, target, key in (
+        ("a logger", "egsde.programs.callbacks.same_run", "out"),
+        ("a table", "egsde.programs.callbacks.CSV", "out"),
+        ("weights", "egsde.programs.callbacks.Export", "out"),
+        ("a checkpoint", "egsde.programs.callbacks.Best", "dirpath"),
+        ("a board", "lightning.pytorch.loggers.TensorBoardLogger", "save_dir"),
+    )},
+    "settings": {"translator": {"_target_": "wandb.Settings", "root_dir": "MARK"}},
+    "a logger as a codec": {"codec": {"_target_": "egsde.programs.callbacks.same_run",
+                                      "out": "MARK"}},
+    "a logger in a list": {"tiles": [{"_target_": "egsde.programs.callbacks.same_run",
+                                      "out": "MARK"}]},
+    "endless steps": {"sampler": {"grid": {"_target_": "egsde.sampling.Uniform",
+                                           "steps": 10**12}}},
+    "a side": {"data": {"size": 10**9}},
+    "two sides": {"data": {"size": [10**9, 8]}},
+    "digits": {"data": {"size": 10**400}},
+    "a list of data": {"data": [1]},
+    "a number": {"translator": 3},
+    "a wide network": {"network": {"_target_": "egsde.networks.MLP", "channels": 10**6,
+                                   "width": 10**6, "depth": 1}},
+    "a deep network": {"network": {"_target_": "egsde.networks.MLP", "channels": 2, "width": 2,
+                                   "depth": 10**7}},
+    "a wider one": {"network": {"_target_": "egsde.networks.ADMUNet", "image_size": 64,
+                                "num_channels": 10**5}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_translators_of_a_strangers_record(tmp_path, name):
+    config = {"data": {"size": 64}, "translator": TRANSLATOR, **RECORDED[name]}
+    text = json.dumps({"config": config}).replace("MARK", str(tmp_path / MARK))
+    (tmp_path / "run.json").write_text(text)
+    said = refused(tmp_path, lambda: egsde.load(tmp_path), tmp_path / MARK)
+    assert "run.json" in said and sorted(p.name for p in tmp_path.iterdir()) == ["run.json"]
+
+
+def test_a_report_makes_no_logger(tmp_path):
+    run = a_run(tmp_path / "theirs")
+    logger = {"_target_": "egsde.programs.callbacks.same_run", "out": str(tmp_path / MARK)}
+    (run / "run.json").write_text(json.dumps({"config": {"data": logger}}))
+    assert "no part of a translation" in " ".join(opened(run).notes)
+    assert not (tmp_path / MARK).exists()
+
+
+def test_a_command_of_a_record_makes_no_logger():
+    with pytest.raises(ValueError, match="no part of a translation"):
+        check_command(["translator._target_=egsde.programs.callbacks.same_run"])
+
+
+@pytest.mark.parametrize(
+    "name", ["it's.safetensors", "a, [b] = {c}.safetensors", "a\\b.safetensors"]
+)
+def test_files_of_odd_names_load(tmp_path, name):
+    config = genuine("score") | {"network": genuine("score")["network"]}
+    assert egsde.load(weights(tmp_path / name, config)) is not None
+
+
+def test_a_strangers_inception(tmp_path):
+    path = tmp_path / "weights.pth"
+    for content in (b"root:x:0:0:root:/root:/bin/bash\n", b"q\x01.", b"\x80\x02h\x00.", b""):
+        path.write_bytes(content)
+        refused(path, lambda: inception_weights.read(path), tmp_path / MARK)
+
+
+@pytest.mark.parametrize(
+    ("reader", "network"),
+    [("score", "ADMEncoder"), ("score", "ResNetGenerator"), ("extractor", "ADMUNet"),
+     ("extractor", "UNetGenerator"), ("student", "Autoencoder"), ("labelled", "LSGM"),
+     ("generator", "DDPMUNet"), ("codec", "ADMUNet")],
+)  # fmt: skip
+def test_networks_of_another_kind(tmp_path, reader, network):
+    kind = OF_READERS.get(reader, reader)
+    config = genuine("score") | {"kind": kind, "network": {"class": network}}
+    path = weights(tmp_path / "net.safetensors", config)
+    said = refused(path, lambda: LOADERS[reader](str(path)), tmp_path / MARK)
+    assert f"no {kind} of ours has a network {network}" in said

@@ -41,7 +41,10 @@ def _network(
     weights: str | Path | None, sde: SDE | None, use: str, allow: Allow
 ) -> tuple[Any, Any, Any]:
     path = find(weights, "score.weights")
-    return opened(path, KIND, sde, use, allow)
+    network, prediction, sde = opened(path, KIND, sde, use, allow)
+    if not (hasattr(network, "vae") and hasattr(network, "prior")):
+        raise ValueError(f"{path}: its network has no autoencoder and prior, as an lsgm has")
+    return network, prediction, sde
 
 
 def _codec(network: LSGM) -> Learned:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from egsde.programs.line import demonstrated
+from egsde.programs.remade import check_parts
 from egsde.programs.settings import CONF
 from egsde.programs.trusted import check_names
 
@@ -32,4 +34,6 @@ def check_command(words: Sequence[str]) -> None:
             cfg = compose("sample", [*demonstrated("sample", list(words)), *words])
         except HydraException as error:
             raise ValueError(f"it does not compose: {str(error).splitlines()[0]}") from error
-    check_names(OmegaConf.to_container(cfg, resolve=False))
+    plain: Any = OmegaConf.to_container(cfg, resolve=False)
+    check_names(plain)
+    check_parts(plain)

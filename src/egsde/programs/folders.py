@@ -22,8 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from egsde.programs.line import overrides
 from egsde.programs.messages import readable
-from egsde.programs.resumed import flat
-from egsde.programs.trusted import check_hydra, check_size, check_started
+from egsde.programs.trusted import check_hydra, check_size, check_started, nodes
 
 NEEDED = {  # what conf's own files say of Hydra, and a given-back file does not
     "hydra.run.dir": "${out}",
@@ -35,10 +34,8 @@ NEEDED = {  # what conf's own files say of Hydra, and a given-back file does not
     "++hydra.callbacks.table._target_": "egsde.programs.sweep.Table",
 }
 REFERENCE = re.compile(r"\$\{\.*(?!hydra\b)[A-Za-z_][\w.]*\}")  # to a value, not a resolver
-WRITES = re.compile(
-    r"(callbacks|logger)\.[^.]+\.(out|dirpath|save_dir|dir)|translate\.out|data\.pairs"
-)
-BELOW = re.compile(r"logger\.[^.]+\.(name|version|sub_dir)")  # a folder in save_dir
+WRITES = ("out", "dirpath", "save_dir", "dir")  # of any part
+BELOW = ("name", "version", "sub_dir")  # a folder in save_dir
 _claimed: dict[str, str] | None = None  # None: nothing is created, as when settings are printed
 
 
@@ -138,14 +135,16 @@ def to_give_back(
 
 def refuse_elsewhere(config: Mapping[str, Any], out: Path) -> None:
     """ValueError where a part would write elsewhere than into the folder of its run."""
-    home, values = os.path.abspath(out), flat(config)
-    for key, value in values.items():
-        above = values.get(f"{key.rpartition('.')[0]}.save_dir")
-        if not (WRITES.fullmatch(key) or (above and BELOW.fullmatch(key))) or value is None:
-            continue
-        place = os.path.abspath(os.path.join(above or "", str(value)))
-        if not Path(place).is_relative_to(home):
-            raise ValueError(
-                f"{key}={value} is not in this run's folder {out}, and files there would be "
-                f"overwritten; say {key}='${{out}}'"
-            )
+    home = os.path.abspath(out)
+    for place, part in nodes(config):
+        for name, value in part.items() if place and isinstance(part, Mapping) else ():
+            key, above = f"{place}.{name}", part.get("save_dir")
+            writes = name in WRITES or key == "data.pairs" or (above and name in BELOW)
+            if value is None or not writes:
+                continue
+            there = os.path.abspath(os.path.join(above or "", str(value)))
+            if not Path(there).is_relative_to(home):
+                raise ValueError(
+                    f"{key}={value} is not in this run's folder {out}, and files there would be "
+                    f"overwritten; say {key}='${{out}}'"
+                )

@@ -105,6 +105,12 @@ def plain(argument: str) -> str:
     return argument.replace(name[1], ALIASES[name[1]], 1)
 
 
+def quoted(text: object) -> str:
+    """A text as Hydra's grammar takes any."""
+    inner = re.sub(r"(\\+)(?='|$)", r"\1\1", str(text))  # elsewhere a backslash is one
+    return "'" + inner.replace("'", "\\'") + "'"
+
+
 def searched(program: str, argument: str) -> str:
     """A hydra.searchpath of one's own keeps that of the program, where its experiments lie."""
     beginning = "hydra.searchpath=["

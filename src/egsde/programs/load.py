@@ -28,13 +28,14 @@ from egsde.opened import picture_bytes
 from egsde.programs.alone import ALONE, WHOLE
 from egsde.programs.callbacks.pictures import to_uint8
 from egsde.programs.cards import CARDS
-from egsde.programs.line import demonstrated
+from egsde.programs.line import demonstrated, quoted
 from egsde.programs.multiples import padded
 from egsde.programs.records import read_record
+from egsde.programs.remade import check_remade
 from egsde.programs.sample import build_translator
 from egsde.programs.settings import CONF
 from egsde.programs.taken import image_of, naming, path_of, pixels_of
-from egsde.programs.trusted import check_plain, with_allow
+from egsde.programs.trusted import with_allow
 from egsde.scores import blueprints
 from egsde.scores.blueprints import Allow
 from egsde.scores.container import about, find, read_config
@@ -171,7 +172,7 @@ def load(
 def _built(cfg: Any, seed: int, device: str | torch.device) -> PictureTranslator:
     OmegaConf.update(cfg, "out", None, force_add=True)  # asked for, a folder would be made
     config: Any = OmegaConf.to_container(cfg, resolve=True)
-    size = one_size(config["data"]["size"])
+    size = one_size(config["data"].get("size"))
     return PictureTranslator(build_translator(cfg), size, config, seed).to(device)
 
 
@@ -192,7 +193,7 @@ def _part(name: str, given: str | Path | None) -> list[str]:
     path = Path(given).expanduser()
     file = path / "weights.safetensors" if path.is_dir() else path
     chosen = ["extractor=trained"] if name == "extractor" else []
-    return [*chosen, f"{name}.weights='{find(file, name)}'"]
+    return [*chosen, f"{name}.weights={quoted(find(file, name))}"]
 
 
 def _of_card(name: str, given: list[str], guided: bool) -> DictConfig:
@@ -210,9 +211,7 @@ def _of_card(name: str, given: list[str], guided: bool) -> DictConfig:
 def _of_run(path: Path, allow: Allow) -> DictConfig:
     """The configuration of a run of sample.py; ValueError where it names what is not ours."""
     config = read_record(path).get("config")
-    if not isinstance(config, dict):
-        raise ValueError("it holds no configuration")
-    check_plain(config, blueprints.prefixes(allow))
+    check_remade(config, ("data", "translator"), blueprints.prefixes(allow))
     return OmegaConf.create(with_allow(config, list(blueprints.prefixes(allow))))
 
 
@@ -222,7 +221,7 @@ def _of_diffusers(path: Path, given: list[str], guided: bool) -> DictConfig:
     sized = [f"data.size={size}"] if isinstance(size, int) else []
     plain = [] if guided else ["translator=sdedit", "energy=none"]
     data = ["data=folder", "data.source=source", "data.target=target", *sized]
-    chosen = ["score=diffusers", f"score.weights='{path}'"]
+    chosen = ["score=diffusers", f"score.weights={quoted(path)}"]
     return _composed(["experiment=none", *data, *plain, *chosen, *given])
 
 
@@ -244,7 +243,7 @@ def _of_file(path: Path, given: list[str], guided: bool, allow: Allow) -> DictCo
     if channels := (inside.get("data") or {}).get("channels"):
         sized.append(f"data.channels={channels}")
     own = "translator.weights" if kind in WHOLE else "score.weights"
-    cfg = _composed(["experiment=none", *data, *sized, *chosen, f"{own}='{path}'", *given])
+    cfg = _composed(["experiment=none", *data, *sized, *chosen, f"{own}={quoted(path)}", *given])
     with open_dict(cfg), about(path):
         cfg.sde = blueprints.configuration(inside["sde"], "sde", allow)
     return cfg

@@ -23,8 +23,8 @@ from egsde.opened import picture_bytes
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.uncertainty import MAPS, map_path
 from egsde.programs.records import owner_of, read_record
-from egsde.programs.trusted import check_plain, with_allow
-from egsde.scores import blueprints
+from egsde.programs.remade import check_remade
+from egsde.programs.trusted import with_allow
 
 Pictures = Callable[[], Mapping[str, np.ndarray]]
 
@@ -96,10 +96,8 @@ def in_colours(way: Trajectory | None, colours: str | None) -> Trajectory | None
 
 def _data_of(record: Mapping[str, Any]) -> tuple[Any, str]:
     """The data module of a run's configuration, built of nothing but what conf names."""
-    config = record.get("config")
-    if not isinstance(config, dict) or not isinstance(config.get("data"), dict):
-        raise ValueError("run.json holds no configuration")
-    check_plain(config, blueprints.prefixes(()))
+    config: Any = record.get("config")
+    check_remade(config, ["data"], ())
     parts = Parts(OmegaConf.create(with_allow(config, [])))
     data, split = parts("data"), str(config.get("split", "test"))
     if not hasattr(data, "translations"):

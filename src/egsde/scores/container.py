@@ -24,6 +24,7 @@ from egsde.disk import whole
 from egsde.networks.files import check_head, loaded
 from egsde.scores import blueprints
 from egsde.scores.blueprints import Allow
+from egsde.scores.kinds import check_network
 from egsde.scores.record import check_record
 
 PACKAGE = Path(__file__).parents[1]
@@ -184,7 +185,9 @@ def read_config(path: Path) -> dict[str, Any]:
         if not isinstance(config, dict) or not isinstance(config.get("kind"), str):
             raise ValueError('its configuration has no "kind", so it was not written by egsde')
         check_record(config)
-        return blueprints.modern(config)
+        config = blueprints.modern(config)
+        check_network(config["kind"], config["network"])
+        return config
 
 
 def _names(file: Any, use: str) -> list[str]:

@@ -1,5 +1,7 @@
 """The kinds of weights files: what opens each, and what a kind has none of."""
 
+from egsde.scores.names import NAMES
+
 OPTIONS = {  # of sample.py
     "score": "score=trained",
     "conditional": "score=conditional",
@@ -18,6 +20,23 @@ OPTIONS = {  # of sample.py
     "conditional_bridge": "translator=ddbm translator.weights=FILE",
 }
 TIMELESS = {"generator"}  # kinds whose networks know no process
+OF_KINDS = {  # networks of ours that no other kind has, and MLP, which others have, too
+    "classifier": ("ADMEncoder", "MLP"),
+    "autoencoder": ("Autoencoder",),
+    "generator": ("ResNetGenerator", "UNetGenerator"),
+    "lsgm": ("LSGM",),
+}
+
+
+def check_network(kind: str, network: object) -> None:
+    """ValueError where a network of ours cannot do what files of a kind are asked for."""
+    name = network.get("class") if isinstance(network, dict) else None
+    if name not in NAMES["network"]:
+        return
+    right = OF_KINDS.get(kind)
+    others = {n for names in OF_KINDS.values() for n in names} - {"MLP"}
+    if name in others if right is None else name not in right:
+        raise ValueError(f"it says that it is a {kind}, and no {kind} of ours has a network {name}")
 
 
 def of_the_source(kind: str, path: object) -> str | None:

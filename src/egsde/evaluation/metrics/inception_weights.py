@@ -11,7 +11,6 @@ import hashlib
 import importlib.util
 import io
 import os
-import pickle
 import socket
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import torch
 from torch import Tensor
 
 from egsde.disk import sha256_of_file
+from egsde.opened import member
 
 URL = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
@@ -76,7 +76,9 @@ def read(path: Path) -> dict[str, Tensor]:
     """
     try:
         return _read(path)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    except ValueError:
+        raise
+    except Exception as error:  # reading raises whatever the bytes make it raise
         raise ValueError(f"{path} holds no Inception weights, or is damaged") from error
 
 
@@ -90,7 +92,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         if SCRIPT in names:
             if archive.getinfo(SCRIPT).file_size > LARGEST:
                 raise ValueError(f"{path} holds a {SCRIPT} of more than {LARGEST} bytes")
-            return _of_script(archive.read(SCRIPT), path)
+            return _of_script(member(archive, SCRIPT), path)
     if not any(name.endswith("constants.pkl") for name in names):
         return _plain(path)
     return _of_script(path.read_bytes(), path)
