@@ -134,6 +134,12 @@ KINDS = [  # kind, one way, another, the test that causes them
      "test_hostile_folders.py::test_an_id_of_weights_and_biases"),
     ("sizes and pictures of a whole split for two", "limit=2 with a cache", "limit=2 without one",
      "test_many_images.py::test_a_limit_opens_only_its_images"),
+    ("members of an archive that are more than it says", "a deflated one", "one of bzip2",
+     "test_hostile_again.py::test_members_that_say_less_than_they_are"),
+    ("files of a run in another place", "pairs of a student", "a logger's name with a step up",
+     "test_hostile_again.py::test_no_part_writes_outside_its_run"),
+    ("a network of another kind than its file says", "a generator as a score",
+     "a U-Net as a classifier", "test_hostile_again.py::test_networks_of_another_kind"),
     ("rows of a table that are lost", "cut in half", "written over by another program",
      "test_hostile_folders.py::test_a_table_that_is_damaged"),
 ]  # fmt: skip

@@ -245,6 +245,7 @@ ROWS = [
         ("~sde", "reads sde, and there is none"),
         ("callbacks.export.half=maybe", "callbacks.export.half=maybe, but true or false"),
         ("callbacks.export.use=raw", "callbacks.export.use=raw, but a list"),
+        ("+trainer.min_steps=5 | trainer.max_steps=1", "is more than trainer.max_steps=1"),
         ("trainer.max_steps=null", "trainer.max_steps=null, but a whole number"),
         ("trainer.max_steps=1e4", "write trainer.max_steps=10000"),
         ("trainer.max_steps=abc", "trainer.max_steps=abc, but a whole number"),

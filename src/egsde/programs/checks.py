@@ -139,6 +139,9 @@ def check(program: str, cfg: DictConfig, overrides: Iterable[str] = ()) -> None:
         precision.check_training(cfg)
         _validations(cfg.trainer.get("val_check_interval"))
         _duration(cfg.trainer.get("max_time"))
+        least, most = cfg.trainer.get("min_steps"), cfg.trainer.get("max_steps")
+        if least is not None and 0 < most < least:
+            raise ValueError(f"trainer.min_steps={least} is more than trainer.max_steps={most}")
         if (together := cfg.trainer.get("accumulate_grad_batches", 1)) < 1:
             raise ValueError(
                 f"trainer.accumulate_grad_batches={together} is too small; the least is 1"
