@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from demo_networks import write_networks
 from egsde.data import Fluent, output_name
+from egsde.data.domains import spread
+from egsde.evaluation.reports import draw_grid
 from egsde.methods.diffusion import networks_of
 from egsde.programs.cli import CONF
 from egsde.programs.sample import build_translator, sample
@@ -63,6 +66,23 @@ def test_metrics_are_those_of_the_written_files(seven: Path, networks: list[str]
     ]
     measured = json.loads((seven / "metrics.json").read_text())["metrics"]["l2"]
     assert measured == pytest.approx(np.mean(distances), rel=1e-5)
+
+
+def test_the_grid_is_spread_over_the_split(seven: Path, networks: list[str], tmp_path: Path):
+    """Columns 0, 2 and 4 of seven, whichever batches they come in."""
+    run(tmp_path, *networks, "limit=7", "columns=3", "data.eval_batch_size=2", "metrics=none")
+    flat, truth = (Fluent().images(style, "test", 16) for style in ("flat", "3d"))
+    made = pixels(tmp_path)
+    ids = [flat.ids[i] for i in spread(len(flat.ids), 7)][:6:2]
+    arrays = {
+        "source": [flat.array(flat.ids.index(name)) for name in ids],
+        "translation": [made[output_name(name)].astype(np.uint8) for name in ids],
+        "truth": [truth.array(flat.ids.index(name)) for name in ids],
+    }
+    shown = {k: [torch.as_tensor(a).permute(2, 0, 1) for a in row] for k, row in arrays.items()}
+    assert np.array_equal(
+        np.asarray(draw_grid(shown)), np.asarray(Image.open(tmp_path / "grid.png"))
+    )
 
 
 @pytest.mark.parametrize("batch", [pytest.param(1, marks=pytest.mark.slow), 3])

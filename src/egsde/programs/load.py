@@ -26,6 +26,7 @@ from egsde.networks.diffusers_unet import read_json, unet_folder
 from egsde.noise import Noise
 from egsde.opened import picture_bytes
 from egsde.programs.alone import ALONE, WHOLE
+from egsde.programs.callbacks.fitting import fitting
 from egsde.programs.callbacks.pictures import to_uint8
 from egsde.programs.cards import CARDS
 from egsde.programs.line import demonstrated, quoted
@@ -54,6 +55,7 @@ class PictureTranslator:
     config: dict[str, Any]
     seed: int = 0
 
+    @fitting()
     def translate(self, picture: str | Path | Image.Image | Tensor, *names: str) -> Any:
         """The translation of a file, a PIL image or a tensor; a PIL image for a file, else the
         kind that was given.
@@ -88,8 +90,7 @@ class PictureTranslator:
 
     def _picture(self, image: Image.Image, names: Sequence[str]) -> Image.Image:
         channels = self.config.get("data", {}).get("channels", 3)
-        x = pixels_of(image, self.size, channels, self._ends())
-        return image_of(self._tensor(x, names))
+        return image_of(self._tensor(pixels_of(image, self.size, channels, self._ends()), names))
 
     def to(self, device: str | torch.device) -> PictureTranslator:
         """The same on another device; the networks move."""
@@ -233,7 +234,7 @@ def _of_file(path: Path, given: list[str], guided: bool, allow: Allow) -> DictCo
             f"{path} holds a {kind}, which translates nothing by itself; "
             "load a score and give it as extractor="
         )
-    chosen = ["score=trained"] if guided and kind == "score" else list(ALONE[kind])
+    chosen = ["score=trained"] if guided and kind in ("score", "labelled") else list(ALONE[kind])
     network = inside["network"]
     size = network.get("image_size") if isinstance(network, dict) else None
     whole = all(type(n) is int and n > 0 for n in (size if isinstance(size, list) else [size]))

@@ -20,12 +20,14 @@ from torch import Tensor
 
 from egsde.data import TwoDomains, Written
 from egsde.data.alike import Writer
+from egsde.data.domains import spread
 from egsde.data.series import noise_of
 from egsde.disk import whole
 from egsde.evaluation.metrics import Suite
 from egsde.evaluation.reports import draw_grid
 from egsde.methods.diffusion import Translator, networks_of, steps_of
 from egsde.programs.callbacks.background import Background, background
+from egsde.programs.callbacks.fitting import fitting
 from egsde.programs.callbacks.interrupts import Interrupts
 from egsde.programs.callbacks.made import Tally
 from egsde.programs.callbacks.pictures import (
@@ -47,7 +49,8 @@ from egsde.training.ranks import all_gather, from_first, to_first
 class Report:
     """What a translation run found: on every rank the same, `per_image` on the first alone.
 
-    pictures: the first images, each dict(id, source, translation [, truth]) of uint8 (3, H, W).
+    pictures: some images, evenly chosen, each dict(id, source, translation [, truth]) of uint8
+    (3, H, W).
     """
 
     n: int
@@ -144,9 +147,11 @@ class Translate(Callback):
         self.noise = partial(noise_of, data, self.seed, self.split)
         if self.metrics is not None:
             self.metrics.start(device)
+        names = ids_of(data, self.split)
+        wanted = {names[i] for i in spread(len(names), self.columns)}
         kept: list[dict[str, Any]] = []
         made = Tally(networks_of(translator))
-        total = len(data.translations(self.split))
+        total = len(names)
         share = len(range(trainer.global_rank, total, trainer.world_size))
         with images_bar(share, shown) as counted, background() as files:
 
@@ -162,14 +167,15 @@ class Translate(Callback):
                 if self.metrics is not None:
                     self.metrics.update(batch["id"], y, x0, truth)
                 kinds = {"source": x0, "translation": y, "truth": truth}
-                for b in range(min(len(y), self.columns - len(kept))):
-                    kept.append({k: v[b] for k, v in kinds.items() if v is not None})
-                    kept[-1]["id"] = str(batch["id"][b])
+                for b, name in enumerate(batch["id"]):
+                    if name in wanted:
+                        shown_kinds = {k: v[b] for k, v in kinds.items() if v is not None}
+                        kept.append(shown_kinds | {"id": name})
         if shelf is not None:
             made.warn()
         report = self._gather(trainer, data, kept, made, total, shown)
         if shelf is not None:
-            report.seconds_per_image = Seconds(self.out).mean(ids_of(data, self.split))
+            report.seconds_per_image = Seconds(self.out).mean(names)
         return report
 
     def _translate(
@@ -205,6 +211,7 @@ class Translate(Callback):
             x0, chosen = cond.pop("x0"), [ids[b] for b in places]
             before, score = made.seconds, made.networks.get("score")
             with (
+                fitting(),
                 made.count(len(places)) as nfe,
                 step_by_step(score, steps_of(translator), len(places), advance),
             ):
@@ -226,8 +233,9 @@ class Translate(Callback):
         total: int, shown: bool,
     ) -> Report:  # fmt: skip
         parts = all_gather((kept, made.known, made.calls))
-        dealt = [rank[i] for i in range(self.columns) for rank, *_ in parts if i < len(rank)]
-        report = Report(total, pictures=dealt[: self.columns], colours=data.colours)
+        order = {name: place for place, name in enumerate(ids_of(data, self.split))}
+        pictures = sorted((p for rank, *_ in parts for p in rank), key=lambda p: order[p["id"]])
+        report = Report(total, pictures=pictures, colours=data.colours)
         if known := sum(p[1] for p in parts):
             report.nfe = {n: sum(calls[n] for *_, calls in parts) / known for n in made.calls}
         if self.metrics is not None:
