@@ -59,6 +59,11 @@ def settings(target: Any, source: Any, guide: Any) -> dict[str, Make]:
     ode = Sampler(DDIM(0.0), Uniform(50), denoise=True)
     for t in (None, 0.5, 0.3):
         made[f"ddib t={t or 1}"] = lambda t=t: ddib(target, ode, source, t)
+    for t, r in product((0.2, 0.3, 0.4), (600, 1000)):
+        energy, few = r * realism + 4 * LowPassL2(4), Sampler(DDIM(0.0), Uniform(40), denoise=True)
+        made[f"ddib t={t} realism={r} faithfulness=4"] = lambda t=t, s=few, e=energy: ddib(
+            target, s, source, e, t
+        )
     terms = {"realism": realism, "faithfulness": LowPassL2(8)}
     made["sddm"] = lambda: sddm(target, ancestral, terms, blocks=4)
     return made
@@ -105,7 +110,9 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     sde = DDPM(linear_betas())
     target, source = (
-        load_score(args.weights / f"{name}.safetensors", sde, autocast=True).to(device)
+        load_score(args.weights / "flat_and_3d.safetensors", sde, autocast=True, label=name).to(
+            device
+        )
         for name in ("3d", "flat")
     )
     guide, judge = (

@@ -3,10 +3,10 @@
 #   benchmarks/gpu.sh OUT LEG [NAME ...]     OUT gets few files of under 16 MB and summary.json
 #   benchmarks/gpu.sh OUT                    the legs, one after the other
 # Legs: speed (tests, speed.py, beside the official code in the folder OFFICIAL if it is given), score (the demonstration's
-# target score), guides (its source score and classifier), faces (scores, classifier and judge of FACES, a folder with cat/
+# score), guides (its classifier and judge), faces (scores, classifier and judge of FACES, a folder with cat/
 # and dog/ in train/ and test/), translate [SPLIT] (every method and setting of the demonstration).
 # Beside them: probe (speed of a training step), train [NAME ...] (all networks of the demonstration, or those, side by side;
-# disjoint_...: of DATA_disjoint, made with --disjoint, whose styles share no family).
+# 3d, flat: a score for each style; disjoint_...: of DATA_disjoint, made with --disjoint, whose styles share no family).
 # DATA: the pictures of `python -m egsde.data.fluent.build --folder DIR`. RUNS: where checkpoints lie between legs.
 # LIMIT: seconds of a training leg. SPEED: arguments of speed.py in the place of the leg's. EXTRA: overrides for every training, such as a small test on a CPU:
 #   EXTRA="compile=false trainer.precision=32-true data.batch_size=8 trainer.max_steps=2" \
@@ -49,9 +49,9 @@ speed() {
     done
 }
 
-score() { train 3d; }
+score() { train labelled; }
 
-guides() { train flat classifier; }
+guides() { train classifier judge; }
 
 faces() { train dog cat cat_or_dog faces_judge; }
 
@@ -75,7 +75,7 @@ train() {
         module.schedule.warmup=500 trainer.max_steps=3000 trainer.val_check_interval=1000)
     local told=("${faces[@]}" network=encoder_64 network.dropout=0.2 data.augment.scale=[0.9,1.4] data.augment.shift=0.1
         data.augment.moved=1 module.ema_decay=0.999 trainer.max_steps=1200 trainer.val_check_interval=400)
-    for name in ${@:-3d flat classifier judge labelled paired}; do
+    for name in ${@:-labelled classifier judge paired}; do
         case $name in
             3d) run $name fluent_score "${emoji[@]}" ;;
             flat) run $name fluent_score "${emoji[@]}" data.source=3d data.target=flat ;;

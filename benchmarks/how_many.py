@@ -14,14 +14,15 @@ import csv
 import json
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 from tables import show
 
 from egsde.programs.written import write_table
+from egsde.scores.container import find, read_config, save_weights
+from egsde.scores.files import load_score
 
-FLAT = files("egsde") / "demo" / "flat.safetensors"
+BOTH = "demo/flat_and_3d.safetensors"
 NAMES = ("kid", "kid_source", "domain", "l2_truth", "l2_truth_source", "nearer")
 
 
@@ -29,11 +30,23 @@ def run(program: str, *options: str) -> None:
     subprocess.run([sys.executable, program, "logger=none", *options], check=True)
 
 
-def trained(count: int, steps: int, out: Path) -> Path:
+def drawings(file: Path) -> Path:
+    """The embedded score told to make drawings, as a file that knows nothing of renderings."""
+    record = read_config(find(BOTH, "weights"))
+    data = record["data"] | {"source": "3d", "target": "flat"}
+    network = record["network"] | {"class_cond": False}
+    net = load_score(BOTH, label="flat").net
+    file.parent.mkdir(parents=True, exist_ok=True)
+    config = record | {"kind": "score", "network": network, "data": data}
+    save_weights(file, {"averaged": net}, config, half=True)
+    return file
+
+
+def trained(count: int, steps: int, start: Path, out: Path) -> Path:
     """The averaged weights of a training on so many images, and its loss on the validation's."""
     run(
         "train.py", "data=fluent", "network=folded_64", f"limit={count}", f"out={out}",
-        f"init_weights={FLAT}", "data.batch_size=16", "data.num_workers=0",
+        f"init_weights={start}", "data.batch_size=16", "data.num_workers=0",
         "module.ema_decay=0.95", "module.schedule.warmup=5", "module.optimizer.lr=2e-4",
         f"trainer.max_steps={steps}", f"trainer.val_check_interval={steps}",
         "translate=null", "best=val/loss", "logger=csv",
@@ -53,10 +66,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--images", type=int, default=64)
     args = parser.parse_args(arguments)
-    rows = []
+    rows, flat = [], drawings(args.out / "flat.safetensors")
     for count in (0, *args.counts):
         place = args.out / str(count)
-        score = trained(count, args.steps, place / "score") if count else FLAT
+        score = trained(count, args.steps, flat, place / "score") if count else flat
         run(
             "sample.py", f"score.weights={score}", f"limit={args.images}", "check=false",
             "report=0", "trajectory=0", f"out={place / 'out'}",

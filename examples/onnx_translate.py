@@ -1,6 +1,6 @@
 """SDEdit with an exported score, by onnxruntime and NumPy alone:
 
-    egsde export weights=demo/3d.safetensors out=exported
+    egsde export weights=demo/flat_and_3d.safetensors out=exported
     python examples/onnx_translate.py exported/score.onnx photo.png out.png
 
 The picture is noised to half of the process's time and drawn back in DDIM's steps.

@@ -73,7 +73,7 @@ class UsageError(Exception):
 
 
 PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning"
-DEMO = "demo/3d.safetensors"
+DEMO = "demo/flat_and_3d.safetensors"
 ADM = {"image_size": 16, "num_channels": 32, "channel_mult": [1], "num_head_channels": 32}
 
 ROWS = [
@@ -105,7 +105,7 @@ ROWS = [
     Row("`score.weights=nowhere.pt`", lambda f: find(f / "nowhere.pt", "score.weights"),
         "no weights at FOLDER/nowhere.pt"),
     Row("a score as `extractor.weights`", lambda f: load_extractor(DEMO, DDPM()),
-        "holds a score, not a classifier"),
+        "holds a labelled score, not a classifier"),
     Row("a score under another `sde`", lambda f: load_score(DEMO, VP(beta_max=5.0)),
         "choose the sde= it was trained with"),
     Row("`score.use=best`", lambda f: load_score(DEMO, DDPM(), "best"), "choose one of these"),

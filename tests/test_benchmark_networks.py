@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import torch
+
 from egsde.programs.checks import check
+from egsde.scores.files import load_score
 from runs import composed
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -50,7 +53,11 @@ def test_what_the_tables_start_is_a_configuration(tmp_path, monkeypatch):
 
     monkeypatch.setattr(how_many, "run", run)
     monkeypatch.setattr(casts, "run", run)
-    how_many.trained(64, 60, tmp_path)
+    start = how_many.drawings(tmp_path / "flat.safetensors")
+    x, t = torch.randn(1, 3, 64, 64), torch.tensor(0.2, dtype=torch.float64)
+    told = load_score(how_many.BOTH, label="flat")(x, t)
+    assert torch.allclose(load_score(start)(x, t), told, rtol=0, atol=2e-3 * float(told.std()))
+    how_many.trained(64, 60, start, tmp_path)
     (tmp_path / "metrics.csv").write_text("step,val/loss\n1,\n2,0.5\n")
     assert how_many.loss(tmp_path) == 0.5
     rows = casts.rows_of("eps", SimpleNamespace(out=tmp_path, steps=9, images=4, t_start=0.6))

@@ -82,10 +82,10 @@ def test_files_of_the_first_format_load_as_before(tmp_path):
 
 
 def test_the_shipped_files_load():
-    for name, kind in (("3d", "score"), ("flat", "score"), ("flat_or_3d", "classifier")):
+    for name, kind in (("flat_and_3d", "labelled"), ("flat_or_3d", "classifier")):
         config = read_config(PACKAGE / "demo" / f"{name}.safetensors")
         assert config["kind"] == kind and config["network"]["class"] in NAMES["network"]
-    assert load_score("demo/3d.safetensors", DDPM()).prediction == EpsPrediction()
+    assert load_score("demo/flat_and_3d.safetensors", DDPM()).prediction == EpsPrediction()
 
 
 def test_a_configuration_is_written_by_names():

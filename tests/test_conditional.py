@@ -77,7 +77,7 @@ def test_an_unpaired_batch_is_refused():
 
 
 def test_a_conditional_model_starts_as_the_unconditional_one(tmp_path):
-    weights = "demo/3d.safetensors"
+    weights = "demo/flat_and_3d.safetensors"
     module = instantiate(
         composed("train", tmp_path, "model=conditional", "network=folded_64").module
     )
@@ -139,8 +139,10 @@ def test_the_weights_open_as_what_they_are(run):
     assert all(torch.equal(value, state[name]) for name, value in model.net.state_dict().items())
     with pytest.raises(ValueError, match="a conditional, not a score; it goes with score=cond"):
         load_score(path, DDPM())
-    with pytest.raises(ValueError, match="a score, not a conditional; it goes with score=trained"):
-        load_conditional("demo/3d.safetensors", DDPM())
+    with pytest.raises(
+        ValueError, match="a labelled score, not a conditional; it goes with score=tr"
+    ):
+        load_conditional("demo/flat_and_3d.safetensors", DDPM())
 
 
 def test_translation_from_the_command_line(run, tmp_path):

@@ -204,7 +204,7 @@ def test_on_the_command_line(method, tmp_path):
     weights = [w for w in write_networks(tmp_path) if w.startswith("score.")]
     overrides = [
         "experiment=none",
-        "source_score.weights=null",
+        "source_score.otherwise=null",
         f"translator={method}",
         "sampler.grid.steps=10",
         *weights,

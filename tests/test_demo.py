@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import sys
 import threading
@@ -29,7 +30,7 @@ def picture(size: tuple[int, int] = (50, 40)) -> Image.Image:
 
 
 @pytest.mark.parametrize(
-    "method", ["cycle_egsde", pytest.param("egsde_fast", marks=pytest.mark.slow)]
+    "method", ["ddib_egsde", pytest.param("egsde_fast", marks=pytest.mark.slow)]
 )
 def test_the_last_view_is_the_translation(method):
     made = translator(Networks(), method, 0.05, 40, (100.0, 1.0))
@@ -59,6 +60,18 @@ def test_the_networks_of_a_run(tmp_path):
     assert made.size == 16 and made.translator.steps == 5
     with pytest.raises(ValueError, match="no run.json"):
         networks_of_run(tmp_path)
+
+
+@pytest.mark.parametrize("given", [["score.weights=demo/flat_and_3d.safetensors"], ["ddib"]])
+def test_a_run_with_the_sources_score_may_encode(given, tmp_path):
+    """In the target's file, or as what DDIB starts from."""
+    run = tmp_path / "run"
+    run.mkdir()
+    networks, score = ({"score": "a", "start_score": "b"}, {}) if given == ["ddib"] else (
+        {"score": "a"}, {"weights": given[0].partition("=")[2]})  # fmt: skip
+    record = {"command": "python sample.py seed=1", "weights": networks, "config": {"score": score}}
+    (run / "run.json").write_text(json.dumps(record))
+    assert networks_of_run(run).there == ("score", "source_score")
 
 
 def test_a_page_is_stripped_of_what_lies_elsewhere():

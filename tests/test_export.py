@@ -21,8 +21,10 @@ from egsde.programs.graphs import Given, ScoreGraph, TranslatorGraph
 from egsde.sampling import Sampler, Uniform
 from egsde.scores import ScoreModel
 from egsde.scores.container import save_weights
+from egsde.scores.files import load_score
 from egsde.sde import DDPM, VP
 from egsde.solvers import DDIM, Ancestral
+from problems import f64
 from runs import composed
 
 NETWORK = {"image_size": 8, "num_channels": 32, "channel_mult": [1], "num_res_blocks": 1,
@@ -58,7 +60,7 @@ def saved(path: Path, kind: str, net: torch.nn.Module, options: dict) -> Path:
         "kind": kind,
         "network": {"_target_": f"egsde.networks.{type(net).__name__}", **options},
         "sde": None if kind in ("generator", "autoencoder") else {"_target_": "egsde.sde.DDPM"},
-        "prediction": PREDICTION if kind in ("score", "bridge") else None,
+        "prediction": PREDICTION if kind in ("score", "labelled", "bridge") else None,
         "data": DATA,
         "seed": 0,
     }  # fmt: skip
@@ -154,6 +156,20 @@ def test_weights_that_translate_by_themselves_are_a_whole_translator(tmp_path):
     with torch.no_grad():
         assert torch.allclose(graph(x, torch.zeros_like(x)), generator.eval()(x), atol=1e-5)
     assert json.loads(json.loads(extra["egsde.json"])["domains"]) == ["flat", "3d"]
+
+
+def test_a_score_of_several_domains_is_the_one_that_it_is_told(tmp_path):
+    options = NETWORK | {"class_cond": True, "num_class": 2}
+    file = saved(tmp_path / "b.safetensors", "labelled", filled(ADMUNet(**options)), options)
+    x, t = torch.randn(2, 3, 8, 8), f64([0.3, 0.3])
+    for given, name in (([], "3d"), (["score.label=flat"], "flat")):
+        out = tmp_path / name
+        export(composed("export", out, "format=torchscript", f"weights={file}", *given))
+        extra = {"egsde.json": ""}
+        graph = torch.jit.load(str(out / "score.pt"), _extra_files=extra)
+        expected = load_score(file, DDPM(), label=name)(x, t[0])
+        assert torch.allclose(graph(x, t)[0], expected, rtol=1e-4)
+        assert json.loads(extra["egsde.json"])["makes"] == name
 
 
 def test_a_bridge_is_refused_for_its_noise(tmp_path):

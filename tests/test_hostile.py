@@ -213,7 +213,7 @@ def test_tensors_of_no_network(tmp_path, kind):
 
 
 def records(mark: Path) -> dict[str, dict[str, Any]]:
-    score = {"_target_": "egsde.scores.files.load_score", "weights": "demo/3d.safetensors"}
+    score = {"_target_": "egsde.scores.files.load_score", "weights": "demo/flat_and_3d.safetensors"}
     return {
         "translator": {"translator": {"_target_": "os.system", "command": f"touch {mark}"}},
         "writer": {"translator": {"_target_": "egsde.programs.run.save_yaml", "path": str(mark)}},

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from torch import nn
 
 from egsde.data.toy import MODES, SPREAD
 from egsde.methods import ddib, generate
-from egsde.networks import ADMUNet
+from egsde.networks import MLP, ADMUNet
 from egsde.noise import Noise
+from egsde.programs.initial import initialise
 from egsde.sampling import Sampler
 from egsde.sampling.grids import Uniform
 from egsde.scores import Extrapolated, LabelledScore, ScoreModel
 from egsde.scores.container import save_weights
-from egsde.scores.files import load_labelled, load_source_score, official_score
+from egsde.scores.files import load_score, load_source_score, official_score
+from egsde.scores.told import Told, alone
 from egsde.sde import DDPM, VP
 from egsde.solvers import DDIM
 from egsde.solvers.rk45 import RK45
@@ -117,18 +119,76 @@ def test_a_published_class_conditional_network(tmp_path):
         official_score("adm", config, str(tmp_path / "net.pt"), DDPM(), label=1)
 
 
-def test_a_file_of_both_domains_is_named_where_the_sources_score_is_wanted(tmp_path):
-    """Beside it, for there is none, and in its place, for it is none."""
-    file = tmp_path / "weights.safetensors"
-    save_weights(file, {"raw": nn.Linear(1, 1)}, {"kind": "labelled"})
-    words = f"score@source_score=labelled source_score.weights={file} source_score.label=source"
-    for weights, target in ((None, str(file)), (str(file), None)):
-        with pytest.raises(ValueError, match=f"{re.escape(words)}$"):
-            load_source_score(weights, DDPM(), target=target)
-    cfg = composed("sample", tmp_path, "translator=ddib", "score=labelled", f"score.weights={file}")
-    assert cfg.source_score.target == str(file)
-    with pytest.raises(ValueError, match="domains exchanged"):
-        load_source_score(None, DDPM(), target=str(tmp_path / "none.safetensors"))
+def test_a_network_told_a_label_is_one_without_labels():
+    torch.manual_seed(0)
+    net = ADMUNet(8, num_channels=32, channel_mult=[1], class_cond=True, num_class=3,
+                  num_head_channels=32, attention_resolutions=[]).double()  # fmt: skip
+    for parameter in net.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    x, t = torch.randn(2, 3, 8, 8, dtype=torch.float64), f64([100.0, 700.0])
+    for label in range(3):
+        one = alone(net, label)
+        assert one.label_emb is None and net.label_emb is not None
+        assert (one(x, t) - net(x, t, torch.full((2,), label))).abs().max() < 1e-12
+    with pytest.raises(ValueError, match="label_emb"):
+        alone(one, 0)
+    with pytest.raises(ValueError, match="knows 3"):
+        alone(net, 3)
+
+
+BOTH = "demo/flat_and_3d.safetensors"
+RECORD = {"data": {"source": "a/cats", "extra": ["b/wild"], "target": "dogs.zip"}, "file": "FILE"}
+
+
+@pytest.mark.parametrize(
+    ("told", "place"),
+    [
+        (Told(), 2), (Told("source"), 0),
+        (Told(domain="other/wild"), 1), (Told("source", domain="dogs"), 2),
+        (Told(domain="foxes"), 2), (Told("source", domain="photo.png"), 0),
+        (Told(domain="dogs", label="cats"), 0), (Told(label=1), 1), (Told(label="source"), 0),
+    ],
+)  # fmt: skip
+def test_which_domain_a_file_of_several_makes(told, place):
+    """The run's by its name, else the file's own of that side, unless a label is asked."""
+    assert told.place(RECORD) == place
+
+
+@pytest.mark.parametrize("label", ["foxes", 3, -1])
+def test_a_domain_that_the_file_does_not_know(label):
+    words = rf"source_score.label={label}: FILE knows cats, wild, dogs \(0 .. 2\)"
+    with pytest.raises(ValueError, match=words):
+        Told("source", label=label).place(RECORD)
+
+
+def test_the_file_of_both_domains_gives_the_source_score_too(tmp_path):
+    """The target's file where it knows both, else what stands in for it, else words."""
+    cfg = composed("sample", tmp_path, "translator=ddib", "score.weights=mine.safetensors")
+    mine = tmp_path / "mine.safetensors"
+    assert (cfg.source_score.beside, cfg.source_score.otherwise) == (mine.name, BOTH)
+    (network := MLP(width=16, depth=1)).eval()
+    config = {"kind": "score", "network": {"class": "MLP", "width": 16, "depth": 1},
+              "sde": {"class": "DDPM"}, "prediction": {"class": "Eps"}}  # fmt: skip
+    save_weights(mine, {"averaged": network}, config)
+    for beside, otherwise in ((BOTH, None), (str(mine), BOTH), (None, BOTH)):
+        found = load_source_score(None, DDPM(), domain="flat", beside=beside, otherwise=otherwise)
+        assert found.net.record["label"] == 0 and found.net.record["side"] == "source"
+    for label, guidance in (("flat", 1.0), (None, 2.0)):
+        with pytest.raises(ValueError, match="mine.safetensors knows one domain only"):
+            load_score(mine, DDPM(), label=label, guidance=guidance)
+    with pytest.raises(ValueError, match="domains exchanged.*model=labelled"):
+        load_source_score(None, DDPM(), beside=str(mine))
+
+
+def test_a_score_of_one_domain_starts_as_that_of_a_file_of_several(tmp_path):
+    x, t = torch.randn(1, 3, 64, 64), f64(0.3)
+    for ends, label in (((), "3d"), (("data.source=3d", "data.target=flat"), "flat")):
+        cfg = composed("train", tmp_path, "network=folded_64", *ends)
+        module = instantiate(cfg.module)
+        module.config = OmegaConf.to_container(cfg, resolve=True)
+        initialise(module, BOTH)
+        expected = load_score(BOTH, label=label)(x, t)
+        assert (module.averaged(x, t) - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
 @pytest.mark.slow
@@ -149,14 +209,14 @@ def test_one_training_learns_both_domains(tmp_path):
         far = torch.cdist(y, torch.as_tensor(MODES, dtype=y.dtype)).amin(1)
         return float((far < 3 * SPREAD).float().mean())
 
-    modes, moons = (load_labelled(file, VP(), label=label) for label in ("source", "target"))
+    modes, moons = (load_score(file, VP(), label=label) for label in ("source", "target"))
     assert near_modes(modes) > 0.75 > 0.5 > near_modes(moons)
-    guided = load_labelled(file, VP(), label="source", guidance=2.0)
+    guided = load_score(file, VP(), label="source", guidance=2.0)
     assert near_modes(guided) > near_modes(modes)
     t = f64(0.5)
-    assert torch.equal(moons(x, t), load_labelled(file, VP(), label=1)(x, t))
-    with pytest.raises(ValueError, match="source, target, or 0"):
-        load_labelled(file, VP(), label="cat")
+    assert torch.equal(moons(x, t), load_score(file, VP(), label=1)(x, t))
+    with pytest.raises(ValueError, match="knows modes, moons"):
+        load_score(file, VP(), label="cat")
 
 
 @pytest.mark.slow
@@ -172,19 +232,13 @@ def test_one_network_of_the_emoji_goes_both_ways(tmp_path, capsys):
     few = ["data.size=8", "sampler.grid.steps=10", "limit=2", "metrics=none", "report=0",
            "trainer.accelerator=cpu"]  # fmt: skip
     made = {}
-    for name, ends in (
-        ("there", []),
-        ("back", ["data.source=3d", "data.target=flat", "score.label=source"]),
-    ):
-        label = "target" if ends else "source"
-        assert command("sample", "experiment=none", "translator=ddib",
-                       "score=labelled", f"score.weights={file}", "score@source_score=labelled",
-                       f"source_score.weights={file}", f"source_score.label={label}",
+    for name, ends in (("there", []), ("back", ["data.source=3d", "data.target=flat"])):
+        assert command("sample", "experiment=none", "translator=ddib", f"score.weights={file}",
                        f"out={tmp_path / name}", *ends, *few) == 0  # fmt: skip
         made[name] = [p.read_bytes() for p in sorted((tmp_path / name / "images").rglob("*.png"))]
     assert [len(images) for images in made.values()] == [2, 2]
     assert made["there"] != made["back"]
     assert command("sample", "experiment=none", "translator=sdedit", "energy=none",
-                   "score=labelled", f"score.weights={file}", f"out={tmp_path / 'wrong'}",
+                   f"score.weights={file}", "score.label=3d", f"out={tmp_path / 'wrong'}",
                    "data.source=3d", "data.target=flat", *few) == 1  # fmt: skip
-    assert "domain of the label: 3d in the file, flat in this run" in capsys.readouterr().err
+    assert "domain: 3d in the file, flat in this run" in capsys.readouterr().err

@@ -132,10 +132,10 @@ def test_a_classifier_near_chance_is_warned_of_with_its_accuracy(tmp_path, accur
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        (["score.weights=demo/3d.safetensors", "energy=none"],
+        (["score.weights=demo/flat_and_3d.safetensors", "energy=none"],
          "domain: 3d in the file, b in this run"),
-        (["score.weights=demo/3d.safetensors", "extractor.weights=demo/flat_or_3d.safetensors"],
-         "domain"),
+        (["score.weights=demo/flat_and_3d.safetensors",
+          "extractor.weights=demo/flat_or_3d.safetensors"], "domain"),
         ([], "no weights are given; add"),
     ],
 )  # fmt: skip

@@ -220,6 +220,14 @@ def test_validation_translates_by_any_method(translator, given, tmp_path):
     assert np.isfinite(rows(tmp_path / "run")[-1]["val/kid"])
 
 
+def test_a_network_of_both_domains_encodes_what_it_translates_at_validation(given, tmp_path):
+    """DDIB by the trained network's two labels: no source's score is given, and none stands in."""
+    trained(tmp_path / "run", *given, "model=labelled", "translator=ddib", "sampler=ddim",
+            "source_score.otherwise=null", "trainer.max_steps=1", "trainer.val_check_interval=1",
+            "trainer.accelerator=cpu", "translate.images=2", drop=DROP)  # fmt: skip
+    assert np.isfinite(rows(tmp_path / "run")[-1]["val/kid"])
+
+
 @pytest.mark.slow
 def test_the_configuration_of_a_run_makes_the_same_run(run, given, tmp_path):
     cfg = OmegaConf.load(run / "config.yaml")

@@ -14,14 +14,14 @@ from torch import nn
 
 from egsde.data import TwoDomains
 from egsde.data.asked import one_size
-from egsde.scores.record import short
+from egsde.scores.record import domains_of, short
 
 MARGIN = 0.15  # of what lies between chance and certainty: a classifier below it is near chance
 Asked = tuple[str, Any, Any]  # what, in the file, in the run
 
 
 def check_networks(
-    networks: Iterable[nn.Module] | nn.ModuleDict,
+    networks: Iterable[nn.Module],
     data: TwoDomains,
     *,
     check: bool = True,
@@ -29,21 +29,17 @@ def check_networks(
 ) -> None:
     """ValueError with both values where a network's file disagrees with the run.
 
-    networks: by the names of what holds them, where a network of several domains may serve both
-    ways. check=False lets it pass. also: a domain that a score of the target may be of instead. A
+    check=False lets it pass. also: a domain that a score of the target may be of instead. A
     classifier that hardly tells the domains apart is warned of.
     """
-    held = networks.items() if isinstance(networks, nn.ModuleDict) else (("", n) for n in networks)
-    found = ((name, getattr(net, "record", None)) for name, part in held for net in part.modules())
-    places = {id(record): (name, record) for name, record in found if record is not None}
-    records = [record for _, record in places.values()]
+    found = (getattr(net, "record", None) for part in networks for net in part.modules())
+    records = {id(record): record for record in found if record is not None}.values()
     if data.range is None:
         known = [ends for r in records if (ends := (r.get("data") or {}).get("range")) is not None]
         if known:
             data.settle(known[0])
-    for name, record in places.values():
-        every = disagreements(record, data, also, name)
-        wrong = [asked for asked in every if asked[1] != asked[2]]
+    for record in records:
+        wrong = [asked for asked in disagreements(record, data, also) if asked[1] != asked[2]]
         if wrong and check:
             shown = "; ".join(f"{what}: {a} in the file, {b} in this run" for what, a, b in wrong)
             of_source = wrong[0][:2] == ("domain", short(data.source))
@@ -57,10 +53,8 @@ def check_networks(
             _warn_of_chance(record)
 
 
-def disagreements(
-    record: Mapping[str, Any], data: TwoDomains, also: str, name: str = ""
-) -> Iterator[Asked]:
-    """What the file says beside what the run says, agreeing or not. name: of what holds it."""
+def disagreements(record: Mapping[str, Any], data: TwoDomains, also: str) -> Iterator[Asked]:
+    """What the file says beside what the run says, agreeing or not."""
     saved = record.get("data") or {}
     if not saved:
         return
@@ -69,18 +63,15 @@ def disagreements(
     # A file of its own is of no domain by name: it is taken for one of the source's.
     alone = data.single and data.degradation is None
     restored = data.degradation is not None or saved.get("degradation") is not None
-    turned = name and record.get("label") is not None and now == was[::-1]
-    if turned and record["kind"] == "labelled":  # one network, the other way
-        every = [was[0], *(short(n) for n in saved.get("extra") or ()), was[1]]
-        yield "domain of the label", every[record["label"]], now[1] if name == "score" else now[0]
-    elif record["kind"] in ("classifier", "labelled"):
-        extra = [short(name) for name in saved.get("extra") or ()]
+    every = domains_of(record)
+    if record["kind"] == "classifier":
         mine = [short(name) for name in data.extra]
         first = was[0] if alone else now[0]
-        yield "domains", [was[0], *extra, was[1]], [first, *(mine or extra), now[1]]
-    elif record["kind"] in ("score", "lsgm") or restored:
-        here = (was[1] if alone else now[0]) if record["side"] == "source" else now[1]
-        yield "domain", was[1], was[1] if also and was[1] == short(also) else here
+        yield "domains", every, [first, *(mine or every[1:-1]), now[1]]
+    elif record["kind"] in ("score", "labelled", "lsgm") or restored:
+        made = every[record.get("label", -1)]
+        here = (made if alone else now[0]) if record["side"] == "source" else now[1]
+        yield "domain", made, made if also and made == short(also) else here
     else:
         # The half that makes the source serves both ways: beside the other half, and alone, with
         # the domains exchanged.

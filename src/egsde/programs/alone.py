@@ -4,7 +4,7 @@
 ALONE = {
     "score": ("translator=sdedit", "energy=none", "score=trained"),
     "conditional": ("translator=paired", "score=conditional"),
-    "labelled": ("translator=sdedit", "energy=none", "score=labelled"),
+    "labelled": ("translator=sdedit", "energy=none", "score=trained"),
     "lsgm": ("translator=sdedit", "energy=none", "score=lsgm"),
     "cycle": ("translator=paired", "score=cycle"),
     "student": ("translator=student",),

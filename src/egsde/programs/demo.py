@@ -28,12 +28,13 @@ from egsde.programs.demo_views import walk
 from egsde.programs.load import PictureTranslator, load
 from egsde.programs.records import read_record
 from egsde.programs.words import split, whole_number
+from egsde.scores.files import makes_both
 
 ABSENT = 'egsde demo needs gradio, which is not installed: pip install "egsde[demo]"'
 METHODS = {  # beside a score: what each needs
-    "cycle_egsde": ("source_score", "extractor"), "egsde": ("extractor",),
+    "ddib_egsde": ("source_score", "extractor"), "egsde": ("extractor",),
     "egsde_fast": ("extractor",), "sdedit": (), "cycle_diffusion": ("source_score",),
-    "ddib": ("source_score",), "ddib_egsde": ("source_score", "extractor"),
+    "ddib": ("source_score",), "cycle_egsde": ("source_score", "extractor"),
 }  # fmt: skip
 STYLE = """<style>  /* names beside the pictures, not on them; no link to other machines */
 footer, .icon-button[aria-label=Share], .icon-button[title=Share] { display: none !important }
@@ -92,7 +93,12 @@ def networks_of_run(folder: Path) -> Networks:
         check_command(words)
     except ValueError as error:
         raise ValueError(f"{folder / 'run.json'}: its command: {error}") from error
-    return Networks(tuple(words), tuple(record.get("weights") or ()))
+    there = ["source_score" if n == "start_score" else n for n in record.get("weights") or ()]
+    score = (record.get("config") or {}).get("score")
+    weights = score.get("weights") if isinstance(score, dict) else None
+    if isinstance(weights, str) and makes_both(weights):
+        there.append("source_score")
+    return Networks(tuple(words), tuple(dict.fromkeys(there)))
 
 
 @lru_cache(maxsize=4)
@@ -157,10 +163,10 @@ def blocks(networks: Networks) -> Any:
                     10, 200, value=40, step=10, label="steps from 1 to 0", elem_id="steps"
                 )
                 realism = gradio.Slider(
-                    0, 2000, value=500, step=50, label="weight of realism", elem_id="realism"
+                    0, 2000, value=1000, step=50, label="weight of realism", elem_id="realism"
                 )
                 faithfulness = gradio.Slider(
-                    0, 20, value=2, step=0.5, label="weight of faithfulness",
+                    0, 20, value=4, step=0.5, label="weight of faithfulness",
                     elem_id="faithfulness",
                 )  # fmt: skip
                 seed = gradio.Slider(0, 99, value=0, step=1, label="seed", elem_id="seed")

@@ -55,7 +55,8 @@ def export(cfg: DictConfig) -> None:
 
 def _pipeline(cfg: DictConfig, out: Path) -> Path:
     path = find(cfg.weights, "weights")
-    save_pipeline(load_score(path, use=cfg.use, allow=cfg.allow), out)
+    score: Any = load_score(path, use=cfg.use, allow=cfg.allow)
+    save_pipeline(score, out)
     return out
 
 

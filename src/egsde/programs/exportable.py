@@ -24,9 +24,11 @@ from egsde.programs.sample import overrides
 from egsde.scores import blueprints
 from egsde.scores.container import PACKAGE, find, read_config
 from egsde.scores.files import load_conditional, load_extractor, load_score
+from egsde.scores.record import domains_of
 
 OPENERS: Mapping[str, Any] = {  # kind of a weights file: what makes a part of it
     "score": load_score,
+    "labelled": load_score,
     "conditional": load_conditional,
     "classifier": load_extractor,
 }
@@ -42,7 +44,8 @@ def exportable(cfg: DictConfig) -> list[tuple[nn.Module, dict[str, Any]]]:
     if cfg.weights is None:
         return [_translator(latents.translator_of(Parts(cfg)), cfg.data)]
     kind = read_config(path := find(cfg.weights, "weights"))["kind"]
-    idle = [word for word in overrides() if not word.startswith((*OWN, "allow="))]
+    own = (*OWN, "allow=", *(["score.label="] if kind == "labelled" else []))
+    idle = [word for word in overrides() if not word.startswith(own)]
     if idle and kind in (*OPENERS, "autoencoder"):
         rank_zero_warn(f"{' and '.join(idle)}: no effect, {path} is exported by itself")
     if kind in OPENERS:
@@ -91,7 +94,8 @@ def _network(cfg: DictConfig, path: Path) -> tuple[nn.Module, dict[str, Any]]:
     record = read_config(path)
     kind = record["kind"]
     sde = blueprints.part(record["sde"], "sde", cfg.allow)
-    model: Any = OPENERS[kind](str(path), sde, use=cfg.use, allow=cfg.allow)
+    told = {"label": cfg.score.get("label")} if kind == "labelled" else {}
+    model: Any = OPENERS[kind](str(path), sde, use=cfg.use, allow=cfg.allow, **told)
     graph = GRAPHS[type(model)](model).eval()
     data, network = record.get("data") or {}, record.get("network") or {}
     latent = {} if "space" in record else data  # a codec's latents are of other sides and channels
@@ -100,10 +104,11 @@ def _network(cfg: DictConfig, path: Path) -> tuple[nn.Module, dict[str, Any]]:
     levels = sde.levels or 1000
     times = torch.arange(levels + 1, dtype=torch.float64) / levels * sde.T
     about = {
-        "kind": kind,
+        "kind": "score" if kind == "labelled" else kind,
         "size": list(size) if isinstance(size, (list, tuple)) else [size, size],
         "channels": int(channels or network.get("channels") or 3),
         "domains": [data.get("source"), *(data.get("extra") or ()), data.get("target")],
+        **({"makes": domains_of(record)[model.net.record["label"]]} if told else {}),
         "range": data.get("range") or [0, 255],
         "sde": record["sde"],
         "prediction": record.get("prediction"),

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from egsde.networks import check_fit, named_as, start_from_imagenet, widened
-from egsde.scores.container import find, is_ours, read_config, read_weights
+from egsde.scores.container import about, find, is_ours, read_config, read_weights
 from egsde.scores.files import read_checkpoint
+from egsde.scores.told import Told, weights_alone
 
 
 def initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
     """Start from weights of ours or from an official checkpoint, raw and averaged alike.
 
     weights: a file, or files (or None) by the part of a module with several networks. ValueError
-    for a part that there is not.
+    for a part that there is not. A file that knows several domains gives the weights for the one
+    that is trained.
     """
     for part, name in weights.items() if isinstance(weights, Mapping) else [("", weights)]:
         if name is None:
@@ -38,6 +40,11 @@ def initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
                     f"{module.flow.skip}; give module.flow.skip={skip}"
                 )
             state = read_weights(path, "averaged")
+            if kind == "labelled" != mine:
+                side = "source" if part in ("x", "to_x") else "target"
+                domain = (module.config.get("data") or {}).get(side)
+                with about(path):
+                    state = weights_alone(state, Told(side, domain).place(record))
             if part and kind == "generator":
                 state = _generator(state, part)
         else:

@@ -106,7 +106,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     data, translator = parts("data"), padded(translator_of(parts))
     module = Translation(translator, data)
     refuse_inside(out, data.domains, config["data"].get("root"))
-    check_networks(module.networks, data, check=cfg.check)
+    check_networks(module.networks.values(), data, check=cfg.check)
     if cfg.compile:
         compile_networks(module.networks.values())
     name_unread(data, translator, config["data"], overrides())

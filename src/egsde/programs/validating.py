@@ -116,10 +116,13 @@ def translation(parts: Parts, module: Any) -> Any:
         return None
 
     def make() -> Any:
-        score = module.averaged
+        own = {"score": module.averaged} if "score" in parts.cfg.translator else {}
+        both = hasattr(module, "averaged_source") and "source_score" in parts.cfg.translator
+        if both and parts.cfg.source_score.get("weights") is None:
+            own["source_score"] = module.averaged_source
         if str(parts.cfg.trainer.get("precision", "32-true")).startswith("bf16"):
-            score.autocast = True
-        own = {"score": score} if "score" in parts.cfg.translator else {}
+            for score in own.values():
+                score.autocast = True
         translator, codec = parts("translator", **own), parts("codec")
         return translator if codec is None or codec.mark == PIXELS else Latent(translator, codec)
 

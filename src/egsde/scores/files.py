@@ -14,11 +14,12 @@ from egsde.scores import Extractor, Score, ScoreModel, blueprints
 from egsde.scores.blueprints import Allow
 from egsde.scores.conditional import ConditionalScore
 from egsde.scores.container import about, find, is_ours, read_config, read_shapes, read_weights
-from egsde.scores.kinds import OPTIONS, TIMELESS, of_the_source
-from egsde.scores.labels import Extrapolated, LabelledScore, of_class
+from egsde.scores.kinds import OPTIONS, TIMELESS
+from egsde.scores.labels import of_class
 from egsde.scores.predictions import EpsPrediction
 from egsde.scores.process import said, same_process
 from egsde.scores.record import class_of
+from egsde.scores.told import Told
 from egsde.sde import SDE
 
 
@@ -43,9 +44,8 @@ def opened(
     config = read_config(path)
     if config["kind"] != kind:
         other = OPTIONS.get(config["kind"], "another option")
-        if side == "source":
-            other = of_the_source(config["kind"], path) or other
-        raise ValueError(f"{path} holds a {config['kind']}, not a {kind}; it goes with {other}")
+        found = "labelled score" if config["kind"] == "labelled" else config["kind"]
+        raise ValueError(f"{path} holds a {found}, not a {kind}; it goes with {other}")
     shapes = read_shapes(path, use, part)
     trained = prediction = None
     with about(path):
@@ -71,15 +71,41 @@ def load_score(
     use: str = "averaged",
     autocast: bool = False,
     allow: Allow = (),
-) -> ScoreModel:
+    domain: str | None = None,
+    label: str | int | None = None,
+    guidance: float = 1.0,
+) -> Score:
     """The score model in a file of `train.py`; `use`: "averaged" or "raw" weights.
 
     sde: the process to sample with, which must be the one that it was trained with; None: that one.
-    allow: packages whose classes the file may name, beside ours. FileNotFoundError without a file,
-    ValueError for one that holds no score.
+    allow: packages whose classes the file may name, beside ours. domain, label, guidance: of a
+    file that knows several domains, as in `Told`. FileNotFoundError without a file, ValueError for
+    one that holds no score.
     """
     path = find(weights, "score.weights")
-    network, prediction, sde = opened(path, "score", sde, use, allow)
+    return _score(path, sde, use, autocast, allow, Told("target", domain, label, guidance))
+
+
+def makes_both(weights: str | Path) -> bool:
+    """Whether a file of ours, if it is one, knows several domains (model=labelled)."""
+    try:
+        path = find(weights, "score.weights")
+    except FileNotFoundError:
+        return False
+    return is_ours(path) and read_config(path)["kind"] == "labelled"
+
+
+def _score(
+    path: Path, sde: SDE | None, use: str, autocast: bool, allow: Allow, told: Told
+) -> Score:
+    kind = "labelled" if makes_both(path) else "score"
+    network, prediction, sde = opened(
+        path, kind, sde, use, allow, option=told.option, side=told.side
+    )
+    if kind == "labelled":
+        with about(path):
+            return told.score(network, sde, prediction, autocast)
+    told.refuse(path)
     return ScoreModel(network, sde, prediction, autocast=autocast)
 
 
@@ -118,71 +144,34 @@ def load_cycle(
     return ConditionalScore(network, sde, prediction, autocast=autocast)
 
 
-def load_labelled(
-    weights: str | None,
-    sde: SDE | None = None,
-    label: str | int = "target",
-    guidance: float = 1.0,
-    use: str = "averaged",
-    autocast: bool = False,
-    allow: Allow = (),
-) -> Score:
-    """One label's score in a file of `train.py model=labelled`.
-
-    label: "source", "target", or a place among its domains. guidance: the scale of classifier-free
-    guidance, 1 for none; ValueError where the network has not seen images without a label.
-    """
-    path = find(weights, "score.weights")
-    side = "source" if label == "source" else "target"
-    network, prediction, sde = opened(path, "labelled", sde, use, allow, side=side)
-    record: Any = network.record
-    score = LabelledScore(network, sde, prediction, autocast=autocast)
-    domains = 2 + len((record.get("data") or {}).get("extra") or ())
-    named: dict[Any, Any] = {"source": 0, "target": domains - 1}
-    place = named.get(label, label)
-    if not isinstance(place, int) or not 0 <= place < domains:
-        raise ValueError(f"score.label={label}: use source, target, or 0 .. {domains - 1}")
-    record["label"] = place
-    if guidance == 1:
-        return score.given(place)
-    if score.labels == domains:
-        raise ValueError(
-            f"score.guidance={guidance} needs a network that has seen images without a label, and "
-            f"{path} has not; train with model.drop=0.1, or use guidance=1"
-        )
-    return Extrapolated(score.given(place), score.given(domains), guidance)
-
-
 def load_source_score(
-    weights: str | None,
+    weights: str | Path | None,
     sde: SDE | None = None,
     use: str = "averaged",
     autocast: bool = False,
     allow: Allow = (),
-    target: str | None = None,
-) -> ScoreModel:
+    domain: str | None = None,
+    label: str | int | None = None,
+    guidance: float = 1.0,
+    beside: str | None = None,
+    otherwise: str | None = None,
+) -> Score:
     """`load_score` for the source domain; ValueError says how to get one where none is given.
 
-    target: the file of the target's score, which may hold the source's, too.
+    beside: the file of the target's score, which is taken where it knows the source, too;
+    otherwise: a file that is taken where it does not.
     """
     if weights is None:
-        held = Path(str(target)).expanduser()
-        both = held.is_file() and is_ours(held)
-        if both and (words := of_the_source(read_config(held)["kind"], held)):
-            raise ValueError(
-                "this translator needs a score of the source domain, too, and none is given; "
-                f"{held} makes both: add {words}"
-            )
+        weights = beside if beside is not None and makes_both(beside) else otherwise
+    if weights is None:
         raise ValueError(
             "this translator needs a score of the source domain, too, and none is given. Train it "
             "with the domains exchanged, `python train.py data.source=3d data.target=flat "
-            "out=source` for the demo's, and add source_score.weights=source/weights.safetensors"
+            "out=source` for the demo's, and add source_score.weights=source/weights.safetensors; "
+            "or train one network for both, model=labelled, and give it as score.weights"
         )
-    option = "source_score.weights"
-    network, prediction, sde = opened(
-        find(weights, option), "score", sde, use, allow, option=option, side="source"
-    )
-    return ScoreModel(network, sde, prediction, autocast=autocast)
+    told = Told("source", domain, label, guidance)
+    return _score(find(weights, told.option), sde, use, autocast, allow, told)
 
 
 def load_extractor(

@@ -6,7 +6,7 @@ OPTIONS = {  # of sample.py
     "score": "score=trained",
     "conditional": "score=conditional",
     "cycle": "score=cycle",
-    "labelled": "score=labelled",
+    "labelled": "score=trained",
     "autoencoder": "codec=kl codec.weights=FILE",
     "lsgm": "score=lsgm",
     "classifier": "extractor=trained",
@@ -37,14 +37,6 @@ def check_network(kind: str, network: object) -> None:
     others = {n for names in OF_KINDS.values() for n in names} - {"MLP"}
     if name in others if right is None else name not in right:
         raise ValueError(f"it says that it is a {kind}, and no {kind} of ours has a network {name}")
-
-
-def of_the_source(kind: str, path: object) -> str | None:
-    """Words of sample.py for the source's score in a file that makes both domains."""
-    if kind != "labelled":
-        return None
-    key = "source_score"
-    return f"score@{key}=labelled {key}.weights={path} {key}.label=source"
 
 
 def weights_key(kind: str) -> str:

@@ -63,10 +63,15 @@ def short(domain: object) -> str:
     return path.stem if path.suffix.lower() == ".zip" else path.name
 
 
+def domains_of(record: Mapping[str, Any]) -> list[str]:
+    """The names of a file's domains: source, extra ..., target."""
+    data = record.get("data") or {}
+    every = [data.get("source"), *(data.get("extra") or ()), data.get("target")]
+    return [short(name) for name in every]
+
+
 def class_of(record: Mapping[str, Any], domain: object) -> int:
     """Which of a classifier's classes a domain is, by its name; -1, its target, where its file
     does not name it."""
-    data = record.get("data") or {}
-    names = [data.get("source"), *(data.get("extra") or ()), data.get("target")]
-    known = [short(name) for name in names]
+    known = domains_of(record)
     return known.index(short(domain)) if domain is not None and short(domain) in known else -1

@@ -30,6 +30,11 @@ class LabelledModule(ScoreModule):
         return self._averaged.given(self._averaged.labels - 1 - bool(self.drop))
 
     @property
+    def averaged_source(self) -> Any:
+        """The source's."""
+        return self._averaged.given(0)
+
+    @property
     def _averaged(self) -> LabelledScore:
         view: Any = self.with_averaged_net(self.score)
         return view
