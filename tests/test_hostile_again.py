@@ -228,7 +228,7 @@ def test_lists_that_stand_in_themselves(tmp_path, monkeypatch, kind, suffix):
 LOADERS: dict[str, Callable[[str], Any]] = {
     "score": lambda p: files.load_score(p, DDPM()),
     "extractor": lambda p: files.load_extractor(p, DDPM()),
-    "labelled": lambda p: files.load_labelled(p, DDPM()),
+    "labelled": lambda p: files.load_score(p, DDPM()),
     "student": lambda p: load_student(p, DDPM()),
     "generator": lambda p: load_generator(Path(p)),
     "codec": load_codec,
