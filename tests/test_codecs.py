@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hydra.utils import instantiate
 from torchvision.models import squeezenet1_1
 
 import egsde
+from demo_networks import CLASSIFIER, SCORE, SDE
 from egsde.codecs import BlockDCT, Identity, Latent, Learned, load_codec, load_diffusers_codec
 from egsde.energies import Decoded, LowPassL2
 from egsde.methods import sdedit
 from egsde.methods.egsde import egsde as guided_sde
 from egsde.networks import Autoencoder, PatchGAN
 from egsde.noise import Noise
+from egsde.programs.sample import build_translator
 from egsde.sampling import Sampler
 from egsde.sampling.grids import Uniform
+from egsde.scores.container import save_weights
 from egsde.sde import VP
 from egsde.solvers import DDIM, EulerMaruyama
 from egsde.source import Source
 from egsde.training.modules import AutoencoderModule
 from egsde.training.schedules import Constant
 from problems import Gaussian, f64
-from runs import rows, trained
+from runs import composed, rows, trained
 
 
 def images(n: int = 2, side: int = 8) -> torch.Tensor:
@@ -83,6 +87,52 @@ def test_a_mask_keeps_a_latent_only_where_all_pixels_are_kept():
     assert shrunk.tolist() == [[[[0, 1], [1, 1]]]]
     with pytest.raises(ValueError, match="divides"):
         Latent(None, BlockDCT(4))(images(side=6), Noise(0, ["a", "b"]))
+
+
+def latent_networks(folder) -> list[str]:
+    """A random score and classifier of the latents of BlockDCT(2) at 16 px, by their settings."""
+    given, fits = [], {"image_size": 8, "in_channels": 12}
+    score = SCORE | fits | {"out_channels": 12}
+    for name, kind, network, prediction in (
+        ("score", "score", score, {"class": "Eps"}),
+        ("extractor", "classifier", CLASSIFIER | fits, None),
+    ):
+        torch.manual_seed(len(name))
+        made = instantiate(network)
+        for parameter in made.parameters():
+            torch.nn.init.normal_(parameter, std=0.02)
+        config = {"kind": kind, "network": network, "sde": SDE, "prediction": prediction}
+        config["space"] = BlockDCT(2).mark
+        save_weights(folder / f"{name}.safetensors", {"averaged": made}, config)
+        given.append(f"{name}.weights={folder / name}.safetensors")
+    return given
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "method",
+    ["sdedit", "egsde", "egsde_fast", "ddib", "ddib_egsde", "cycle_diffusion", "cycle_egsde",
+     "ilvr", "ccdf", "sddm", "repaint", "inpaint", "classifier_guidance", "dps", "freedom",
+     "generate"],
+)  # fmt: skip
+def test_every_method_goes_through_latents(tmp_path, method):
+    """By its own settings; those that keep pixels keep the blocks whose latents a mask keeps."""
+    given = latent_networks(tmp_path)
+    needs = {"sddm": ["translator.blocks=4"], "dps": ["translator.scale=0.001"]}.get(method, [])
+    if method.startswith(("ddib", "cycle")):
+        needs = [f"source_{given[0]}"]
+    translator = build_translator(composed(
+        "sample", tmp_path, "experiment=none", f"translator={method}", "codec=dct", "data.size=16",
+        "factor=2", "sampler.grid.steps=20", *given, *needs,
+    ))  # fmt: skip
+    assert type(translator) is Latent
+    x, mask = images(2, 16), torch.ones(2, 1, 16, 16)
+    mask[..., 5:11, 5:11] = 0
+    y = translator(x, Noise(0, ["a", "b"]), mask=mask)
+    assert y.shape == x.shape and y.isfinite().all() and not torch.equal(x, y)
+    if method in ("repaint", "inpaint"):
+        changed = (y - x).abs().amax(1, keepdim=True) > 1e-4
+        assert not changed[..., :4, :].any() and changed[..., 5:11, 5:11].any()
 
 
 @pytest.mark.slow

@@ -233,6 +233,10 @@ def test_another_process_is_refused_with_both(tmp_path):
         load_diffusers(path, DDPM())
     with pytest.raises(FileNotFoundError, match="save_pretrained"):
         load_diffusers(tmp_path / "none", DDPM())
+    (tmp_path / "both").mkdir()
+    (tmp_path / "both/weights.safetensors").touch()  # like a name of the hub
+    with pytest.raises(ValueError, match="is a file.*score=trained.*sde=ddpm"):
+        chain_of(tmp_path / "both/weights.safetensors")
 
 
 def test_what_has_no_place_in_a_pipeline(tmp_path):

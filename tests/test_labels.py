@@ -16,9 +16,10 @@ from egsde.programs.initial import initialise
 from egsde.sampling import Sampler
 from egsde.sampling.grids import Uniform
 from egsde.scores import Extrapolated, LabelledScore, ScoreModel
-from egsde.scores.container import save_weights
+from egsde.scores.container import find, read_weights, save_weights
 from egsde.scores.files import load_score, load_source_score, official_score
-from egsde.scores.told import Told, alone
+from egsde.scores.record import class_of
+from egsde.scores.told import TABLE, Told, alone
 from egsde.sde import DDPM, VP
 from egsde.solvers import DDIM
 from egsde.solvers.rk45 import RK45
@@ -154,6 +155,29 @@ def test_which_domain_a_file_of_several_makes(told, place):
     assert told.place(RECORD) == place
 
 
+@pytest.mark.parametrize(
+    ("domains", "told", "place"),
+    [
+        (("cats/images", "dogs/images"), Told(domain="dogs/images"), 1),
+        (("cats/images", "dogs/images"), Told(domain="/moved/cats/images"), 0),
+        (("cats/images", "dogs/images"), Told("source", domain="images"), 0),
+        (("cats/images", "dogs/images"), Told(domain="images"), 1),
+        (("3", "8"), Told(label=3), 0), (("3", "8"), Told(label=1), 1),
+        (("1", "0"), Told(label=0), 1),  # a name before a place
+        (("target", "source"), Told(domain="target"), 0),
+        (("target", "source"), Told(domain="its target"), 1),
+        (("target", "source"), Told(label="source"), 1),
+        (("cafe\u0301", "the\u0301"), Told(label="th\u00e9"), 1),
+    ],
+)  # fmt: skip
+def test_domains_whose_names_are_alike_or_odd(domains, told, place):
+    """The end of the path that is one's alone says which; where nothing does, the side."""
+    record = {"data": dict(zip(("source", "target"), domains, strict=True)), "file": "FILE"}
+    assert told.place(record) == place
+    named = class_of(record, told.domain)
+    assert told.label is not None or named in (-1, place)
+
+
 @pytest.mark.parametrize("label", ["foxes", 3, -1])
 def test_a_domain_that_the_file_does_not_know(label):
     words = rf"source_score.label={label}: FILE knows cats, wild, dogs \(0 .. 2\)"
@@ -189,6 +213,17 @@ def test_a_score_of_one_domain_starts_as_that_of_a_file_of_several(tmp_path):
         initialise(module, BOTH)
         expected = load_score(BOTH, label=label)(x, t)
         assert (module.averaged(x, t) - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+def test_labels_go_by_their_names_from_one_training_to_another(tmp_path):
+    """The same two domains exchanged: each starts as itself, and so does no label at all."""
+    cfg = composed("train", tmp_path, "model=labelled", "network=folded_64",
+                   "data.source=3d", "data.target=flat")  # fmt: skip
+    module = instantiate(cfg.module)
+    module.config = OmegaConf.to_container(cfg, resolve=True)
+    initialise(module, BOTH)
+    before = read_weights(find(BOTH, "weights"), "averaged")[TABLE]
+    assert torch.equal(module.network.label_emb.weight, before[[1, 0, 2]])
 
 
 @pytest.mark.slow

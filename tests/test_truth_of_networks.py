@@ -86,6 +86,12 @@ def test_wrong_networks_are_refused_with_both_values(tmp_path, kind, saved, mess
     check_networks([model], run_data(), check=False)
 
 
+def test_a_label_in_the_record_of_one_domain_is_not_asked(tmp_path):
+    model = load_score(file(tmp_path, "score", SCORE), DDPM())
+    model.net.record["label"] = 7
+    check_networks([model], run_data())
+
+
 def test_the_other_half_of_a_cycle_makes_the_source(tmp_path):
     path = file(tmp_path, "cycle", SCORE)
     check_networks([load_cycle(path, DDPM(), makes="x")], run_data("dogs", "cats"))

@@ -42,10 +42,14 @@ def check_networks(
         wrong = [asked for asked in disagreements(record, data, also) if asked[1] != asked[2]]
         if wrong and check:
             shown = "; ".join(f"{what}: {a} in the file, {b} in this run" for what, a, b in wrong)
+            told = record["kind"] == "labelled"
+            kind = record["kind"] + " score" * told
             of_source = wrong[0][:2] == ("domain", short(data.source))
             how = "this one as source_score.weights, leaving score@source_score away, " * of_source
+            if told and wrong[0][0] == "domain" and wrong[0][2] in domains_of(record):
+                how = f"leave {record['option'].replace('weights', 'label')} away, "
             raise ValueError(
-                f"{record['file']}, a {record['kind']}, was not trained for these ({shown}); "
+                f"{record['file']}, a {kind}, was not trained for these ({shown}); "
                 f"give the file of a training on them ({record['option']}=...), {how}or "
                 "check=false to use it all the same"
             )
@@ -69,7 +73,7 @@ def disagreements(record: Mapping[str, Any], data: TwoDomains, also: str) -> Ite
         first = was[0] if alone else now[0]
         yield "domains", every, [first, *(mine or every[1:-1]), now[1]]
     elif record["kind"] in ("score", "labelled", "lsgm") or restored:
-        made = every[record.get("label", -1)]
+        made = every[record["label"] if record["kind"] == "labelled" else -1]
         here = (made if alone else now[0]) if record["side"] == "source" else now[1]
         yield "domain", made, made if also and made == short(also) else here
     else:

@@ -8,7 +8,7 @@ from typing import Any
 from egsde.networks import check_fit, named_as, start_from_imagenet, widened
 from egsde.scores.container import about, find, is_ours, read_config, read_weights
 from egsde.scores.files import read_checkpoint
-from egsde.scores.told import Told, weights_alone
+from egsde.scores.told import Told, labels_as, weights_alone
 
 
 def initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
@@ -40,7 +40,9 @@ def initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
                     f"{module.flow.skip}; give module.flow.skip={skip}"
                 )
             state = read_weights(path, "averaged")
-            if kind == "labelled" != mine:
+            if kind == mine == "labelled":
+                state = labels_as(state, record, module.config)
+            elif kind == "labelled":
                 side = "source" if part in ("x", "to_x") else "target"
                 domain = (module.config.get("data") or {}).get(side)
                 with about(path):

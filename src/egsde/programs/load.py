@@ -41,6 +41,9 @@ from egsde.scores import blueprints
 from egsde.scores.blueprints import Allow
 from egsde.scores.container import about, find, read_config
 
+# Names that no folder has, so that a file that knows several domains takes its own.
+UNNAMED = ("data=folder", "data.source='its source'", "data.target='its target'")
+
 
 @dataclass(frozen=True)
 class PictureTranslator:
@@ -204,9 +207,8 @@ def _of_card(name: str, given: list[str], guided: bool) -> DictConfig:
             f"{name} is an extractor, which translates nothing by itself; "
             f'load a score with it: egsde.load("afhq_dog", extractor="{name}")'
         )
-    plain = [] if guided else ["translator=sdedit", "energy=none"]
-    size = ["data=folder", "data.source=source", "data.target=target", "data.size=256"]
-    return _composed(["experiment=none", *size, *plain, *card.overrides(), *given])
+    plain = ["data.size=256", *([] if guided else ["translator=sdedit", "energy=none"])]
+    return _composed(["experiment=none", *UNNAMED, *plain, *card.overrides(), *given])
 
 
 def _of_run(path: Path, allow: Allow) -> DictConfig:
@@ -221,9 +223,8 @@ def _of_diffusers(path: Path, given: list[str], guided: bool) -> DictConfig:
     size = read_json(folder / "config.json").get("sample_size")
     sized = [f"data.size={size}"] if isinstance(size, int) else []
     plain = [] if guided else ["translator=sdedit", "energy=none"]
-    data = ["data=folder", "data.source=source", "data.target=target", *sized]
     chosen = ["score=diffusers", f"score.weights={quoted(path)}"]
-    return _composed(["experiment=none", *data, *plain, *chosen, *given])
+    return _composed(["experiment=none", *UNNAMED, *sized, *plain, *chosen, *given])
 
 
 def _of_file(path: Path, given: list[str], guided: bool, allow: Allow) -> DictConfig:
@@ -239,12 +240,11 @@ def _of_file(path: Path, given: list[str], guided: bool, allow: Allow) -> DictCo
     size = network.get("image_size") if isinstance(network, dict) else None
     whole = all(type(n) is int and n > 0 for n in (size if isinstance(size, list) else [size]))
     size = size if size and whole else (inside.get("data") or {}).get("size")
-    data = ["data=folder", "data.source=source", "data.target=target"]
     sized = [f"data.size={size}"] if size is not None else []
     if channels := (inside.get("data") or {}).get("channels"):
         sized.append(f"data.channels={channels}")
     own = "translator.weights" if kind in WHOLE else "score.weights"
-    cfg = _composed(["experiment=none", *data, *sized, *chosen, f"{own}={quoted(path)}", *given])
+    cfg = _composed(["experiment=none", *UNNAMED, *sized, *chosen, f"{own}={quoted(path)}", *given])
     with open_dict(cfg), about(path):
         cfg.sde = blueprints.configuration(inside["sde"], "sde", allow)
     return cfg

@@ -58,12 +58,18 @@ def diffusers_folder(
     weights: str | Path | None, option: str = "score.weights", extra: str = "diffusers"
 ) -> Path:
     """The folder, or a name of the hub where huggingface_hub is there; FileNotFoundError else.
-    ValueError where none is named."""
+    ValueError where none is named, or a file."""
     if weights is None:
         raise ValueError(f"no weights are given; add {option}=DIR, a folder of save_pretrained")
     path = Path(weights).expanduser()
     if path.is_dir():
         return path
+    if path.is_file():
+        raise ValueError(
+            f"{option}={weights} is a file, and a folder that save_pretrained wrote is wanted. A "
+            "file of train.py is score=trained; where a folder is the source's score beside it, "
+            "add sde=ddpm, or what it was trained with"
+        )
     name = str(weights)
     hub = name.count("/") == 1 and not name.startswith(("/", ".", "~"))
     reason = f"no folder at {path.absolute()}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import PurePosixPath
 from typing import Any
 from unicodedata import normalize
@@ -63,15 +63,35 @@ def short(domain: object) -> str:
     return path.stem if path.suffix.lower() == ".zip" else path.name
 
 
-def domains_of(record: Mapping[str, Any]) -> list[str]:
-    """The names of a file's domains: source, extra ..., target."""
+def paths_of(record: Mapping[str, Any]) -> list[Any]:
+    """A file's domains as its training was given them: source, extra ..., target."""
     data = record.get("data") or {}
-    every = [data.get("source"), *(data.get("extra") or ()), data.get("target")]
-    return [short(name) for name in every]
+    return [data.get("source"), *(data.get("extra") or ()), data.get("target")]
+
+
+def domains_of(record: Mapping[str, Any]) -> list[str]:
+    """Their names."""
+    return [short(path) for path in paths_of(record)]
+
+
+def place_of(record: Mapping[str, Any], domain: object) -> int | None:
+    """Which of a file's domains a domain is, by the end of its path: cats/images is not
+    dogs/images. None where it is none of them, or may be two."""
+    shared = [_shared(domain, path) for path in paths_of(record)]
+    most = max(shared)
+    return shared.index(most) if most and shared.count(most) == 1 else None
+
+
+def _shared(one: object, other: object) -> int:
+    """How many parts two paths share, from the end."""
+    if one is None or other is None:
+        return 0
+    paths = [PurePosixPath(normalize("NFC", str(path))) for path in (one, other)]
+    ends = [(short(path), *path.parts[-2::-1]) for path in paths]
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False))))
 
 
 def class_of(record: Mapping[str, Any], domain: object) -> int:
-    """Which of a classifier's classes a domain is, by its name; -1, its target, where its file
-    does not name it."""
-    known = domains_of(record)
-    return known.index(short(domain)) if domain is not None and short(domain) in known else -1
+    """Which of a classifier's classes a domain is; -1, its target, where that is not known."""
+    place = place_of(record, domain)
+    return -1 if place is None else place

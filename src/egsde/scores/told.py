@@ -13,7 +13,7 @@ from egsde.scores.labels import Extrapolated
 from egsde.scores.model import ScoreModel
 from egsde.scores.predictions import Prediction
 from egsde.scores.process import Score
-from egsde.scores.record import domains_of, short
+from egsde.scores.record import domains_of, paths_of, place_of
 from egsde.sde import SDE
 
 TABLE, BIAS = "label_emb.weight", "time_embed.2.bias"
@@ -65,8 +65,8 @@ class Told:
         if network.label_emb.num_embeddings == len(names):
             raise ValueError(
                 f"{self._key}.guidance={self.guidance} needs a network that has seen images "
-                f"without a label, and {record['file']} has not; train with model.drop=0.1, or use "
-                "guidance=1"
+                f"without a label, and {record['file']} has not; train with module.drop=0.1, or "
+                "use guidance=1"
             )
         none = ScoreModel(alone(network, len(names)), sde, prediction, autocast=autocast)
         return Extrapolated(made, none, self.guidance)
@@ -75,19 +75,31 @@ class Told:
         """That domain's place in the table of labels; ValueError as above."""
         names = domains_of(record)
         sides = {"source": 0, "target": len(names) - 1}
-        if self.label is None:
-            known = self.domain is not None and short(self.domain) in names
-            return names.index(short(self.domain)) if known else sides[self.side]
+        named = place_of(record, self.domain if self.label is None else self.label)
+        if named is not None:
+            return named
+        if self.label is None or self.label in sides:
+            return sides[self.side if self.label is None else str(self.label)]
         if isinstance(self.label, int) and 0 <= self.label < len(names):
             return self.label
-        if self.label in names:
-            return names.index(str(self.label))
-        if self.label in sides:
-            return sides[str(self.label)]
         raise ValueError(
             f"{self._key}.label={self.label}: {record.get('file')} knows {', '.join(names)} "
             f"(0 .. {len(names) - 1}); leave it out for the run's own"
         )
+
+
+def labels_as(
+    state: Mapping[str, Tensor], record: Mapping[str, Any], config: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """The weights of a file of several domains with its labels in the order of a training on them.
+
+    As they are where the training knows a domain that the file does not.
+    """
+    table = state.get(TABLE, ())
+    places = [place_of(record, path) for path in paths_of(config)]
+    rows = [*places, *range(len(paths_of(record)), len(table))]
+    known = all(row is not None and row < len(table) for row in rows)
+    return dict(state) | ({TABLE: state[TABLE][rows]} if known and len(table) else {})
 
 
 def alone(network: nn.Module, label: int) -> nn.Module:
