@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
+import egsde
 from egsde.data.toy import MODES, SPREAD
 from egsde.methods import ddib, generate
 from egsde.networks import MLP, ADMUNet
@@ -224,6 +225,27 @@ def test_labels_go_by_their_names_from_one_training_to_another(tmp_path):
     initialise(module, BOTH)
     before = read_weights(find(BOTH, "weights"), "averaged")[TABLE]
     assert torch.equal(module.network.label_emb.weight, before[[1, 0, 2]])
+
+
+@pytest.mark.parametrize(
+    "names", [("target", "source"), ("photos/'cats\\", "it, [x]=y"), ("${oc.env:HOME}", "a\nb")]
+)
+def test_a_file_by_itself_makes_its_own_target(tmp_path, names):
+    """Whatever its domains are called; what is no plain name is not composed."""
+    data = dict(zip(("source", "target"), names, strict=True))
+    net = ADMUNet(8, num_channels=32, channel_mult=[1], class_cond=True, num_class=2,
+                  num_head_channels=32, attention_resolutions=[])  # fmt: skip
+    network = {"class": "ADMUNet", "image_size": 8, "num_channels": 32, "channel_mult": [1],
+               "class_cond": True, "num_class": 2, "num_head_channels": 32,
+               "attention_resolutions": []}  # fmt: skip
+    config = {"kind": "labelled", "network": network, "sde": {"class": "DDPM"},
+              "prediction": {"class": "Eps"}, "data": data}  # fmt: skip
+    save_weights(tmp_path / "w.safetensors", {"averaged": net}, config)
+    loaded = egsde.load(tmp_path / "w.safetensors")
+    found = loaded.config["data"]
+    assert loaded.translator.score.net.record["label"] == 1
+    plain = "$" not in names[0]
+    assert (found["source"], found["target"]) == (names if plain else ("its source", "its target"))
 
 
 @pytest.mark.slow

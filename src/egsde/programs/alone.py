@@ -1,4 +1,11 @@
-"""What translates with a weights file alone, by its kind."""
+"""What translates with a weights file alone, by its kind, and between which domains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from egsde.programs.line import quoted
 
 # kind of a weights file: what translates with it, and its place in the configuration
 ALONE = {
@@ -20,3 +27,14 @@ ALONE = {
 WHOLE = {"generator", "ddgan", "flow", "bridge", "dsbm", "unsb", "conditional_bridge"}
 # Kinds whose steps draw noise that is part of their law: no graph without noise is theirs.
 DRAWN = {"bridge", "dsbm", "unsb", "conditional_bridge", "ddgan"}
+
+
+def domains(record: Mapping[str, Any]) -> list[str]:
+    """The settings that name a file's own domains; where it names none, what no folder is called,
+    lest it be one that another file knows."""
+    found = ["data=folder"]
+    for key in ("source", "target"):
+        name = (record.get("data") or {}).get(key)
+        plain = isinstance(name, str) and name.strip() and name.isprintable() and "$" not in name
+        found.append(f"data.{key}={quoted(name if plain else f'its {key}')}")
+    return found

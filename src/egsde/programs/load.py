@@ -25,7 +25,7 @@ from egsde.methods.diffusion import Translator, networks_of
 from egsde.networks.diffusers_unet import read_json, unet_folder
 from egsde.noise import Noise
 from egsde.opened import picture_bytes
-from egsde.programs.alone import ALONE, WHOLE
+from egsde.programs.alone import ALONE, WHOLE, domains
 from egsde.programs.callbacks.fitting import fitting
 from egsde.programs.callbacks.pictures import to_uint8
 from egsde.programs.cards import CARDS
@@ -40,9 +40,6 @@ from egsde.programs.trusted import with_allow
 from egsde.scores import blueprints
 from egsde.scores.blueprints import Allow
 from egsde.scores.container import about, find, read_config
-
-# Names that no folder has, so that a file that knows several domains takes its own.
-UNNAMED = ("data=folder", "data.source='its source'", "data.target='its target'")
 
 
 @dataclass(frozen=True)
@@ -208,7 +205,7 @@ def _of_card(name: str, given: list[str], guided: bool) -> DictConfig:
             f'load a score with it: egsde.load("afhq_dog", extractor="{name}")'
         )
     plain = ["data.size=256", *([] if guided else ["translator=sdedit", "energy=none"])]
-    return _composed(["experiment=none", *UNNAMED, *plain, *card.overrides(), *given])
+    return _composed(["experiment=none", *domains({}), *plain, *card.overrides(), *given])
 
 
 def _of_run(path: Path, allow: Allow) -> DictConfig:
@@ -224,7 +221,7 @@ def _of_diffusers(path: Path, given: list[str], guided: bool) -> DictConfig:
     sized = [f"data.size={size}"] if isinstance(size, int) else []
     plain = [] if guided else ["translator=sdedit", "energy=none"]
     chosen = ["score=diffusers", f"score.weights={quoted(path)}"]
-    return _composed(["experiment=none", *UNNAMED, *sized, *plain, *chosen, *given])
+    return _composed(["experiment=none", *domains({}), *sized, *plain, *chosen, *given])
 
 
 def _of_file(path: Path, given: list[str], guided: bool, allow: Allow) -> DictConfig:
@@ -244,7 +241,9 @@ def _of_file(path: Path, given: list[str], guided: bool, allow: Allow) -> DictCo
     if channels := (inside.get("data") or {}).get("channels"):
         sized.append(f"data.channels={channels}")
     own = "translator.weights" if kind in WHOLE else "score.weights"
-    cfg = _composed(["experiment=none", *UNNAMED, *sized, *chosen, f"{own}={quoted(path)}", *given])
+    cfg = _composed(
+        ["experiment=none", *domains(inside), *sized, *chosen, f"{own}={quoted(path)}", *given]
+    )
     with open_dict(cfg), about(path):
         cfg.sde = blueprints.configuration(inside["sde"], "sde", allow)
     return cfg
