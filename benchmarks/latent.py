@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter
 
 NUMBERS = {"kid": "KID", "l2_truth": "L2 to the truth"}
 
@@ -81,6 +82,8 @@ def drawn(rows: list[dict[str, float | str]], out: Path) -> None:
                 axis.annotate(str(row["evaluations"]), at, xytext=(4, 4),
                               textcoords="offset points", fontsize=8)  # fmt: skip
         axis.set(xscale="log", xlabel="seconds an image", ylabel=name)
+        axis.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}")
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.3)
     axes[0].legend(title="diffusion in (evaluations)")
     figure.savefig(out / "latent.png", dpi=120)
