@@ -323,3 +323,10 @@ def test_output_whose_reader_is_gone_goes_nowhere_and_the_work_goes_on(end, tmp_
 
     assert code_of(work, close) == 0
     assert (tmp_path / "done").exists()
+
+
+def test_what_goes_on_is_told_as_it_was_given_while_hydra_has_other_words(monkeypatch):
+    """A sweep whose jobs are programs of their own: its words are quoted for Hydra's grammar."""
+    monkeypatch.setattr(sys, "argv", ["sample.py", "-m", "out='a b'", "seed=0,1"])
+    monkeypatch.setattr(Ended, "words", ["sample.py", "-m", "out=a b", "seed=0,1"])
+    assert again(None) == "python sample.py -m 'out=a b' seed=0,1"

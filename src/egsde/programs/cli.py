@@ -74,7 +74,7 @@ def run(name: str, arguments: list[str]) -> None:
             return
     if (folder := _config_dir(arguments)) is not None and str(folder) not in sys.path:
         sys.path.append(str(folder))  # its YAML may name the Python files beside it
-    started, composed = sys.argv, False
+    started, outer, composed = sys.argv, Ended.words, False
     runs = not {"--cfg", "-c", "--info", "-i"} & {argument.split("=")[0] for argument in arguments}
     full = os.environ.get(FULL)
 
@@ -101,7 +101,7 @@ def run(name: str, arguments: list[str]) -> None:
             Path(os.environ[RESULT]).write_text(json.dumps(value))
         return value
 
-    sys.argv = [started[0], *arguments]
+    Ended.words, sys.argv = started, [started[0], *arguments]
     try:
         # A notebook's MPLBACKEND is inherited by what it starts, and fails here; FULL: Hydra
         # leaves to us what is told.
@@ -121,7 +121,7 @@ def run(name: str, arguments: list[str]) -> None:
             suggest(name, list(filter(overrides, arguments)))
         raise SystemExit(1) from error
     finally:
-        sys.argv = started
+        Ended.words, sys.argv = outer, started
         Table.show_last()
 
 

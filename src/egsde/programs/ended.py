@@ -32,6 +32,7 @@ class Ended(BaseException):
     heard = False  # by the other processes of the run
     came: int | None = None  # the signal; 0 before one comes, None outside of `ending`
     out: Path | None = None  # the run's folder, where the command line does not name it
+    words: list[str] | None = None  # the command line as given, where Hydra has another
     past: tuple[str, ...] = ()  # beginnings of words that what goes on does without
     standing = "what was finished is kept"
 
@@ -135,12 +136,13 @@ def _send(signum: int) -> None:
 
 def again(out: Path | None) -> str:
     """The command line that goes on with a run."""
-    program = Path(sys.argv[0])
-    start = ["python", sys.argv[0]] if program.suffix == ".py" else [program.name]
+    given = Ended.words or sys.argv
+    program = Path(given[0])
+    start = ["python", given[0]] if program.suffix == ".py" else [program.name]
     if program.name == "__main__.py":
         start = ["python", "-m", program.parent.name]
     ours = ("hydra.run.dir=", OTHER, "hydra.output_subdir=", *Ended.past)
-    words = [word for word in sys.argv[1:] if not word.startswith(ours)]
+    words = [word for word in given[1:] if not word.startswith(ours)]
     named = out is None or any(word.startswith("out=") for word in words)
     return shlex.join([*start, *words, *([] if named else [f"out={out}"])])
 
