@@ -14,6 +14,7 @@ from torch import nn
 
 from egsde.data import TwoDomains
 from egsde.data.asked import one_size
+from egsde.scores.kinds import named
 from egsde.scores.record import domains_of, short
 
 MARGIN = 0.15  # of what lies between chance and certainty: a classifier below it is near chance
@@ -43,14 +44,13 @@ def check_networks(
         if wrong and check:
             shown = "; ".join(f"{what}: {a} in the file, {b} in this run" for what, a, b in wrong)
             told = record["kind"] == "labelled"
-            kind = record["kind"] + " score" * told
             of_source = wrong[0][:2] == ("domain", short(data.source))
             how = "this one as source_score.weights, leaving score@source_score away, " * of_source
             if told and wrong[0][0] == "domain" and wrong[0][2] in domains_of(record):
                 how = f"leave {record['option'].replace('weights', 'label')} away, "
             raise ValueError(
-                f"{record['file']}, a {kind}, was not trained for these ({shown}); "
-                f"give the file of a training on them ({record['option']}=...), {how}or "
+                f"{record['file']}, a {named(record['kind'])}, was not trained for these "
+                f"({shown}); give the file of a training on them ({record['option']}=...), {how}or "
                 "check=false to use it all the same"
             )
         if record["kind"] == "classifier":

@@ -14,7 +14,7 @@ from egsde.scores import Extractor, Score, ScoreModel, blueprints
 from egsde.scores.blueprints import Allow
 from egsde.scores.conditional import ConditionalScore
 from egsde.scores.container import about, find, is_ours, read_config, read_shapes, read_weights
-from egsde.scores.kinds import OPTIONS, TIMELESS
+from egsde.scores.kinds import OPTIONS, TIMELESS, named
 from egsde.scores.labels import of_class
 from egsde.scores.predictions import EpsPrediction
 from egsde.scores.process import said, same_process
@@ -44,7 +44,7 @@ def opened(
     config = read_config(path)
     if config["kind"] != kind:
         other = OPTIONS.get(config["kind"], "another option")
-        found = "labelled score" if config["kind"] == "labelled" else config["kind"]
+        found = named(config["kind"])
         raise ValueError(f"{path} holds a {found}, not a {kind}; it goes with {other}")
     shapes = read_shapes(path, use, part)
     trained = prediction = None

@@ -28,6 +28,11 @@ OF_KINDS = {  # networks of ours that no other kind has, and MLP, which others h
 }
 
 
+def named(kind: str) -> str:
+    """A kind in a sentence."""
+    return "labelled score" if kind == "labelled" else kind
+
+
 def check_network(kind: str, network: object) -> None:
     """ValueError where a network of ours cannot do what files of a kind are asked for."""
     name = network.get("class") if isinstance(network, dict) else None

@@ -148,7 +148,7 @@ class Translate(Callback):
         if self.metrics is not None:
             self.metrics.start(device)
         names = ids_of(data, self.split)
-        wanted = {names[i] for i in spread(len(names), self.columns)}
+        wanted = [names[i] for i in spread(len(names), self.columns)]
         kept: list[dict[str, Any]] = []
         made = Tally(networks_of(translator))
         total = len(names)
@@ -173,7 +173,7 @@ class Translate(Callback):
                         kept.append(shown_kinds | {"id": name})
         if shelf is not None:
             made.warn()
-        report = self._gather(trainer, data, kept, made, total, shown)
+        report = self._gather(trainer, data, kept, wanted, made, total, shown)
         if shelf is not None:
             report.seconds_per_image = Seconds(self.out).mean(names)
         return report
@@ -229,12 +229,11 @@ class Translate(Callback):
         return stacked([y[b] for b in range(len(ids))])
 
     def _gather(
-        self, trainer: Trainer, data: TwoDomains, kept: list[dict[str, Any]], made: Tally,
-        total: int, shown: bool,
+        self, trainer: Trainer, data: TwoDomains, kept: list[dict[str, Any]], wanted: list[str],
+        made: Tally, total: int, shown: bool,
     ) -> Report:  # fmt: skip
         parts = all_gather((kept, made.known, made.calls))
-        order = {name: place for place, name in enumerate(ids_of(data, self.split))}
-        pictures = sorted((p for rank, *_ in parts for p in rank), key=lambda p: order[p["id"]])
+        pictures = sorted((p for r, *_ in parts for p in r), key=lambda p: wanted.index(p["id"]))
         report = Report(total, pictures=pictures, colours=data.colours)
         if known := sum(p[1] for p in parts):
             report.nfe = {n: sum(calls[n] for *_, calls in parts) / known for n in made.calls}
