@@ -227,12 +227,12 @@ def test_a_process_that_a_signal_has_stopped_is_not_lost(code, tmp_path, capfd, 
     trainer = SimpleNamespace(strategy=strategy, default_root_dir=tmp_path, world_size=2)
 
     def work() -> None:
-        watcher = lost.Lost()
+        watcher = lost.Lost(lambda: "all is kept")
         watcher.watch(trainer)
         time.sleep(5)
 
     assert code_of(work) == 143
-    assert "stopped by SIGTERM: " in capfd.readouterr().out
+    assert "stopped by SIGTERM: all is kept, in " in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])
@@ -249,7 +249,7 @@ def test_a_signal_while_processes_connect_is_heard(rank, tmp_path, monkeypatch):
 
     def work() -> int:
         with ending(), held(out):
-            lost.Lost().watch(trainer)
+            lost.Lost(lambda: "all is kept").watch(trainer)
             port.touch()
             torch.distributed.init_process_group(
                 "gloo", init_method=f"file://{port}", rank=0, world_size=2
@@ -263,7 +263,7 @@ def test_a_signal_while_processes_connect_is_heard(rank, tmp_path, monkeypatch):
     assert job.wait(20) == 143 and not list(out.iterdir())
     told = job.said.splitlines()  # nothing comes after the two lines
     assert told[0] == "the other is killed" and len(told) == (3 if rank == "0" else 1), told
-    assert rank != "0" or told[1].startswith("stopped by SIGTERM: "), told
+    assert rank != "0" or told[1].startswith("stopped by SIGTERM: all is kept"), told
 
 
 @pytest.mark.parametrize(("rank", "late"), [("0", 0), ("1", 0), ("1", 0.6)])

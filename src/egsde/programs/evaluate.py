@@ -152,9 +152,10 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
     _tell(folders)
     module = Measurement(folders, suite, flicker)
     loggers = list(parts("logger").values())
+    others = Lost(lambda: "nothing was measured")
     with closing(loggers):
         trainer: Trainer = parts(
-            "trainer", logger=loggers, callbacks=[others := Lost()], default_root_dir=out,
+            "trainer", logger=loggers, callbacks=[others], default_root_dir=out,
             enable_progress_bar=False, enable_checkpointing=False,
         )  # fmt: skip
         others.watch(trainer)
@@ -162,7 +163,7 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
             record = {"program": "evaluate.py", "config": config, "versions": versions()}
             write_json(out / "run.json", record)
         began = time.perf_counter()
-        with together(trainer, out, lambda: "nothing was measured"):
+        with together(trainer, out, others.standing):
             trainer.test(module, verbose=False)
         found = module.found
         if trainer.is_global_zero:

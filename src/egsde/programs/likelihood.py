@@ -143,11 +143,12 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
     refuse_latents(module.networks.values())
     check_networks(module.networks.values(), module.data, check=cfg.check, also=measured)
     loggers = list(parts("logger").values())
+    others = Lost(lambda: "nothing was measured")
     with closing(loggers):
         trainer: Trainer = parts(
             "trainer",
             logger=loggers,
-            callbacks=[others := Lost()],
+            callbacks=[others],
             default_root_dir=out,
             enable_progress_bar=False,
             enable_checkpointing=False,
@@ -162,7 +163,7 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
                 "weights": weights,
             }
             write_json(out / "run.json", record)
-        with together(trainer, out, lambda: "nothing was measured"):
+        with together(trainer, out, others.standing):
             trainer.test(module, verbose=False)
         means = summary(module.rows)
         if trainer.is_global_zero:

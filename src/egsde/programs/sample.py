@@ -135,7 +135,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
         check_objective(cfg.objective, [] if metrics is None else metrics.names)
     look_first(data, cfg.split, written, metrics)
     callbacks: list[Callback] = [
-        others := Lost(),
+        others := Lost(lambda: f"{len(written.listed())} images are there"),
         callback := Translate(
             out, cfg.seed, cfg.split, metrics, columns=cfg.columns, recipe=made_with, shard=shard
         ),
@@ -162,7 +162,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
             name_foreign(written, every)
             for logger in loggers:
                 logger.log_hyperparams(config)
-        with together(trainer, out, lambda: f"{len(written.listed())} images are there"):
+        with together(trainer, out, others.standing):
             trainer.test(module, verbose=False)
         assert callback.report is not None
         if trainer.is_global_zero and not (out / "run.json").exists():  # deleted in the meantime

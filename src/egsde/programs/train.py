@@ -85,8 +85,7 @@ def _fit(
     best, curve = callbacks.get("best"), callbacks.get("curve")
     if best is not None:
         best.translates = validation is not None
-    standing = saver.standing if saver is not None else lambda: "nothing is saved"
-    others = Lost()
+    others = Lost(saver.standing if saver is not None else lambda: "nothing is saved")
     with closing(loggers):
         trainer: Trainer = parts(
             "trainer",
@@ -102,7 +101,7 @@ def _fit(
             save_yaml(out / "config.yaml", given)
             for logger in loggers:
                 logger.log_hyperparams(config)
-        with _restoring(checkpoint, module), together(trainer, out, standing):
+        with _restoring(checkpoint, module), together(trainer, out, others.standing):
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         if trainer.global_step == 0:
             raise ValueError(

@@ -28,9 +28,11 @@ class Lost(Callback):
     """Looks after the processes that Lightning or torchrun starts, from a thread of its own.
 
     `watch` begins before they are started: until all have met, each waits for the others.
+    standing: where the work stands, in words.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, standing: Callable[[], str]) -> None:
+        self.standing = standing
         self.over, self.met = threading.Event(), False
         self.writing: int | None = None
         self.ends = threading.Lock()  # one thread tells, and keeps it
@@ -92,7 +94,7 @@ class Lost(Callback):
         self.ends.acquire()
         _kill(trainer)
         if os.environ.get("LOCAL_RANK", "0") == "0":
-            tell(Ended(signum), Ended.standing, Path(trainer.default_root_dir))
+            tell(Ended(signum), self.standing(), Path(trainer.default_root_dir))
         leave(128 + signum)
 
     def _look(self, trainer: Trainer) -> None:
@@ -119,7 +121,7 @@ class Lost(Callback):
             how = f"signal {-code}" if code < 0 else f"exit code {code}; it has told why"
             told = f"process {rank} of {trainer.world_size} has ended with {how}"
             print(
-                f"error: {told}; what was finished is kept. "
+                f"error: {told}; {self.standing()}. "
                 f"It goes on with: {again(Path(trainer.default_root_dir))}",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
