@@ -174,6 +174,17 @@ def test_data_through_a_link_are_the_same(tmp_path):
     assert not differences(cats, link) and len(differences(link, other)) == 1
 
 
+def test_folders_called_alike_are_told_apart_by_what_holds_them():
+    def domains(place: str, *names: str) -> dict:
+        paths = dict(zip(("source", "target"), (f"{place}{n}/images" for n in names), strict=True))
+        return {"data": paths}
+
+    assert not differences(domains("/old/", "cats", "dogs"), domains("/new/", "cats", "dogs"))
+    assert not differences(domains("/old/", "cats", "dogs"), domains("", "cats", "dogs"))
+    other = differences(domains("/old/", "cats", "dogs"), domains("/old/", "dogs", "cats"))
+    assert other[0] == "data.source was /old/cats/images, is /old/dogs/images" and len(other) == 2
+
+
 def test_images_that_are_others_are_named(straight, tmp_path):
     """Fewer, or as many of other names: every step draws from others than before."""
     shutil.copytree(straight, tmp_path, dirs_exist_ok=True)

@@ -20,17 +20,19 @@ def differences(
 
     free: keys, or beginnings of keys, that may differ. given: keys that this command sets itself.
     An option that only one of the two has is that of another version, unless it is given or
-    belongs to a part (`_target_`) that only one has. Of paths the last names count: data and
-    networks may have moved; or where they lead is one, as through a link.
+    belongs to a part (`_target_`) that only one has. Of paths the last names count, so many as
+    tell a run's paths apart: data and networks may have moved; or where they lead is one, as
+    through a link.
     """
     old, new, chosen = flat(before), flat(now), set(given)
+    depth = _depth(old)
     alone = old.keys() ^ new.keys()
     parts = [key.removesuffix("_target_") for key in alone if key.endswith("_target_")]
     found = []
     for key in sorted(old.keys() | new.keys()):
         if any(key == name or key.startswith(f"{name}.") for name in free):
             continue
-        a, b = plain(key, old.get(key)), plain(key, new.get(key))
+        a, b = plain(key, old.get(key), depth), plain(key, new.get(key), depth)
         meant = key in chosen or any(key.startswith(part) for part in parts)
         if a != b and (meant or key not in alone) and not _one_place(key, old, new):
             found.append(f"{key} was {old.get(key)}, is {new.get(key)}")
@@ -38,18 +40,34 @@ def differences(
 
 
 def _one_place(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    if key.removeprefix("config.") not in PATHS and not key.endswith(NETWORK):
+    if not _is_path(key) and not key.endswith(NETWORK):
         return False
     with contextlib.suppress(OSError):
         return os.path.samefile(*(os.path.expanduser(str(c.get(key))) for c in (old, new)))
     return False
 
 
-def plain(key: str, value: Any) -> Any:
+def _depth(config: Mapping[str, Any]) -> int:
+    """How many names from the end tell the paths apart: 2 of cats/images and dogs/images."""
+    paths = {p.parts for k, v in config.items() if _is_path(k) for p in _paths(v)}
+    deepest = max(map(len, paths), default=1)
+    ends = (k for k in range(1, deepest) if len({p[-k:] for p in paths}) == len(paths))
+    return next(ends, deepest)
+
+
+def _is_path(key: str) -> bool:
+    return key.removeprefix("config.") in PATHS  # or in a run.json
+
+
+def _paths(value: Any) -> list[PurePath]:
+    values = value if isinstance(value, list) else [value]
+    return [PurePath(str(path)) for path in values if path is not None]
+
+
+def plain(key: str, value: Any, depth: int = 1) -> Any:
     """A value as it is compared: numbers as numbers, of paths the last names."""
-    if key.removeprefix("config.") in PATHS and value is not None:  # or in a run.json
-        names = value if isinstance(value, list) else [value]
-        return [PurePath(str(name)).name for name in names]
+    if _is_path(key) and value is not None:
+        return [path.parts[-depth:] for path in _paths(value)]
     if key.endswith(NETWORK) and isinstance(value, str):
         return PurePath(value).parts[-2:]
     if key.endswith("_target_"):
