@@ -3,9 +3,10 @@
     python benchmarks/latent.py --out runs/latent --size 64 --seconds 600 --precision bf16-mixed
 
 The latent side shares its seconds between an autoencoder (two thirds) and the score of its latents.
-Leaves latent.csv (KID, the L2 distance to the truth, seconds an image, for each space and number of
-evaluations) and latent.png, KID and distance against seconds: equal seconds are one above another,
-equal evaluations have one number. What follows are settings of both trainings and samplings.
+Leaves latent.csv (KID, `domain` by the shipped judge, the L2 distance to the truth, all with their
+intervals, seconds an image, for each space and number of evaluations, and what doing nothing has)
+and latent.png, KID and distance against seconds: equal seconds are one above another, equal
+evaluations have one number. What follows are settings of both trainings and samplings.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import matplotlib.pyplot as plt
 from matplotlib.ticker import LogLocator, NullFormatter
 
 NUMBERS = {"kid": "KID", "l2_truth": "L2 to the truth"}
+MEASURED = ("kid", "domain", "l2_truth")
 
 
 def run(program: str, *settings: str) -> None:
@@ -57,17 +59,25 @@ def spaces(
     }
 
 
-def measured(out: Path, settings: list[str], evaluations: int, start: float) -> dict[str, float]:
-    """What sample.py says of SDEdit from `start` at so many evaluations."""
+def measured(out: Path, settings: list[str], evaluations: int, start: float) -> dict[str, dict]:
+    """What sample.py leaves of SDEdit from `start` at so many evaluations."""
     steps = round(evaluations / start)
     if not (out / "metrics.json").exists():
         run("sample", "experiment=none", "translator=sdedit", "energy=none", f"t_start={start}",
-            "sampler=dpmpp_2m", f"sampler.grid.steps={steps}", "report=0", f"out={out}",
-            *settings)  # fmt: skip
-    found = json.loads((out / "metrics.json").read_text())
-    return {k: found["metrics"].get(k) for k in NUMBERS} | {
-        "seconds": found["metrics"].get("seconds_per_image", found.get("seconds_per_image"))
-    }
+            "sampler=dpmpp_2m", f"sampler.grid.steps={steps}", "metrics=domain", "report=0",
+            f"out={out}", *settings)  # fmt: skip
+    return json.loads((out / "metrics.json").read_text())
+
+
+def line(space: str, evaluations: int, found: dict, ending: str = "") -> dict[str, float | str]:
+    """A line of the table; `ending` `_source` is doing nothing."""
+    numbers, intervals = found["metrics"], found.get("intervals", {})
+    made: dict[str, float | str] = {"space": space, "evaluations": evaluations}
+    for name in MEASURED:
+        made[name] = numbers.get(name + ending)
+        made[f"{name}_low"], made[f"{name}_high"] = intervals.get(name + ending, (None, None))
+    seconds = numbers.get("seconds_per_image", found.get("seconds_per_image"))
+    return made | {"seconds": 0.0 if ending else seconds}
 
 
 def drawn(rows: list[dict[str, float | str]], out: Path) -> None:
@@ -107,11 +117,12 @@ def main(arguments: list[str] | None = None) -> None:
     for space, settings in spaces(args.out, args.seconds, args.size, args.precision, both).items():
         for n in map(int, args.evaluations.split(",")):
             found = measured(args.out / f"{space}_{n}", [*settings, *limit], n, args.start)
-            rows.append({"space": space, "evaluations": n, **found})
+            rows.append(line(space, n, found))
+    nothing = line("do nothing", 0, found, "_source")
     with (args.out / "latent.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
-        table.writerows(rows)
+        table.writerows([*rows, nothing])
     drawn(rows, args.out)
 
 

@@ -25,8 +25,9 @@ def test_it_asks_both_spaces_for_the_same_evaluations(tmp_path, monkeypatch):
         asked.append((program, out.name, settings))
         if program == "train":
             (out / "weights.safetensors").touch()
-        numbers = {"kid": 0.1, "l2_truth": 12.0}
-        found = {"metrics": numbers, "seconds_per_image": 0.01 * len(asked)}
+        numbers = {"kid": 0.1, "l2_truth": 12.0, "domain": 0.5, "kid_source": 0.2}
+        intervals = {"kid": [0.05, 0.15], "kid_source": [0.1, 0.3]}
+        found = {"metrics": numbers, "intervals": intervals, "seconds_per_image": 0.01 * len(asked)}
         (out / "metrics.json").write_text(json.dumps(found))
 
     monkeypatch.setattr(benchmark, "run", run)
@@ -41,8 +42,11 @@ def test_it_asks_both_spaces_for_the_same_evaluations(tmp_path, monkeypatch):
     sampled = [settings for program, _, settings in asked if program == "sample"]
     assert sum("sampler.grid.steps=50" in s for s in sampled) == 2  # 20 evaluations from 0.4
     assert sum("codec=kl" in s for s in sampled) == 2 and all("limit=8" in s for s in sampled)
+    assert all("metrics=domain" in s for s in sampled)
     with (tmp_path / "latent.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+        *rows, nothing = list(csv.DictReader(file))
+    assert nothing["space"] == "do nothing" and float(nothing["seconds"]) == 0
+    assert [float(nothing[k]) for k in ("kid", "kid_low", "kid_high")] == [0.2, 0.1, 0.3]
     assert [(r["space"], r["evaluations"]) for r in rows] == [
         (space, n) for space in ("pixel", "latent") for n in ("4", "20")
     ]

@@ -14,6 +14,7 @@ import pytest
 import tifffile
 import torch
 import torch.nn.functional as F
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 import containers
@@ -24,6 +25,7 @@ from egsde.evaluation import runs
 from egsde.evaluation.metrics import frechet
 from egsde.evaluation.metrics import inception_weights as weights
 from egsde.programs.evaluate import evaluate
+from egsde.programs.line import quoted, read
 from runs import composed
 
 SHIFT = 10  # grey levels that the filter adds
@@ -216,6 +218,14 @@ def test_the_pattern_that_is_proposed_fits_most_files():
     files = ["10_B.png", "100_B.png", "1_B.png"]
     with pytest.raises(ValueError, match=r"pattern='\{id\}_B.png'$"):
         paired(["1.png", "10.png", "100.png"], files, "here")
+
+
+def test_a_pattern_may_be_given_as_it_is_proposed():
+    """The shell takes the quotes of pattern='{id}_fake.png' away."""
+    for text in ("x={id}, [1]_out.png", "{id}_fake.png", "it's {id}"):
+        for given in (text, quoted(text)):
+            (argument,) = read("evaluate", [f"pattern={given}"])
+            assert OverridesParser.create().parse_override(argument).value() == text
 
 
 @pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow), 3])

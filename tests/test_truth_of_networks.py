@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 import torch
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 from demo_networks import CLASSIFIER, SCORE, SDE
 from egsde.data import TwoDomains
 from egsde.programs.agreement import check_networks
+from egsde.programs.judged import tell_size
 from egsde.scores.container import read_config, save_weights
 from egsde.scores.files import load_conditional, load_cycle, load_extractor, load_score
 from egsde.scores.files import load_source_score as load_source
@@ -164,3 +166,13 @@ def test_training_records_what_is_asked(tmp_path):
     assert config["data"]["target"] == "3d" and config["data"]["size"] == 16
     assert 0 <= config["validation"]["val/accuracy"] <= 1
     shutil.rmtree(tmp_path / "checkpoints")
+
+
+def test_a_judge_of_another_size_than_the_pictures_is_told(tmp_path):
+    judge = load_extractor(file(tmp_path, "classifier", CLASSIFIER), DDPM())
+    cfg = OmegaConf.create({"judge": {"weights": "w.safetensors"}})
+    with pytest.warns(UserWarning, match="w.safetensors was trained on images of 16x16, .*32x16"):
+        tell_size(lambda key: judge, cfg, (32, 16))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tell_size(lambda key: judge, cfg, (16, 16))

@@ -23,7 +23,7 @@ from egsde.evaluation.metrics.features import as_bytes
 from egsde.programs.build import Parts
 from egsde.programs.callbacks.lost import Lost
 from egsde.programs.callbacks.progress import images_bar
-from egsde.programs.judged import add_judge
+from egsde.programs.judged import add_judge, tell_size
 from egsde.programs.lock import held
 from egsde.programs.objectives import check_objective, returned
 from egsde.programs.opened import opened
@@ -150,6 +150,7 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
     suite.check_channels(cfg.channels)
     flicker = Flicker(_in_series(cfg))
     _tell(folders)
+    tell_size(parts, cfg, folders.size)
     module = Measurement(folders, suite, flicker)
     loggers = list(parts("logger").values())
     others = Lost(lambda: "nothing was measured")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lightning.pytorch.utilities import rank_zero_warn
 from omegaconf import DictConfig
 
+from egsde.data.fits import sides
 from egsde.evaluation.metrics import DomainAccuracy, Suite, per_image
 from egsde.programs.build import Parts
 from egsde.scores.container import find
@@ -20,3 +22,18 @@ def add_judge(suite: Suite, parts: Parts, cfg: DictConfig) -> None:
     find(judge.weights, "judge.weights")
     single = {**suite.each.single, "domain": per_image(DomainAccuracy(parts("judge")))}
     suite.each = replace(suite.each, single=single)
+
+
+def tell_size(parts: Parts, cfg: DictConfig, size: tuple[int, int] | None) -> None:
+    """A warning where the judge was trained on images of another (width, height)."""
+    judge = cfg.get("judge")
+    if size is None or judge is None or judge.get("weights") is None:
+        return
+    for module in parts("judge").modules():
+        trained = ((getattr(module, "record", None) or {}).get("data") or {}).get("size")
+        if trained is not None and sides(trained) != size[::-1]:
+            height, width = sides(trained)
+            rank_zero_warn(
+                f"{judge.weights} was trained on images of {width}x{height}, and these have "
+                f"{size[0]}x{size[1]}: its domain says little; give a judge.weights= of their size"
+            )

@@ -96,9 +96,12 @@ def one_of(key: str, value: str, known: Sequence[str]) -> None:
 
 
 def plain(argument: str) -> str:
-    """An override under its proper name: dataset=folder is data=folder, out=~/a lies at home."""
+    """An override under its proper name: dataset=folder is data=folder, out=~/a lies at home,
+    and pattern={id}_B.png, whose quotes the shell took, is a text."""
     if argument.startswith("out=~"):  # not all shells say where that is
         return f"out={os.path.expanduser(argument[4:])}"
+    if re.match(r"pattern=[^'\"].*\{id\}|pattern=\{id\}", argument):
+        return f"pattern={quoted(argument[8:])}"
     name = re.match(r"[+~]*([A-Za-z_]+)(?=[=./@]|$)", argument)
     if name is None or name[1] not in ALIASES:
         return argument
