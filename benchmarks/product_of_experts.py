@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
     for axes, samples, wanted, name in (
         (panels[1], y, here, "Langevin at t"), (panels[2], end, clean, "EGSDE from 0.5")
     ):  # fmt: skip
-        axes.hist(samples.flatten().numpy(), 120, (-3, 3), density=True, color="#8fb8de")
+        axes.hist(samples.flatten().numpy(), 120, range=(-3, 3), density=True, color="#8fb8de")
         axes.plot(LINE, wanted, color="black", label="the product, closed form")
         axes.set_title(f"{name}: W1 = {found[name]:.3f}")
     panels[0].set_title(f"experts at t = {args.time}")
