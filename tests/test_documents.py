@@ -146,3 +146,23 @@ def test_the_site_has_a_place_for_every_page():
         shown
     )
     assert all((ROOT / name).is_file() for name in shown)
+
+
+def compared() -> list[tuple[str, str, str]]:
+    """(head, table, section) of each table of translations with a column or row of FID or KID."""
+    found = []
+    for text in (README, *(path.read_text() for path in PAGES)):
+        for section in re.split(r"(?m)^#+ ", text):
+            for table in re.findall(r"(?m)(?:^\|.*\n)+", section):
+                head = table.splitlines()[0]
+                if re.search(r"\| (FID|KID)(, two [^|]*)? \|", head) or "FID at L2" in table:
+                    found.append((head, table, " ".join(section.split())))
+    return found
+
+
+@pytest.mark.parametrize(("head", "table", "section"), compared())
+def test_a_table_of_translations_has_what_it_is_read_beside(head, table, section):
+    """Doing nothing, `domain` and how sure the numbers are; what was not measured is said."""
+    assert re.search(r"\| (do(ing)? nothing|the .*themselves)|, do nothing \|", table)
+    assert "domain" in head or re.search(r"`domain`[^.;|]* not measured", section)
+    assert re.search(r"±|\[\d|deviation|standard error|binomial", section, re.IGNORECASE)
