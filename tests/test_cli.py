@@ -100,6 +100,7 @@ def test_every_group_has_a_purpose_and_every_option_a_line():
         pytest.param(["-m", "sde=vp,ddpm", "sead=3"], "did you mean: seed", marks=pytest.mark.slow),
         (["sde=vpp"], "Available options in 'sde':\n\tbrownian\n\tcosine_vp"),
         (["trainers=gpu"], "did you mean: trainer"),
+        (["hparams_search=grid", "hydra.sweeper.params.seed=1,2"], "by its own name, seed=1,2"),
     ],
 )
 def test_a_wrong_override_is_answered_with_the_alternatives(arguments, expected, capsys):

@@ -134,6 +134,9 @@ def _override(program: str, text: str, owned: bool) -> str:
         value = str(Path.home() / value[2:])
     if key == "task" and program == "evaluate":
         one_of(key, value, ("measure", "likelihood"))
+    if key.startswith("hydra.sweeper.params.") and re.fullmatch(r"[^\"'(\[{]*,[^\"'(\[{]*", value):
+        told = text.removeprefix("hydra.sweeper.params.")
+        raise ValueError(f"{text}: what a search varies is given by its own name, {told}")
     group = key.lstrip("+").split("@")[0]
     named = options(group, program) if value == "null" else []
     if named:
