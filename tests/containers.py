@@ -60,8 +60,9 @@ def nifti(path: Path, stack: np.ndarray, slope: float = 1.0, inter: float = 0.0)
 
 
 def dicom(
-    folder: Path, stack: np.ndarray, slope: float = 1, inter: float = 0, series: str = "1.2.3"
-):
+    folder: Path, stack: np.ndarray, slope: float = 1, inter: float = 0, series: str = "1.2.3",
+    grey: str = "MONOCHROME2",
+):  # fmt: skip
     """Files whose names do not sort as they lie."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
@@ -78,7 +79,7 @@ def dicom(
         one.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]
         one.ImagePositionPatient = ["-10", "5", str(2.5 * k)]
         one.Rows, one.Columns, one.SamplesPerPixel = *pixels.shape[:2], pixels.shape[2]
-        one.PhotometricInterpretation = "MONOCHROME2" if pixels.shape[2] == 1 else "RGB"
+        one.PhotometricInterpretation = grey if pixels.shape[2] == 1 else "RGB"
         if pixels.shape[2] > 1:
             one.PlanarConfiguration = 0
         one.BitsAllocated = one.BitsStored = 8 * pixels.dtype.itemsize

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import shutil
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +155,27 @@ def test_scaled_numbers_of_a_scan_are_those_that_are_meant(tmp_path):
     assert np.array_equal(before.affine, after.affine) and before.header == after.header
     assert np.array_equal(before.dataobj.get_unscaled(), after.dataobj.get_unscaled())
     assert before.header.get_zooms() == after.header.get_zooms()
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "int16"])
+@pytest.mark.parametrize("slope", [1, 2])
+def test_dicom_whose_lowest_number_is_white_reads_like_the_others(kind, slope, tmp_path):
+    """Unless the numbers have a unit, which is the same however it is shown."""
+    pytest.importorskip("pydicom")
+    dicom = import_module("egsde.data.containers.dicom")
+    stack = numbers(kind, (2, 8, 8, 1))
+    turned = np.iinfo(kind).max - stack if kind != "int16" else -1 - stack
+    arrays = {}
+    for grey, stored in (("MONOCHROME1", turned), ("MONOCHROME2", stack)):
+        folder = tmp_path / grey
+        containers.dicom(folder, stored, slope=slope, grey=grey)
+        files = {f.name: f.read_bytes() for f in sorted(folder.iterdir(), reverse=True)}
+        volume = arrays[grey] = dicom.read(files)
+        made = volume.written(volume.array)
+        pixels = [dicom._opened(io.BytesIO(made[name])).pixel_array for name in files]
+        assert np.array_equal(np.stack(pixels), stored[..., 0])
+    same = np.array_equal(arrays["MONOCHROME1"].array, arrays["MONOCHROME2"].array)
+    assert same == (slope == 1)
 
 
 def test_dicom_keeps_geometry_and_gets_uids_of_its_own(tmp_path):

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from egsde.data import PairedFolders, TwoDomains
+from egsde.data.domains import ArrayImages
 from egsde.data.flow import Carried, ways
-from egsde.data.series import Keys
+from egsde.data.neighbours import Neighbours
+from egsde.data.series import Keys, grouped
 from egsde.noise import Noise
 from egsde.programs.sample import sample
 from runs import composed, trained
@@ -19,6 +21,19 @@ from runs import composed, trained
 def shift(now: np.ndarray, before: np.ndarray) -> np.ndarray:
     """A picture that moves right by a pixel a frame."""
     return np.stack([np.zeros_like(now), -np.ones_like(now)])
+
+
+def test_frames_are_in_the_order_of_their_numbers():
+    """Not frame1, frame10, frame2: the images are of these colours."""
+    numbers = [1, 10, 100, 2]
+    images = ArrayImages([f"clip/frame{n}.png" for n in numbers],
+                    np.stack([np.full((4, 4, 3), n, np.uint8) for n in numbers]))  # fmt: skip
+    (names,) = grouped(images.ids, folders=True).values()
+    assert names == [f"clip/frame{n}.png" for n in (1, 2, 10, 100)]
+    beside = Neighbours(1)
+    beside.check([], images)
+    found = beside.of("clip/frame10.png", (4, 4)).mean((1, 2))
+    assert torch.allclose((found + 1) * 127.5, torch.tensor([2.0] * 3 + [100.0] * 3), atol=1e-3)
 
 
 def carried(count: int, flow, seed: int = 0, side: int = 12) -> torch.Tensor:

@@ -156,6 +156,19 @@ def test_a_profile_is_applied_once(kind):
     assert "icc_profile" not in made.info and np.array_equal(np.asarray(made), one.pixels)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("turned", "dots"), [(1, (72, 144)), (6, (144, 72))])
+def test_a_resolution_is_kept(channels, turned, dots):
+    pixels = numbers("uint8", (9, 14, 3))[..., :channels].squeeze()
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = turned
+    Image.fromarray(pixels).save(file, "PNG", dpi=(72, 144), exif=exif)
+    one = raster("a.png", file.getvalue(), channels)
+    made = Image.open(io.BytesIO(one.kind.write(one, {})))
+    assert made.info["dpi"] == pytest.approx(dots, abs=0.02)
+    assert np.array_equal(np.asarray(made), one.pixels.squeeze())
+
+
 @pytest.mark.parametrize("mode", ["YCbCr", "LAB"])
 def test_colours_that_are_read_as_rgb_are_written_as_rgb(mode):
     pixels, file = numbers("uint8", (16, 16, 3)), io.BytesIO()
@@ -242,6 +255,8 @@ def test_random_crops_are_keyed_and_differ(tmp_path):
         ("a.npy", lambda p: np.save(p, np.zeros((4, 4), bool)), {}, "bool"),
         ("a.npz", lambda p: np.savez(p, a=np.zeros(3), b=np.zeros(4)), {}, "arrays a, b"),
         ("a.png", lambda p: RED.save(p), {"channels": 1}, "3 channels, and data.channels=1"),
+        ("a.tif", lambda p: tifffile.imwrite(p, np.zeros((3, 8, 8), np.uint16), imagej=True,
+                                             truncate=True), {"channels": 1}, "stands for 3"),
     ],
 )  # fmt: skip
 def test_what_is_no_such_picture_is_refused_with_both_values(

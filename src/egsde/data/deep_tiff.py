@@ -40,6 +40,17 @@ def check_page(page: Any, data: bytes) -> None:
     check_tiff(page, lambda offset, count: data[offset : offset + count])
 
 
+def check_alone(file: tifffile.TiffFile) -> None:
+    """UnreadableImage where the one page stands for several, as in stacks of ImageJ above 4 GB."""
+    if file.is_ome or len(file.pages) > 1:
+        return
+    count = file.series[0].size // file.pages[0].size
+    if count > 1:
+        raise UnreadableImage(
+            f"its one page stands for {count} pictures; save each as a page of its own, or as .npy"
+        )
+
+
 class Tiff:
     """simple: the kind that reads ordinary pictures."""
 
@@ -52,6 +63,7 @@ class Tiff:
     def read(self, data: bytes, channels: int) -> Raster:
         check_bytes(len(data))
         with tiff_file(io.BytesIO(data)) as file:
+            check_alone(file)
             return self.paged(file.pages[0], data, channels)
 
     def paged(self, page: Any, data: bytes, channels: int) -> Raster:

@@ -45,14 +45,16 @@ class Png:
 
     def _read(self, image: Image.Image, data: bytes, channels: int) -> Raster:
         deep = deep_pixels(image, data)
-        kept = {"icc": image.info.get("icc_profile")}
+        turned = image.getexif().get(ORIENTATION, 1)
+        kept = {"icc": image.info.get("icc_profile"), "dots": dots(image.info, turned)}
         if deep is not None:
-            turned = upright(deep.astype(np.uint16), image.getexif().get(ORIENTATION, 1))
-            alpha = turned.shape[2] in (2, 4)
-            return Raster(turned, self, kept, alpha, {HIGHEST: int(deep.max())})
+            pixels = upright(deep.astype(np.uint16), turned)
+            alpha = pixels.shape[2] in (2, 4)
+            return Raster(pixels, self, kept, alpha, {HIGHEST: int(deep.max())})
         if channels == 3:
             picture = decode(data)
-            return Raster(np.asarray(picture), self, notes=dict(picture.info))
+            kept["icc"] = None  # it is sRGB by now
+            return Raster(np.asarray(picture), self, kept, notes=dict(picture.info))
         image.load()
         image = ImageOps.exif_transpose(image)
         if image.mode == "CMYK" and channels == 4:
@@ -80,6 +82,8 @@ class Png:
         chunks = [(b"IHDR", head)]
         if icc := raster.kept.get("icc"):
             chunks.append((b"iCCP", b"profile\0\0" + zlib.compress(icc)))
+        if per_metre := raster.kept.get("dots"):
+            chunks.append((b"pHYs", struct.pack(">IIB", *per_metre, 1)))
         chunks += [
             (b"tEXt", key.encode("latin-1") + b"\0" + value.encode("latin-1"))
             for key, value in text.items()
@@ -92,6 +96,16 @@ class Png:
 
     def text(self, data: bytes) -> dict[str, str]:
         return {str(key): str(value) for key, value in opened(data).info.items()}
+
+
+def dots(info: Mapping[Any, Any], orientation: int) -> tuple[int, int] | None:
+    """Pixels per metre of a picture that is upright by now, across and down, where it says so."""
+    try:
+        across, down = (round(float(inch) / 0.0254) for inch in info["dpi"])
+    except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError):
+        return None
+    found = (down, across) if orientation in (5, 6, 7, 8) else (across, down)
+    return found if all(0 < n < 2**31 for n in found) else None
 
 
 class Npy:

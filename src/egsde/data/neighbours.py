@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from egsde.data.domains import Images
-from egsde.data.series import series_of
+from egsde.data.series import grouped
 from egsde.data.views import picture
 
 
@@ -29,10 +29,9 @@ class Neighbours:
 
     def check(self, ids: Sequence[str], images: Images) -> None:
         """Learn what lies beside the images."""
-        places: dict[str, list[int]] = {}
-        for place, name in enumerate(images.ids):
-            places.setdefault(series_of(name), []).append(place)
-        for every in places.values():
+        places = {name: place for place, name in enumerate(images.ids)}
+        for names in grouped(images.ids, folders=True).values():
+            every = [places[name] for name in names]
             last = len(every) - 1
             for k, place in enumerate(every):
                 steps = [*range(-self.count, 0), *range(1, self.count + 1)]

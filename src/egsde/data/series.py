@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,10 +20,17 @@ def series_of(name: str) -> str:
     return name.rpartition("/")[0] or "."
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """As they are counted: frame2 before frame10."""
+    return sorted(
+        names, key=lambda name: [int(n) if n.isdecimal() else n for n in re.split(r"(\d+)", name)]
+    )
+
+
 def grouped(names: Iterable[str], folders: bool = False) -> dict[str, list[str]]:
     """The images of each series, in order; folders: those of folders, too, beside containers'."""
     found: dict[str, list[str]] = {}
-    for name in names:
+    for name in in_order(names):
         if folders or is_slice(name):
             found.setdefault(series_of(name), []).append(name)
     return found
@@ -61,11 +69,10 @@ class Keys:
 
     def ways_of(self, series: str, images: Images) -> dict[str, Way]:
         if series not in self.known:
-            places = [i for i, name in enumerate(images.ids) if series_of(name) == series]
-            frames = [grey(images.array(i)) for i in places]
-            self.known[series] = dict(
-                zip([images.ids[i] for i in places], ways(frames), strict=True)
-            )
+            places = {name: i for i, name in enumerate(images.ids) if series_of(name) == series}
+            names = in_order(places)
+            frames = [grey(images.array(places[name])) for name in names]
+            self.known[series] = dict(zip(names, ways(frames), strict=True))
         return self.known[series]
 
 

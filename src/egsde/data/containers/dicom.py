@@ -1,7 +1,8 @@
 """DICOM, by pydicom: the files of one series, or one file of several frames.
 
-Numbers are those that are meant, stored * slope + intercept. What is written has new pixels and new
-UIDs of the images and of the series; patient, study, geometry and all else stay.
+Numbers are those that are meant, stored * slope + intercept. Where these have no unit (1 and 0),
+the highest is white: those of MONOCHROME1 are turned. What is written has new pixels and new UIDs
+of the images and of the series; patient, study, geometry and all else stay.
 """
 
 from __future__ import annotations
@@ -148,10 +149,10 @@ def read(files: Mapping[str, bytes]) -> Volume:
 
 
 def _pixels(one: Any, shape: tuple[int, int, int, int]) -> np.ndarray:
-    """Stored numbers (N, H, W, C)."""
+    """Stored numbers (N, H, W, C), turned where the lowest is white."""
     try:
         _check_coded(one, shape)
-        array = one.pixel_array
+        array = _turned(one, one.pixel_array)
     except UnreadableImage:
         raise
     except Exception as error:
@@ -159,6 +160,16 @@ def _pixels(one: Any, shape: tuple[int, int, int, int]) -> np.ndarray:
             f"its pixels cannot be read: {error}; decompress it, or install what pydicom names"
         ) from error
     return np.ascontiguousarray(array.reshape(-1, *shape[1:]))
+
+
+def _turned(one: Any, stored: np.ndarray) -> np.ndarray:
+    """The other way round where the lowest number is white, which is its own way back."""
+    kind = str(one.get("PhotometricInterpretation", ""))
+    if kind != "MONOCHROME1" or meant(one) != (1, 0):
+        return stored
+    if stored.dtype.kind == "i":
+        return -1 - stored
+    return stored.dtype.type(2 ** int(one.get("BitsStored", 16)) - 1) - stored
 
 
 def _check_coded(one: Any, shape: tuple[int, int, int, int]) -> None:
@@ -185,7 +196,7 @@ def _anew(one: Any, values: np.ndarray, stored: np.ndarray, series: str) -> byte
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     numbers = np.rint((values.astype(np.float64) - inter) / slope)
     low, high = min(low, int(stored.min())), max(high, int(stored.max()))
-    pixels = cast(numbers.clip(low, high), stored)
+    pixels = _turned(one, cast(numbers.clip(low, high), stored))
     syntax = one.file_meta.TransferSyntaxUID
     if syntax.is_compressed or not syntax.is_little_endian:
         syntax = ExplicitVRLittleEndian
