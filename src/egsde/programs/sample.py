@@ -125,7 +125,7 @@ def _translated(cfg: DictConfig, out: Path, config: dict[str, Any], shard: Shard
     if shard is not None:
         data.mine = shard.has
     if data.single:
-        rank_zero_only(print)("no set to compare with, so metrics of sets are left out")
+        rank_zero_only(print)("no set of images to compare with, so metrics are left out")
     metrics = None if data.single or shard is not None else parts("metrics")
     hidden: dict[str, Any] = {"environment": values_in(cfg)} if values_in(cfg) else {}
     made_with = recipe({**record, "config": {**record["config"], **hidden}})
