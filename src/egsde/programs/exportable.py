@@ -24,7 +24,7 @@ from egsde.programs.sample import overrides
 from egsde.scores import blueprints
 from egsde.scores.container import PACKAGE, find, read_config
 from egsde.scores.files import load_conditional, load_extractor, load_score
-from egsde.scores.record import domains_of
+from egsde.scores.record import domains_of, paths_of
 
 OPENERS: Mapping[str, Any] = {  # kind of a weights file: what makes a part of it
     "score": load_score,
@@ -72,13 +72,14 @@ def _alone(cfg: DictConfig, path: Path, kind: str) -> tuple[Translator, Mapping[
 
 def _codec(cfg: DictConfig, path: Path) -> list[tuple[nn.Module, dict[str, Any]]]:
     """Both halves of an autoencoder: images to latents, and back."""
-    data, codec = read_config(path).get("data") or {}, load_codec(path, cfg.use, cfg.allow)
+    record, codec = read_config(path), load_codec(path, cfg.use, cfg.allow)
+    data = record.get("data") or {}
     size, channels = data.get("size") or codec.factor, int(data.get("channels") or 3)
     about = {
         "size": list(size) if isinstance(size, (list, tuple)) else [size, size],
         "channels": channels,
         "latent": {"factor": codec.factor, "scale": codec.scale, "mark": codec.mark},
-        "domains": [data.get("source"), *(data.get("extra") or ()), data.get("target")],
+        "domains": paths_of(record),
         "range": data.get("range"),
         "T": 1.0,
         "licence": "not stated",
@@ -107,7 +108,7 @@ def _network(cfg: DictConfig, path: Path) -> tuple[nn.Module, dict[str, Any]]:
         "kind": "score" if kind == "labelled" else kind,
         "size": list(size) if isinstance(size, (list, tuple)) else [size, size],
         "channels": int(channels or network.get("channels") or 3),
-        "domains": [data.get("source"), *(data.get("extra") or ()), data.get("target")],
+        "domains": paths_of(record),
         **({"makes": domains_of(record)[model.net.record["label"]]} if told else {}),
         "range": data.get("range"),
         "sde": record["sde"],
