@@ -169,10 +169,10 @@ def test_training_records_what_is_asked(tmp_path):
 
 
 def test_a_judge_of_another_size_than_the_pictures_is_told(tmp_path):
-    judge = load_extractor(file(tmp_path, "classifier", CLASSIFIER), DDPM())
-    cfg = OmegaConf.create({"judge": {"weights": "w.safetensors"}})
-    with pytest.warns(UserWarning, match="w.safetensors was trained on images of 16x16, .*32x16"):
-        tell_size(lambda key: judge, cfg, (32, 16))
+    judge = str(file(tmp_path, "classifier", CLASSIFIER))
+    cfg = OmegaConf.create({"judge": {"weights": judge}})
+    with pytest.warns(UserWarning, match=f"{judge} was trained on images of 16x16, .*32x16"):
+        tell_size(cfg, (32, 16))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        tell_size(lambda key: judge, cfg, (16, 16))
+        tell_size(cfg, (16, 16))

@@ -150,7 +150,7 @@ def _measured(cfg: DictConfig, out: Path, config: dict[str, Any]) -> dict[str, f
     suite.check_channels(cfg.channels)
     flicker = Flicker(_in_series(cfg))
     _tell(folders)
-    tell_size(parts, cfg, folders.size)
+    tell_size(cfg, folders.size)
     module = Measurement(folders, suite, flicker)
     loggers = list(parts("logger").values())
     others = Lost(lambda: "nothing was measured")

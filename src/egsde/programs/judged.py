@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from egsde.data.fits import sides
 from egsde.evaluation.metrics import DomainAccuracy, Suite, per_image
 from egsde.programs.build import Parts
-from egsde.scores.container import find
+from egsde.scores.container import find, is_ours, read_config
 
 
 def add_judge(suite: Suite, parts: Parts, cfg: DictConfig) -> None:
@@ -24,16 +24,16 @@ def add_judge(suite: Suite, parts: Parts, cfg: DictConfig) -> None:
     suite.each = replace(suite.each, single=single)
 
 
-def tell_size(parts: Parts, cfg: DictConfig, size: tuple[int, int] | None) -> None:
+def tell_size(cfg: DictConfig, size: tuple[int, int] | None) -> None:
     """A warning where the judge was trained on images of another (width, height)."""
     judge = cfg.get("judge")
     if size is None or judge is None or judge.get("weights") is None:
         return
-    for module in parts("judge").modules():
-        trained = ((getattr(module, "record", None) or {}).get("data") or {}).get("size")
-        if trained is not None and sides(trained) != size[::-1]:
-            height, width = sides(trained)
-            rank_zero_warn(
-                f"{judge.weights} was trained on images of {width}x{height}, and these have "
-                f"{size[0]}x{size[1]}: its domain says little; give a judge.weights= of their size"
-            )
+    path = find(judge.weights, "judge.weights")
+    trained = (read_config(path).get("data") or {}).get("size") if is_ours(path) else None
+    if trained is not None and sides(trained) != size[::-1]:
+        height, width = sides(trained)
+        rank_zero_warn(
+            f"{judge.weights} was trained on images of {width}x{height}, and these have "
+            f"{size[0]}x{size[1]}: its domain says little; give a judge.weights= of their size"
+        )
