@@ -1,4 +1,4 @@
-"""The panel's logistic regression against Gaussians, whose log odds are known."""
+"""The judge's logistic regression against Gaussians, whose log odds are known."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 def test_a_regression_finds_the_log_odds_of_two_gaussians(monkeypatch):
     """N(-m, 1) and N(m, 1) have the log odds 2 m x; a penalty shrinks them."""
     monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
-    made = runpy.run_path(str(BENCHMARKS / "panel.py"), run_name="imported")
+    made = runpy.run_path(str(BENCHMARKS / "style_judge.py"), run_name="imported")
     m = torch.tensor([0.8, -0.4, 0.0], dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
     labels = torch.tensor([0.0, 1.0], dtype=torch.float64).repeat(20_000)
