@@ -35,7 +35,8 @@ TRAININGS: dict[str, list[str]] = {
 }
 for _name in ("cyclegan", "cut", "fastcut", "pix2pix"):
     TRAININGS[_name] = [f"model={_name}", *JUDGED]
-for _name in ("ddgan", "flow_matching", "rectified_flow", "dsbm", "unsb", "i2sb", "ddbm"):
+for _name in ("ddgan", "flow_matching", "rectified_flow", "dsbm", "unsb", "unit_ddpm", "i2sb",
+              "ddbm"):  # fmt: skip
     TRAININGS[_name] = [f"model={_name}", *UNET]
 PAIRED = ("pix2pix", "i2sb", "ddbm")
 
@@ -52,6 +53,8 @@ ROWS: dict[str, tuple[list[str], list[str]]] = {
     "ddib_egsde": (["score", "source", "classifier"], ["sampler.grid.steps=40", *GUIDED, *ENCODED]),
     **{name: ([name], [f"translator.weights={{{name}}}"])
        for name in TRAININGS if name not in ("score", "source", "classifier")},
+    "unit_ddpm": (["unit_ddpm"], ["sampler.grid.steps=50", "score=cycle",
+        "score.weights={unit_ddpm}", "source_score.weights={unit_ddpm}"]),
 }  # fmt: skip
 
 

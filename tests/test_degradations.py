@@ -203,8 +203,8 @@ def test_restorations_are_the_targets_images_degraded_by_seed_and_id():
     assert torch.equal(other["truth"], whole[0]["truth"])
 
 
-@pytest.mark.parametrize("chosen", ["mask=right", "mask=centre", "low=pictures"])
-def test_masks_and_low_resolution_pictures_are_refused_beside_a_degradation(chosen, tmp_path):
+@pytest.mark.parametrize("chosen", ["mask=right", "mask=centre", "low=pictures", "neighbours=1"])
+def test_what_comes_beside_images_is_refused_with_a_degradation(chosen, tmp_path):
     from hydra.utils import instantiate
 
     from runs import composed
@@ -258,3 +258,49 @@ def test_a_painting_has_few_colours_and_the_images_layout():
     assert torch.equal(painted[:, 20, :28], painted[:, 40, :28])
     with pytest.raises(ValueError, match="colours"):
         Painted(colours=1)
+
+
+def test_pairs_to_restore_are_the_targets_images_and_what_is_left_of_them():
+    """Training draws anew at each step; validation shows the pairs that translations show."""
+    from types import SimpleNamespace
+
+    clean = {item["id"]: item["image"] for item in restored().domain("target", "val")}
+    left = {name: x0 for batch in restored().translation_loader("val")
+            for name, x0 in zip(batch["id"], batch["x0"], strict=True)}  # fmt: skip
+    for view, partner in {"paired": "id", "both": "id_y"}.items():
+        module = restored(view=view, degradation=FOUR)
+        seen = [module.on_after_batch_transfer(b, 0) for b in module.val_dataloader()]
+        for batch in seen:
+            for name, x, other, y in zip(batch["id"], batch["x"], batch[partner], batch["y"],
+                                         strict=True):  # fmt: skip
+                assert torch.equal(x, left[name])
+                assert torch.equal(y, clean[other])
+        batch = next(iter(module.train_dataloader()))
+        loop = SimpleNamespace(total_batch_idx=0)
+        module.trainer = SimpleNamespace(  # type: ignore[assignment]
+            training=True, fit_loop=loop, global_rank=0, world_size=1)  # fmt: skip
+        first, again = (module.on_after_batch_transfer(batch, 0) for _ in range(2))
+        loop.total_batch_idx = 1
+        later = module.on_after_batch_transfer(batch, 0)
+        assert torch.equal(first["x"], again["x"])
+        assert torch.equal(first["y"], batch["y"])
+        assert not torch.equal(first["x"], later["x"])
+
+
+@pytest.mark.slow
+def test_a_bridge_from_what_is_left_is_trained_and_restores(tmp_path):
+    """`train.py model=i2sb degradation=jpeg`, then `sample.py translator=i2sb` with it."""
+    import json
+
+    from egsde.programs.sample import sample
+    from runs import composed, trained
+
+    given = ("degradation=jpeg", "data.size=16", "trainer.accelerator=cpu", "logger=none")
+    trained(tmp_path / "run", "model=i2sb", "degradation=jpeg", "translate=null",
+            drop=("callbacks",))  # fmt: skip
+    file = tmp_path / "run" / "weights.safetensors"
+    sample(composed("sample", tmp_path / "out", *given, "experiment=none", "translator=i2sb",
+                    f"translator.weights={file}", "limit=3", "sampler.grid.steps=2",
+                    "metrics=pairwise"))  # fmt: skip
+    report = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert report["metrics"]["psnr_truth"] > 10

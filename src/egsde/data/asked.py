@@ -41,16 +41,17 @@ def at_once(batch_size: int | Literal["auto"]) -> int:
     return batch_size
 
 
-def check_beside(degradation: Degradation | None, fit: str, **beside: str | None) -> None:
-    """ValueError where masks or low-resolution pictures go with images that do not take them."""
+def check_beside(degradation: Degradation | None, fit: str, **beside: str | int | None) -> None:
+    """ValueError where masks, low-resolution pictures or neighbours go with images that do not take
+    them."""
+    refused = {"mask": ("random_crop",), "low": (*WHOLE, "random_crop")}
     for name, path in beside.items():
         if path and degradation is not None:
             raise ValueError(
                 f"data.{name}={path} goes with images as they are, and a degradation was "
                 f"given, too; drop one of the two: data.{name}=null or degradation=null"
             )
-        cut = ("random_crop",) if name == "mask" else (*WHOLE, "random_crop")
-        if path and fit in cut and path != "centre":
+        if path and fit in refused.get(name, ()) and path != "centre":
             raise ValueError(
                 f"data.{name}={path} goes with images of one size, and data.fit={fit}; use "
                 f"data.fit=crop, or data.{name}=null"

@@ -23,7 +23,7 @@ from egsde.data.neighbours import beside_each
 from egsde.data.one import is_picture, one_picture
 from egsde.data.rasters import range_of
 from egsde.data.resident import Resident
-from egsde.data.restorations import Restorations
+from egsde.data.restorations import Restorations, degraded
 from egsde.data.series import Keys
 from egsde.data.shards import Batches, ResumableLoader, batches_trained, of_one_shape, shard
 from egsde.data.views import VIEWS, Pictures, Shown, Translations, View, pair, validated
@@ -36,7 +36,7 @@ class TwoDomains(LightningDataModule):
     view: what a training batch shows, "target" dict(id, image), "labelled" dict(id, image, label)
     with label 0 the source, then `extra`, the target last, "both" dict(x, y, id, id_y), "paired"
     dict(id, x, y). Images are float32 (B, channels, height, width) in [-1, 1]. degradation:
-    translations are images of the target, degraded, with the clean ones as their truth.
+    translations, and x of a batch, are images of the target, degraded; their truth the clean ones.
     channels, range: of the files, and which of their numbers become [-1, 1]. restore: translations
     are written at the sources' size, by default where whole frames are shown.
     `single`: what is translated is one image file, given as the source (or, with a degradation,
@@ -81,7 +81,7 @@ class TwoDomains(LightningDataModule):
         super().__init__()
         fit, size = described.get("fit", "crop"), one_size(size)
         check(described, view, source, target, degradation)
-        check_beside(degradation, fit, mask=mask, low=low)
+        check_beside(degradation, fit, mask=mask, low=low, neighbours=neighbours)
         check_sizes(size, train_size, augment, resident, view, fit)
         self.store, self.source, self.target, self.extra = store, source, target, list(extra)
         self.size, self.view, self.flip, self.seed = size, view, flip, seed
@@ -161,6 +161,8 @@ class TwoDomains(LightningDataModule):
     def shown(self, split: str) -> list[Images]:
         """The domains that the view of a split shows, all or `train_limit` images of each."""
         needed = self.domains[-1:] if self.view == "target" else self.domains
+        if self.degradation is not None and self.view in ("both", "paired"):
+            needed = [self.target, self.target]  # x is degraded on its way to the model
         size = self.train_size if split == "train" else self.size
         domains = [self.images(domain, split, size) for domain in needed]
         if split == "train" and self.train_limit is not None:
@@ -196,16 +198,16 @@ class TwoDomains(LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Training batches only: pixels from places, then the augmentation."""
+        """In training pixels from places, then the augmentation; in both what is left of x."""
         if (trainer := self.trainer) is None or not trainer.training:
-            return batch
+            return degraded(batch, self.degradation, self.seed)
         if self.held is not None:
             batch = self.held.shown(batch)
+        step = trainer.fit_loop.total_batch_idx
         if self.augment is not None:
-            key = self.seed, "augment", trainer.fit_loop.total_batch_idx
-            place = self.rank_and_world()
+            key, place = (self.seed, "augment", step), self.rank_and_world()
             batch = augmented(batch, self.augment, key, self.view == "paired", *place)
-        return Shown(batch, self.view)
+        return Shown(degraded(batch, self.degradation, self.seed, step), self.view)
 
     def val_dataloader(self) -> DataLoader:
         view = self.viewed("val")

@@ -7,10 +7,19 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from egsde.data.degradations import Degradation
+from egsde.data.degradations import Degradation, degrade_all
 from egsde.data.domains import Images, look
 from egsde.data.views import picture
 from egsde.noise import keyed_generator
+
+
+def degraded(batch: Any, degradation: Degradation | None, *key: object) -> Any:
+    """The batch, with what a degradation leaves of its x, each image by (key, id); with the seed
+    alone as the key they are those that `Restorations` shows."""
+    if degradation is None or "x" not in batch:
+        return batch
+    generators = (keyed_generator("degradation", *key, name) for name in batch["id"])
+    return {**batch, "x": degrade_all(degradation, batch["x"], generators).condition}
 
 
 class Restorations(Dataset):
