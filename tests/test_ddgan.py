@@ -15,6 +15,7 @@ from egsde.scores.predictions import EDMPrediction, EpsPrediction, VPrediction
 from egsde.sde import DDPM, VP, ratio_betas, vp_betas
 from egsde.solvers import Ancestral
 from egsde.source import Source
+from egsde.training.adversarial import ZeroCentred
 from egsde.training.modules import Constant, DDGANModule
 from runs import composed
 from shared import shared_path
@@ -132,6 +133,20 @@ def test_both_sides_learn_and_a_latent_is_needed():
                     schedule=Constant())  # fmt: skip
 
 
+@pytest.mark.parametrize("noise_units", [False, True])
+def test_a_penalty_in_units_of_the_noise_is_small_where_there_is_little(noise_units):
+    sde = DDPM(ratio_betas(4, 0.05, 5.0))
+    module = DDGANModule(LatentScore(Net(), sde), Judge(), optimizer=torch.optim.Adam,
+                         schedule=Constant(), penalty=ZeroCentred(0.5, made=True),
+                         noise_units=noise_units)  # fmt: skip
+    images, slope = torch.randn(2, 8, 2, 1, 1), torch.tensor([3.0, -4.0])
+    for level in range(1, 5):
+        t = torch.full((8, 1, 1, 1), level / 4, dtype=F64)
+        found = module.steepness(lambda x: x.flatten(1) @ slope, *images, t)
+        wanted = 25 * float(sde.sigma(t[0]).square()) if noise_units else 25
+        assert float(found) == pytest.approx(wanted, rel=1e-5)
+
+
 @pytest.mark.parametrize(("asked", "steps"), [(0.5, 2), (0.4, 2), (0.05, 1), (None, 4)])
 def test_a_translation_takes_every_level_from_the_nearest(asked, steps):
     translate = ddgan(made().score, Sampler(Ancestral(), EveryLevel()), asked)
@@ -147,8 +162,8 @@ def test_a_translation_takes_every_level_from_the_nearest(asked, steps):
 
 @pytest.mark.slow
 def test_four_steps_find_the_modes_of_the_plane(tmp_path):
-    """experiment=grid_ddgan: of 25 modes at least 24 are found, and a good part of the points lies
-    within four deviations of one."""
+    """experiment=grid_ddgan: of 25 modes at least 24 are found, and three quarters of the points
+    lie within four deviations of one (83 and 95 % with two seeds)."""
     from egsde.programs.train import train
     from egsde.scores.translators import load_ddgan
 
@@ -161,4 +176,4 @@ def test_four_steps_find_the_modes_of_the_plane(tmp_path):
     good = (found - 0.4 * nearest).norm(dim=1) < 0.04  # four deviations
     modes = {tuple(row) for row in nearest[good].tolist()}
     assert len(modes) >= 24
-    assert float(good.float().mean()) > 0.5
+    assert float(good.float().mean()) > 0.75

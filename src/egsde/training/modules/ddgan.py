@@ -3,6 +3,9 @@
 With i uniform in 1 .. T, x_(i-1) ~ q(. | x_0), x_i ~ q(. | x_(i-1)), x_0' = G(x_i, z, i) and
 x_(i-1)' ~ q(. | x_i, x_0'), the judge tells (x_(i-1), x_i) from (x_(i-1)', x_i), with R1 on the
 real x_(i-1). Both sides learn in one step, as in `AdversarialModule`.
+
+A judge of fine data must be steep where there is little noise: of N(c, s^2) its slope is about
+1 / s. A penalty that weighs all levels alike forbids that, one in units of the noise does not.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from egsde.training.modules.base import Schedule, TimedModule
 class DDGANModule(TimedModule):
     """Trains on the batch's "image" (data.view=target).
 
-    judge: (cat(x_(i-1), x_i), label of i) -> logits. ValueError for a process without levels.
+    judge: (cat(x_(i-1), x_i), label of i) -> logits. noise_units: the penalty is of the slope per
+    sigma of x_i, not per unit. ValueError for a process without levels.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class DDGANModule(TimedModule):
         ema_decay: float = 0.999,
         game: Game = NonSaturating(),  # noqa: B008 (frozen)
         penalty: ZeroCentred | None = None,
+        noise_units: bool = False,
     ) -> None:
         if score.sde.levels is None:
             raise ValueError(
@@ -43,7 +48,8 @@ class DDGANModule(TimedModule):
             )
         networks = nn.ModuleDict({"generator": score.net, "judge": judge})
         super().__init__(networks, optimizer, schedule, ema_decay)
-        self.score, self.game, self.penalty = score, game, penalty
+        self.score, self.game = score, game
+        self.penalty, self.noise_units = penalty, noise_units
 
     @property
     def averaged(self) -> LatentScore:
@@ -68,6 +74,15 @@ class DDGANModule(TimedModule):
         mean = a * ratio * x_t + sde.alpha(s) * (std / sde.sigma(t)).square() * x0
         return (mean + std * ratio.sqrt() * noise).to(x0.dtype)
 
+    def steepness(
+        self, judge: Callable[[Tensor], Tensor], x_s: Tensor, made: Tensor, t: Tensor
+    ) -> Tensor | float:
+        """The penalty of a judge of x_s, 0 where none is due."""
+        if self.penalty is None or not self.penalty.due(self.draw):
+            return 0.0
+        unit = self.score.sde.sigma(t).to(x_s) if self.noise_units else 1.0
+        return self.penalty(lambda u: judge(unit * u), x_s / unit, made / unit)
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         x0 = batch["image"]
         judge = self.network["judge"]  # type: ignore[index]
@@ -82,8 +97,7 @@ class DDGANModule(TimedModule):
         with held(judge):
             fooled = self.game.fool(judge_of(made), lambda: judge_of(x_s))
         judged = self.game.judge(judge_of(x_s), judge_of(made.detach()))
-        if self.penalty is not None and self.penalty.due(self.draw):
-            judged = judged + self.penalty(judge_of, x_s, made)
+        judged = judged + self.steepness(judge_of, x_s, made, t)
         total = fooled + judged
         self.log("total", total, prog_bar=True, logger=False)
         for name, value in (("fool", fooled), ("judge", judged), ("total", total)):
