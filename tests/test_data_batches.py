@@ -81,7 +81,8 @@ def test_labelled_batches_are_balanced_in_label_order(tmp_path: Path) -> None:
 def test_a_batch_of_another_view_than_the_model_reads_says_so() -> None:
     module = data("fluent", "data.view=both", "data.limit=4", "data.batch_size=2")
     shown = next(iter(module.train_dataloader()))
-    module.trainer = SimpleNamespace(training=True)  # type: ignore[assignment]
+    loop = SimpleNamespace(total_batch_idx=0)
+    module.trainer = SimpleNamespace(training=True, fit_loop=loop)  # type: ignore[assignment]
     batch = module.on_after_batch_transfer(shown, 0)
     assert set(batch) == {"id", "id_y", "x", "y"} and batch["x"].shape == (2, 3, 64, 64)
     with pytest.raises(ValueError, match="data.view=both shows id, id_y, x, y, and .* reads image"):

@@ -163,7 +163,7 @@ def test_a_translation_takes_every_level_from_the_nearest(asked, steps):
 @pytest.mark.slow
 def test_four_steps_find_the_modes_of_the_plane(tmp_path):
     """experiment=grid_ddgan: of 25 modes at least 24 are found, and three quarters of the points
-    lie within four deviations of one (83 and 95 % with two seeds)."""
+    lie within four deviations of one (83, 95 and 95 % with three seeds)."""
     from egsde.programs.train import train
     from egsde.scores.translators import load_ddgan
 
