@@ -100,6 +100,31 @@ def noted(number: int) -> None:
     interrupts.end()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_work_that_stops_leaves_a_later_signal_to_nobody(number):
+    """As torchrun sends one when it dies: Lightning's handler would speak to who has gone."""
+    trainer = SimpleNamespace(strategy=SimpleNamespace(launcher=None))
+
+    def broadcast(*_: object) -> None:
+        raise RuntimeError("connection closed by peer")
+
+    def work() -> None:
+        before = signal.getsignal(signal.SIGINT)
+        signal.signal(number, broadcast)
+        interrupts = Interrupts()
+        interrupts.begin(trainer)
+        send(number)
+        interrupts.end()
+        send(number)
+        assert signal.getsignal(signal.SIGINT) is before
+        interrupts.begin(trainer)
+        interrupts.received = 0  # nothing has come: all is as it was
+        interrupts.end()
+        raise SystemExit(3)
+
+    assert code_of(work) == 3
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("lost", [Dropping, swallowed, noted])
 def test_a_signal_is_not_lost_where_its_exception_is(lost, name, capfd):

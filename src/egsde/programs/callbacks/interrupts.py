@@ -53,10 +53,11 @@ class Interrupts:
                 self.before[number] = signal.signal(number, self._note)
 
     def end(self) -> None:
-        """As before; a process that stops with others is deaf to what they still send it."""
-        deaf = self.received and getattr(rank_zero_only, "rank", 0)
+        """As before; work that stops is deaf to what is still sent but for a second Ctrl-C to the
+        first process: Lightning's handler of SIGTERM would speak to processes that have gone."""
         for number, handler in self.before.items():
-            signal.signal(number, signal.SIG_IGN if deaf else handler)
+            heard = number == signal.SIGINT and not getattr(rank_zero_only, "rank", 0)
+            signal.signal(number, signal.SIG_IGN if self.received and not heard else handler)
         self.before = {}
 
     def check(self) -> None:
