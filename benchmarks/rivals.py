@@ -52,7 +52,7 @@ ROWS: dict[str, tuple[list[str], list[str]]] = {
         "score.weights={score}", *ENCODED]),
     "ddib_egsde": (["score", "source", "classifier"], ["sampler.grid.steps=40", *GUIDED, *ENCODED]),
     **{name: ([name], [f"translator.weights={{{name}}}"])
-       for name in TRAININGS if name not in ("score", "source", "classifier")},
+       for name in TRAININGS if name not in ("score", "source", "classifier", "unit_ddpm")},
     "unit_ddpm": (["unit_ddpm"], ["sampler.grid.steps=50", "score=cycle",
         "score.weights={unit_ddpm}", "source_score.weights={unit_ddpm}"]),
 }  # fmt: skip
