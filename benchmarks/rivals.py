@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -92,7 +93,8 @@ def command(program: str, arguments: list[str]) -> None:
 
 
 def spent(settings: list[str], steps: int, out: Path) -> float:
-    """CPU seconds of a training of so many steps."""
+    """CPU seconds of a training of so many steps, from none: a run that was cut is not gone on with."""
+    shutil.rmtree(out, ignore_errors=True)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command("train", [
         *settings, f"out={out}", f"trainer.max_steps={steps}", "translate=null",
