@@ -93,7 +93,7 @@ def command(program: str, arguments: list[str]) -> None:
 
 
 def spent(settings: list[str], steps: int, out: Path) -> float:
-    """CPU seconds of a training of so many steps, from none: a run that was cut is not gone on with."""
+    """CPU seconds of a training of so many steps from the first, also where one was cut."""
     shutil.rmtree(out, ignore_errors=True)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command("train", [
