@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -103,3 +107,29 @@ def test_values_alone_are_asked_with_channels_last():
     plain = net(x, t)
     assert seen == [False, True] and fast.is_contiguous()
     assert (fast - plain).abs().max() < 1e-5 * plain.abs().max()
+
+
+FAULTS = """
+import resource
+{}
+def used():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(8):
+        b"x" * 2**26
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+used()
+print(used())
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc's own"
+)
+def test_a_programs_large_blocks_are_used_again_and_not_zeroed_anew():
+    """Blocks of 64 MB, written and freed: the kernel's pages of the first are those of the next."""
+    keep = "from egsde.programs.pages import keep_pages; keep_pages()"
+    stock, kept = (
+        int(subprocess.check_output([sys.executable, "-c", FAULTS.format(line)]))
+        for line in ("", keep)
+    )
+    assert kept <= max(stock / 50, 100)

@@ -14,6 +14,7 @@ import egsde
 from egsde.disk import remove_empty
 from egsde.programs.ended import Ended, deaf, ending, follow, look, tell
 from egsde.programs.lasting import outputs
+from egsde.programs.pages import keep_pages
 
 PROGRAMS = {  # a program and where its function is; imported once the configuration is known
     "train": "egsde.programs.train",
@@ -69,6 +70,7 @@ def evaluate() -> None:
 
 def _start(name: str, arguments: list[str]) -> None:
     """A program or a tool, which a signal ends in words wherever it is."""
+    keep_pages()
     with outputs():
         try:
             with ending():
