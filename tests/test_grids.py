@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from egsde.sampling.grids import Karras, LogSNR, Quadratic, Respaced, Uniform
+from egsde.noise import Noise
+from egsde.sampling import Sampler
+from egsde.sampling.grids import AtOnce, Karras, LogSNR, Quadratic, Respaced, Uniform
 from egsde.sde import (
     DDPM,
     EDM,
@@ -19,7 +21,9 @@ from egsde.sde import (
     geometric_sigmas,
     jsd_betas,
 )
-from problems import f64
+from egsde.sde.reverse import Reverse
+from egsde.solvers import Ancestral
+from problems import Gaussian, f64
 
 GRIDS = [Uniform(20), Quadratic(12), LogSNR(12), Karras(12), Karras(8, rho=3.0), Respaced(10)]
 SDES = [VP(), SubVP(), VE(), CosineVP(), EDM(), DDPM(), NCSN()]
@@ -119,3 +123,16 @@ def test_respaced_visits_the_levels_of_guided_diffusion():
             index += stride
         levels = sde.level(Respaced(count).times(sde, 1.0))
         assert levels.tolist() == [i + 1 for i in reversed(indices)] + [0], count
+
+
+@pytest.mark.parametrize("sde", [VP(), EDM()], ids=str)
+def test_at_once_is_the_clean_image_that_the_start_tells(sde):
+    """E[x_0 | x] of N(m, v) is m + a v (x - a m) / (a^2 v + sigma^2)."""
+    law, t = Gaussian(0.5, 0.04), f64(0.6 * sde.T)
+    sampler, x = Sampler(Ancestral(), AtOnce()), torch.randn(3, 1, 2, 2, dtype=torch.float64)
+    times = sampler.times(sde, float(t))
+    assert times.tolist() == [float(t)]
+    y = sampler.run(Reverse(sde, law.score(sde)), x, times, Noise(0, ["a", "b", "c"]))
+    a, noise = sde.alpha(t), sde.sigma(t).square()
+    exact = 0.5 + a * 0.04 * (x - a * 0.5) / (a.square() * 0.04 + noise)
+    torch.testing.assert_close(y, exact)

@@ -77,6 +77,18 @@ class Uniform:
 
 
 @dataclass(frozen=True)
+class AtOnce:
+    """t_start alone: no step, and the sampler's denoising gives E[x_0 | x_start] in one evaluation.
+
+    For a bridge whose end is a function of its start, as a taught one's. It ends in noise.
+    """
+
+    def times(self, sde: SDE, start: float) -> Tensor:
+        sde.check_start(start)
+        return torch.tensor([start], dtype=torch.float64)
+
+
+@dataclass(frozen=True)
 class EveryLevel:
     """All levels of a chain from t_start down; ValueError for a continuous process."""
 
