@@ -1,6 +1,6 @@
 """The files that docs/demo.html runs on, and a server of this machine alone to see it:
 
-    egsde export translator=student score.weights=runs/student/weights.safetensors out=exported
+    egsde export weights=demo/flat_to_3d.safetensors sampler=at_once out=exported
     python examples/browser.py exported/translator.onnx
 
 Puts the network, and onnxruntime-web from npm's registry (needs Node.js), into docs/demo_files.
@@ -15,6 +15,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 
 from egsde.data.npm import pack
@@ -26,8 +27,9 @@ FILES = ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threade
 
 def prepare(network: Path, folder: Path, package: Path | None = None) -> None:
     """Fill `folder`; package: the .tgz of onnxruntime-web, if it is there already."""
-    about = onnxruntime.InferenceSession(network).get_modelmeta().custom_metadata_map
-    inputs = {entry.name for entry in onnxruntime.InferenceSession(network).get_inputs()}
+    session = onnxruntime.InferenceSession(network)
+    about = session.get_modelmeta().custom_metadata_map
+    inputs = {entry.name for entry in session.get_inputs()}
     if inputs != {"x0", "noise"}:
         raise ValueError(
             f"{network} takes {', '.join(sorted(inputs))}, but the page runs whole translators: "
@@ -36,6 +38,7 @@ def prepare(network: Path, folder: Path, package: Path | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(network, folder / "translator.onnx")
     told = {key: json.loads(about[key]) for key in ("size", "domains")}
+    told["draws"] = draws(session, told["size"])
     (folder / "about.json").write_text(json.dumps(told))
     if all((folder / name).exists() for name in FILES):
         return
@@ -46,6 +49,13 @@ def prepare(network: Path, folder: Path, package: Path | None = None) -> None:
                 content = files.extractfile(f"package/dist/{name}")
                 assert content is not None
                 (folder / name).write_bytes(content.read())
+
+
+def draws(session: onnxruntime.InferenceSession, size: list[int]) -> bool:
+    """Whether the translation depends on the noise."""
+    x0 = np.zeros((1, 3, *size), np.float32)
+    one, other = (session.run(None, {"x0": x0, "noise": x0 + k})[0] for k in (0, 1))
+    return bool((one != other).any())
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -106,6 +107,15 @@ def test_a_picture_is_dropped_and_drawn(served, driver, tmp_path):
     waited(driver, "document.body.dataset.done === '1'")
     assert driver.execute_script("return at('result').toDataURL()") != first
     assert "ms; noise 1" in driver.find_element(By.ID, "said").text
+
+
+def test_what_draws_no_noise_offers_no_other():
+    pytest.importorskip("onnxruntime")
+    sessions = [
+        SimpleNamespace(run=lambda _, given, k=k: [given["x0"] + k * given["noise"]])
+        for k in (0, 1)
+    ]
+    assert [browser_module().draws(session, [2, 2]) for session in sessions] == [False, True]
 
 
 def test_the_noise_of_the_page_is_normal_and_keyed(served, driver):

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from egsde import load
 from egsde.codecs import load_codec
 from egsde.energies import LowPassL2
 from egsde.methods import egsde, sdedit
 from egsde.networks import ADMEncoder, ADMUNet, Autoencoder, ResNetGenerator
+from egsde.noise import Noise
 from egsde.programs.export import export, written
 from egsde.programs.formats import FORMATS
 from egsde.programs.graphs import Given, ScoreGraph, TranslatorGraph
@@ -172,11 +174,20 @@ def test_a_score_of_several_domains_is_the_one_that_it_is_told(tmp_path):
         assert json.loads(extra["egsde.json"])["makes"] == name
 
 
-def test_a_bridge_is_refused_for_its_noise(tmp_path):
+def test_a_bridge_is_refused_for_its_noise_but_its_first_guess_is_a_graph(tmp_path):
     """By its kind: DDIM's steps along a bridge would be a graph, of another law."""
     file = saved(tmp_path / "b.safetensors", "bridge", ADMUNet(**NETWORK), NETWORK)
-    with pytest.raises(ValueError, match="kind bridge draw noise at every step.*flow_matching"):
-        export(composed("export", tmp_path / "out", "format=torchscript", f"weights={file}"))
+    options = ["format=torchscript", "translator=i2sb", f"translator.weights={file}"]
+    options += ["data.size=8", "energy=none"]
+    with pytest.raises(ValueError, match="kind bridge draw noise at every step.*at_once"):
+        export(composed("export", tmp_path / "out", *options))
+    export(composed("export", tmp_path / "guess", *options, "sampler=at_once"))
+    graph = torch.jit.load(str(tmp_path / "guess" / "translator.pt"))
+    x0, noise = torch.rand(2, 3, 8, 8) * 2 - 1, torch.randn(2, 3, 8, 8)
+    expected = load(file, "sampler=at_once").translator(x0, Noise(0, ["a", "b"]))
+    assert (expected.abs() < 0.99).float().mean() > 0.5  # few are clipped
+    for given in (noise, -noise):
+        assert torch.allclose(graph(x0, given), expected, atol=1e-5)
 
 
 AUTOENCODER = {"image_size": 8, "ch": 32, "ch_mult": [1, 1], "z_channels": 2}

@@ -132,11 +132,12 @@ def _translator(
     size = data["size"]
     modules: list[Any] = [m for n in networks.values() for m in n.modules()]
     records = [m.record for m in modules if hasattr(m, "record")]
-    if drawn := sorted({str(record.get("kind")) for record in records} & DRAWN):
+    steps = getattr(translator, "steps", 1)  # 0: a first guess alone, without noise
+    if steps and (drawn := sorted({str(record.get("kind")) for record in records} & DRAWN)):
         raise ValueError(
             f"weights of kind {drawn[0]} draw noise at every step, and a graph draws none; without "
-            "it, translations would follow another law. What can be written: flow_matching, "
-            "rectified_flow, or a student"
+            "it, translations would follow another law. What can be written: its first guess "
+            "(sampler=at_once), flow_matching, rectified_flow, or a student"
         )
     files = [Path(str(record["file"])) for record in records]
     ours = bool(files) and all(PACKAGE in path.parents for path in files)
@@ -147,7 +148,7 @@ def _translator(
         "channels": int(saved.get("channels") or 3),
         "domains": [saved.get(key) or data[key] for key in ("source", "target")],
         "range": saved.get("range"),
-        "steps": getattr(translator, "steps", 1),
+        "steps": steps,
         "T": 1.0,
         "licence": DEMO if ours else "not stated",
     }
