@@ -86,7 +86,7 @@ train() {
             cat) run $name faces_score "${face[@]}" data.source=dog data.target=cat ;;
             cat_or_dog) run $name faces_classifier "${told[@]}" ;;
             faces_judge) run $name faces_classifier "${told[@]}" seed=1 network.depth=1 network.channel_mult=[1,2,3] \
-                module.t_first=0.1 module.ramp=1e9 module.power=1 ;;
+                module.t_last=0.1 module.power=1 ;;
             paired) run $name fluent_paired data.batch_size=128 ;;
             *) run $name "fluent_$name" "${emoji[@]}" ;;
         esac &

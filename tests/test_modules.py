@@ -176,6 +176,8 @@ def test_the_classifier_learns_and_its_largest_time_grows() -> None:
     module.t_largest = lambda: seen.append(largest()) or seen[-1]  # type: ignore[method-assign]
     trained(module, TwoGreys(), 60)
     assert seen[0] == 0.2 and seen[15] == pytest.approx(0.6) and seen[-1] == 1
+    module.t_last = 0.1  # past it at once
+    assert largest() == 0.1
     batch = next(iter(TwoGreys()))
     module.loss(module.averaged, batch, 0.1, 1.0, "val")
     assert module.bins["val"].pop("val/accuracy")["val/accuracy"] > 0.99

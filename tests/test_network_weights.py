@@ -219,3 +219,20 @@ def test_a_truncated_file_is_named(tmp_path):
         path.write_bytes(path.read_bytes()[:-700])
         with pytest.raises(ValueError, match=rf"net{suffix} is cut short or damaged"):
             read_weights(path)
+
+
+def test_a_head_of_statistics_sees_every_map_and_no_place():
+    """Logits stay where the places of a map are exchanged, and change with its contrast."""
+    net = fill(ADMEncoder(16, 3, width=32, depth=1, channel_mult=(1, 2), num_head_channels=32,
+                          attention_resolutions="8", pool="statistics")).eval()  # fmt: skip
+    x, t = torch.randn(2, 3, 16, 16), torch.tensor([3.0, 700.0])
+    with torch.no_grad():
+        maps = list(net.maps(x, t))
+        assert len(maps) == len(net.input_blocks) + 1
+        assert torch.equal(maps[-1], net.features(x, t))
+        logits = net(x, t)
+        moved = [m.flatten(2)[..., torch.randperm(m[0, 0].numel())].view_as(m) for m in maps]
+        assert torch.allclose(net.I2Iout(moved), logits, atol=1e-5)
+        for k in range(len(maps)):
+            other = [m + (m - m.mean((2, 3), keepdim=True)) * (i == k) for i, m in enumerate(maps)]
+            assert (net.I2Iout(other) - logits).abs().min() > 1e-4

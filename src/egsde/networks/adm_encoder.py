@@ -6,6 +6,10 @@ Shapes: x (B, in, H, W), t (B,) levels 0..999 as floats; K domains, F features.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import torch
 from torch import Tensor, nn
 
 from egsde.networks.layers import (
@@ -32,11 +36,29 @@ def _adaptive(side: Pair, channels: int, head_channels: int, classes: int) -> li
 POOLS = {"attention": _attention, "adaptive": _adaptive}  # names and layers of guided-diffusion
 
 
+class Statistics(nn.Module):
+    """Maps of all blocks to logits (B, K), by the mean and the log variance of every channel.
+
+    What tells styles apart is texture, which has no place and lies at every scale (Gatys 2016).
+    """
+
+    def __init__(self, channels: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.norm, self.dropout = nn.LayerNorm(2 * channels), nn.Dropout(dropout)
+        self.linear = nn.Linear(2 * channels, classes)
+
+    def forward(self, maps: Iterable[Tensor]) -> Tensor:
+        # float32: the variance of bfloat16 maps is too coarse
+        pairs = (torch.var_mean(m.float(), (2, 3), correction=0) for m in maps)
+        rows = torch.cat([row for v, mean in pairs for row in (mean, (v + 1e-3).log())], 1)
+        return self.linear(self.dropout(self.norm(rows)))
+
+
 class ADMEncoder(nn.Module):
     """logits = pool(features): `features` serve the energy, logits train the classifier.
 
     attention_resolutions are sides of feature maps; patch folds pixels as in `ADMUNet`. The head
-    has the official name `I2Iout`.
+    has the official name `I2Iout`. pool="statistics" reads the maps of all blocks.
     ValueError for sizes that do not divide (groups of 32 channels, heads, halvings).
     """
 
@@ -62,8 +84,9 @@ class ADMEncoder(nn.Module):
         patch: int = 1,
     ) -> None:
         super().__init__()
-        if pool not in POOLS:
-            raise ValueError(f"pool={pool!r} is unknown; use one of {', '.join(POOLS)}")
+        if pool not in (*POOLS, "statistics"):
+            known = ", ".join([*POOLS, "statistics"])
+            raise ValueError(f"pool={pool!r} is unknown; use one of {known}")
         self.image_size, self.width, self.num_classes = image_size, width, num_classes
         self.in_channels = in_channels
         side = folded_side(image_size, patch)
@@ -83,23 +106,31 @@ class ADMEncoder(nn.Module):
             nn.Linear(width, emb_channels), nn.SiLU(), nn.Linear(emb_channels, emb_channels)
         )
         attend_at = downsampling(side, attention_resolutions, len(widths))
-        self.input_blocks, self.middle_block, _ = make.encoder(
+        self.input_blocks, self.middle_block, channels = make.encoder(
             in_channels * patch**2, widths, depth, attend_at
         )
         self.fold = nn.PixelUnshuffle(patch)
         folded_side(image_size, patch, len(widths) - 1)
         height, across = (n // self.multiple for n in sides_of(image_size))
+        self.all_maps = pool == "statistics"
+        if self.all_maps:
+            self.I2Iout: nn.Module = Statistics(sum(channels) + widths[-1], num_classes, dropout)
+            return
         head = POOLS[pool]((height, across), widths[-1], num_head_channels, num_classes)
         self.I2Iout = nn.Sequential(group_norm(widths[-1]), nn.SiLU(), *head)
 
-    def features(self, x: Tensor, t: Tensor) -> Tensor:
-        """The middle block's output, (B, F, H / 2^(levels-1), W / 2^(levels-1))."""
+    def maps(self, x: Tensor, t: Tensor) -> Iterator[Tensor]:
+        """The output of every block, the middle's last."""
         emb = self.time_embed(cos_sin_embedding(t, self.width).to(x.dtype))
         x = laid_out(self.fold(x))
-        for block in self.input_blocks:
+        for block in (*self.input_blocks, self.middle_block):
             x = block(x, emb)
-        return self.middle_block(x, emb).contiguous()
+            yield x
+
+    def features(self, x: Tensor, t: Tensor) -> Tensor:
+        """The middle block's output, (B, F, H / 2^(levels-1), W / 2^(levels-1))."""
+        return deque(self.maps(x, t), maxlen=1).pop().contiguous()
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Logits (B, K)."""
-        return self.I2Iout(self.features(x, t))
+        return self.I2Iout(self.maps(x, t) if self.all_maps else self.features(x, t))

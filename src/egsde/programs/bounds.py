@@ -23,7 +23,7 @@ FROM_ZERO = (
 )  # fmt: skip
 SHARES = (  # [0, 1]
     "drop", "held", "one_side", "outside", "probability", "refine", "release", "share", "t_first",
-    "t_start",
+    "t_last", "t_start",
 )  # fmt: skip
 ABOVE_ZERO = ("channel_mult", "ch_mult")  # every entry
 MOST = {"steps": 10**6, "levels": 10**6, "size": 2**15, "image_size": 2**15,

@@ -93,7 +93,7 @@ class ClassifierGraph(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         features, net = self.extractor.features(x, t), self.extractor.net
-        head = getattr(net, "I2Iout", None)
+        head = None if getattr(net, "all_maps", False) else getattr(net, "I2Iout", None)
         return self.extractor(x, t) if head is None else head(features), features
 
 

@@ -32,7 +32,8 @@ def initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
         if is_ours(path):
             record, mine = read_config(path), module.config.get("kind")
             kind = record["kind"]
-            if "classifier" in (kind, mine) and kind != mine:
+            trunk = mine == "classifier" and kind in ("score", "labelled")  # of an encoder's names
+            if "classifier" in (kind, mine) and kind != mine and not trunk:
                 raise ValueError(f"{key}={path} holds a {kind}, and a {mine} is trained")
             if kind == mine == "student" and (skip := record.get("skip", 0.0)) != module.flow.skip:
                 raise ValueError(
@@ -40,9 +41,11 @@ def initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
                     f"{module.flow.skip}; give module.flow.skip={skip}"
                 )
             state = read_weights(path, "averaged")
+            if trunk:
+                state = _trunk(network, state)
             if kind == mine == "labelled":
                 state = labels_as(state, record, module.config)
-            elif kind == "labelled":
+            elif kind == "labelled" and not trunk:
                 side = "source" if part in ("x", "to_x") else "target"
                 domain = (module.config.get("data") or {}).get(side)
                 with about(path):
@@ -55,6 +58,13 @@ def initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
         check_fit(network.state_dict(), state, f"the network that is trained, {key}={path}")
         network.load_state_dict(state)
     module.ema.net.load_state_dict(module.network.state_dict())
+
+
+def _trunk(network: Any, state: Mapping[str, Any]) -> dict[str, Any]:
+    """The encoder half of a score's UNet, under a classifier's own head."""
+    own, head = network.state_dict(), getattr(network, "own_head", "no head")
+    kept = {k: v for k, v in own.items() if k.startswith(head)}
+    return {k: v for k, v in state.items() if k in own} | kept
 
 
 def _generator(state: Mapping[str, Any], part: str) -> dict[str, Any]:

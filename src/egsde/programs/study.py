@@ -64,8 +64,7 @@ TRAINING = 0.75  # of the minutes
 SHARE = {JUDGE: 0.4}  # of what another network has
 LEARNS = {  # a judge: from another seed, of nearly clean images
     CLASSIFIER: ["model=classifier"],
-    JUDGE: ["model=classifier", "seed=1", "module.t_first=0.1", "module.ramp=1.0e9",
-            "module.power=1.0"],
+    JUDGE: ["model=classifier", "seed=1", "module.t_last=0.1", "module.power=1.0"],
 }  # fmt: skip
 FLATTERS = ("domain is told by the classifier that guides, which flatters the guided methods; "
             "judge=FILE, or no judge=none, has another one tell it")  # fmt: skip

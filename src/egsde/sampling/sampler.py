@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from egsde.noise import Streams
-from egsde.sampling.grids import Grid
+from egsde.sampling.grids import AtOnce, Grid
 from egsde.sde import SDE
 from egsde.sde.reverse import Reverse
 from egsde.solvers.base import Carry, Solver
@@ -30,7 +30,8 @@ class Constraint(Protocol):
 @dataclass(frozen=True)
 class Sampler:
     """Solver and grid. denoise: where the grid ends in noise (a continuous SDE's t_min), return
-    x0 of the last state; a chain ends clean and needs none."""
+    x0 of the last state; a chain ends clean and needs none. ValueError where nothing is left to
+    do: a grid of no step, without it."""
 
     solver: Solver
     grid: Grid
@@ -38,6 +39,11 @@ class Sampler:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "solver", complete(self.solver))
+        if isinstance(self.grid, AtOnce) and not self.denoise:
+            raise ValueError(
+                "sampler=at_once takes no step, so with denoise=false the start would come back; "
+                "leave sampler.denoise=false out, or choose another sampler="
+            )
 
     def times(self, sde: SDE, start: float) -> Tensor:
         """float64 (n + 1,), from start down to t_min; ValueError where the solver cannot run."""

@@ -20,8 +20,9 @@ class DomainClassifierModule(TimedModule):
     """Trains `extractor.net` on the batch's "image" (B, C, H, W) and "label" (B,).
 
     `t_first`: largest time, as a fraction of T, at the first step. `ramp`: fraction of the steps
-    over which it grows to 1. t = largest u^power with u uniform: a power above 1 sees more of the
-    low noise levels, where domains can be told apart. The official code has ramp 0 and power 1.
+    over which it grows to `t_last`, the latest that is asked of it; never past that. t = largest
+    u^power with u uniform: a power above 1 sees more of the low noise levels, where domains can be
+    told apart. The official code has ramp 0, t_last 1 and power 1.
     """
 
     binned = "accuracy"
@@ -35,11 +36,12 @@ class DomainClassifierModule(TimedModule):
         t_first: float = 0.15,
         ramp: float = 0.6,
         power: float = 3.0,
+        t_last: float = 1.0,
     ) -> None:
         extractor.net.requires_grad_(True)
         super().__init__(extractor.net, optimizer, schedule, ema_decay)
         self.extractor = extractor
-        self.t_first, self.ramp, self.power = t_first, ramp, power
+        self.t_first, self.ramp, self.power, self.t_last = t_first, ramp, power, t_last
 
     @property
     def averaged(self) -> Extractor:
@@ -59,8 +61,8 @@ class DomainClassifierModule(TimedModule):
     def t_largest(self) -> float:
         """The largest time now, as a fraction of T."""
         grows = self.ramp and self.length < float("inf")
-        grown = self.global_step / max(self.length, 1) / self.ramp if grows else 1.0
-        return min(1.0, self.t_first + (1 - self.t_first) * grown)
+        grown = min(1.0, self.global_step / max(self.length, 1) / self.ramp) if grows else 1.0
+        return min(self.t_last, self.t_first + (self.t_last - self.t_first) * grown)
 
     def loss(
         self, model: Extractor, batch: dict[str, Any], largest: float, power: float, stage: str
@@ -81,5 +83,5 @@ class DomainClassifierModule(TimedModule):
         return loss
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        loss = self.loss(self.averaged, batch, 1.0, 1.0, "val")
+        loss = self.loss(self.averaged, batch, self.t_last, 1.0, "val")
         self.measured.add("val/loss", loss, len(batch["image"]))
