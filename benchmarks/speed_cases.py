@@ -78,7 +78,8 @@ class Ours:
         self.score = ScoreModel(self.unet, sde, autocast=case.autocast).to(case.device)
         self.extractor = Extractor(self.encoder, sde, autocast=case.autocast).to(case.device)
         self.low_pass = LowPassL2(case.size // 8)
-        self.energy = 500 * DomainCosine(self.extractor) + 2 * self.low_pass
+        self.realism, self.faithfulness = 500 * DomainCosine(self.extractor), 2 * self.low_pass
+        self.energy = self.realism + self.faithfulness
         self.sampler = Sampler(Ancestral(), Uniform(LEVELS))
         if compiled:
             self.unet.compile()
