@@ -16,6 +16,8 @@ from torch.utils.data import DataLoader
 from egsde.scores import Extractor, ScoreModel
 from egsde.scores.predictions import EpsPrediction, Prediction, VPrediction, X0Prediction
 from egsde.sde import DDPM, SDE, VP
+from egsde.training.cutmix import cutmix
+from egsde.training.draws import Unkeyed
 from egsde.training.ema import EMA
 from egsde.training.modules import Constant, Cosine, DomainClassifierModule, Linear, ScoreModule
 from egsde.training.modules.bins import TimeBins
@@ -181,6 +183,24 @@ def test_the_classifier_learns_and_its_largest_time_grows() -> None:
     batch = next(iter(TwoGreys()))
     module.loss(module.averaged, batch, 0.1, 1.0, "val")
     assert module.bins["val"].pop("val/accuracy")["val/accuracy"] > 0.99
+
+
+def test_cutmix_takes_a_rectangle_of_the_same_domain() -> None:
+    """Images of one value each, so that a pixel tells where it is from."""
+    torch.manual_seed(0)
+    label = torch.tensor([0] * 400 + [1] * 400)
+    x = torch.arange(800.0)[:, None, None, None].expand(-1, 1, 16, 12).clone()
+    y = cutmix(x, label, 0.5, Unkeyed())
+    took = y != x
+    assert (y[took] == (x - 1)[took]).all() and not took[[0, 400]].any()
+    share = took.flatten(1).float().mean(1)
+    assert abs((share > 0).float().mean() - 0.5) < 0.06
+    assert share[share > 0].min() > 0.2 and share.max() < 0.82
+    rows, columns = took[:, 0].any(2), took[:, 0].any(1)
+    assert (took[:, 0] == rows[:, :, None] & columns[:, None]).all()  # rectangles ...
+    assert ((rows[:, 1:] != rows[:, :-1]).sum(1) <= 2).all()  # ... without a gap
+    assert took.any(0).all()  # anywhere
+    assert torch.equal(cutmix(x, label, 0.0, Unkeyed()), x)
 
 
 def test_every_batch_of_a_step_has_its_own_noise() -> None:

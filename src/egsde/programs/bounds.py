@@ -22,8 +22,8 @@ FROM_ZERO = (
     "tau", "trajectory", "until", "wait", "warmup", "weight", "weight_decay",
 )  # fmt: skip
 SHARES = (  # [0, 1]
-    "drop", "held", "one_side", "outside", "probability", "refine", "release", "share", "t_first",
-    "t_last", "t_start",
+    "cutmix", "drop", "held", "one_side", "outside", "probability", "refine", "release", "share",
+    "t_first", "t_last", "t_start",
 )  # fmt: skip
 ABOVE_ZERO = ("channel_mult", "ch_mult")  # every entry
 MOST = {"steps": 10**6, "levels": 10**6, "size": 2**15, "image_size": 2**15,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from egsde.scores import Extractor
+from egsde.training.cutmix import cutmix
 from egsde.training.modules.base import Schedule, TimedModule
 
 
@@ -22,7 +23,8 @@ class DomainClassifierModule(TimedModule):
     `t_first`: largest time, as a fraction of T, at the first step. `ramp`: fraction of the steps
     over which it grows to `t_last`, the latest that is asked of it; never past that. t = largest
     u^power with u uniform: a power above 1 sees more of the low noise levels, where domains can be
-    told apart. The official code has ramp 0, t_last 1 and power 1.
+    told apart. The official code has ramp 0, t_last 1 and power 1. `cutmix`: the share of training
+    images that take a rectangle of another one of their domain.
     """
 
     binned = "accuracy"
@@ -37,11 +39,13 @@ class DomainClassifierModule(TimedModule):
         ramp: float = 0.6,
         power: float = 3.0,
         t_last: float = 1.0,
+        cutmix: float = 0.0,
     ) -> None:
         extractor.net.requires_grad_(True)
         super().__init__(extractor.net, optimizer, schedule, ema_decay)
         self.extractor = extractor
-        self.t_first, self.ramp, self.power, self.t_last = t_first, ramp, power, t_last
+        self.t_first, self.ramp, self.power = t_first, ramp, power
+        self.t_last, self.cutmix = t_last, cutmix
 
     @property
     def averaged(self) -> Extractor:
@@ -77,6 +81,9 @@ class DomainClassifierModule(TimedModule):
         return nn.functional.cross_entropy(logits, label)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        if self.cutmix:
+            image = cutmix(batch["image"], batch["label"], self.cutmix, self.draws)
+            batch = {**batch, "image": image}
         loss = self.loss(self.extractor, batch, self.t_largest(), self.power, "train")
         self.log("loss", loss, prog_bar=True, logger=False)
         self.means.add("train/loss", loss, len(batch["image"]))
