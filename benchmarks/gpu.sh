@@ -7,6 +7,7 @@
 # and dog/ in train/ and test/), translate [SPLIT] (every method and setting of the demonstration).
 # Beside them: probe (speed of a training step), train [NAME ...] (all networks of the demonstration, or those, side by side;
 # 3d, flat: a score for each style; disjoint_...: of DATA_disjoint, made with --disjoint, whose styles share no family).
+# guide: a classifier that starts from the score, to be better than the shipped one.
 # DATA: the pictures of `python -m egsde.data.fluent.build --folder DIR`. RUNS: where checkpoints lie between legs.
 # LIMIT: seconds of a training leg. SPEED: arguments of speed.py in the place of the leg's. EXTRA: overrides for every training, such as a small test on a CPU:
 #   EXTRA="compile=false trainer.precision=32-true data.batch_size=8 trainer.max_steps=2" \
@@ -88,6 +89,8 @@ train() {
             faces_judge) run $name faces_classifier "${told[@]}" seed=1 network.depth=1 network.channel_mult=[1,2,3] \
                 module.t_last=0.1 module.power=1 ;;
             paired) run $name fluent_paired data.batch_size=128 ;;
+            guide) run $name fluent_classifier "${emoji[@]}" network=encoder_of_folded_64 network.dropout=0.3 \
+                init_weights=demo/flat_and_3d.safetensors module.cutmix=0.7 module.t_last=0.5 module.ramp=0.3 module.power=1 ;;
             *) run $name "fluent_$name" "${emoji[@]}" ;;
         esac &
     done

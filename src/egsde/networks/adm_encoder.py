@@ -48,8 +48,8 @@ class Statistics(nn.Module):
         self.linear = nn.Linear(2 * channels, classes)
 
     def forward(self, maps: Iterable[Tensor]) -> Tensor:
-        # float32: the variance of bfloat16 maps is too coarse
-        pairs = (torch.var_mean(m.float(), (2, 3), correction=0) for m in maps)
+        dtype = self.norm.weight.dtype  # not that of maps under autocast: their variance is coarse
+        pairs = (torch.var_mean(m.to(dtype), (2, 3), correction=0) for m in maps)
         rows = torch.cat([row for v, mean in pairs for row in (mean, (v + 1e-3).log())], 1)
         return self.linear(self.dropout(self.norm(rows)))
 
