@@ -136,3 +136,8 @@ def test_at_once_is_the_clean_image_that_the_start_tells(sde):
     a, noise = sde.alpha(t), sde.sigma(t).square()
     exact = 0.5 + a * 0.04 * (x - a * 0.5) / (a.square() * 0.04 + noise)
     torch.testing.assert_close(y, exact)
+
+
+def test_at_once_without_its_guess_is_refused():
+    with pytest.raises(ValueError, match="the start would come back"):
+        Sampler(Ancestral(), AtOnce(), denoise=False)
