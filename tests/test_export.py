@@ -179,8 +179,10 @@ def test_a_bridge_is_refused_for_its_noise_but_its_first_guess_is_a_graph(tmp_pa
     file = saved(tmp_path / "b.safetensors", "bridge", ADMUNet(**NETWORK), NETWORK)
     options = ["format=torchscript", "translator=i2sb", f"translator.weights={file}"]
     options += ["data.size=8", "energy=none"]
-    with pytest.raises(ValueError, match="kind bridge draw noise at every step.*at_once"):
-        export(composed("export", tmp_path / "out", *options))
+    words = "kind bridge draw noise at every step.*at_once.*flow_matching"
+    for k, given in enumerate((["format=torchscript", f"weights={file}"], options)):
+        with pytest.raises(ValueError, match=words):
+            export(composed("export", tmp_path / f"out{k}", *given))
     export(composed("export", tmp_path / "guess", *options, "sampler=at_once"))
     graph = torch.jit.load(str(tmp_path / "guess" / "translator.pt"))
     x0, noise = torch.rand(2, 3, 8, 8) * 2 - 1, torch.randn(2, 3, 8, 8)

@@ -43,9 +43,9 @@ def initialise(module: Any, weights: str | Mapping[str, str | None]) -> None:
             state = read_weights(path, "averaged")
             if trunk:
                 state = _trunk(network, state)
-            if kind == mine == "labelled":
+            elif kind == mine == "labelled":
                 state = labels_as(state, record, module.config)
-            elif kind == "labelled" and not trunk:
+            elif kind == "labelled":
                 side = "source" if part in ("x", "to_x") else "target"
                 domain = (module.config.get("data") or {}).get(side)
                 with about(path):
