@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from egsde.programs import cli, pairs, start
+from egsde.programs import cli, pairs, start, tune
 from egsde.programs.callbacks import lost
 from egsde.programs.callbacks.interrupts import Interrupts, Stopped
 from egsde.programs.ended import Ended, again, ending, launched
@@ -186,6 +186,21 @@ def test_an_error_that_a_signal_has_caused_does_not_stand_for_it(monkeypatch, tm
     job = Forked(tool("pairs", "a", "b"), tmp_path / "log")
     assert job.wait() == 143, job.said
     assert "stopped by SIGTERM" in job.said.splitlines()[-2] and "error" not in job.said, job.said
+
+
+def test_a_search_tells_its_trials_where_an_error_hides_the_signal(monkeypatch, tmp_path):
+    def work(overrides, out, *more):
+        (out / "trials" / "one").mkdir(parents=True)
+        (out / "trials" / "one" / "metrics.json").write_text("{}")
+        try:
+            send(signal.SIGINT)
+        finally:
+            raise AttributeError("half made")
+
+    monkeypatch.setattr(tune, "tune", work)
+    job = Forked(tool("tune", f"out={tmp_path / 'out'}"), tmp_path / "log")
+    assert job.wait() == 130, job.said
+    assert f"stopped by SIGINT: 1 trials are done, in {tmp_path / 'out'}" in job.said
 
 
 @pytest.mark.parametrize("broken", [False, True])

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -108,13 +108,30 @@ def look() -> None:
         raise Ended(Ended.came)
 
 
-def refuse_hidden(error: BaseException) -> None:
-    """`Ended` where an error arose while it was being raised: a `finally` met what is half made."""
+def hidden(error: BaseException) -> Ended | None:
+    """The `Ended` that an error is, or arose from: a `finally` met what is half made."""
     first: BaseException | None = error
-    while first is not None:
-        if isinstance(first, Ended):
-            raise first from None
+    while first is not None and not isinstance(first, Ended):
         first = first.__context__
+    return first
+
+
+def refuse_hidden(error: BaseException) -> None:
+    """`Ended` where an error arose while it was being raised."""
+    if (first := hidden(error)) is not None:
+        raise first from None
+
+
+@contextlib.contextmanager
+def stands(out: Path, told: Callable[[], str]) -> Iterator[None]:
+    """Where a signal ends what is inside, `told` says how far the work in `out` has come."""
+    try:
+        yield
+    except (Ended, Exception) as error:
+        if (ended := hidden(error)) is None:
+            raise
+        ended.out, ended.standing = out, told()
+        raise ended from None
 
 
 def told_by_the_first(seconds: float = 5) -> bool:

@@ -34,7 +34,7 @@ from egsde.disk import refuse_taken, remove_empty
 from egsde.evaluation import runs
 from egsde.programs.checks import check
 from egsde.programs.compare import compare
-from egsde.programs.ended import Ended, launched
+from egsde.programs.ended import Ended, launched, stands
 from egsde.programs.folders import claiming, new_folder
 from egsde.programs.line import read
 from egsde.programs.lock import held
@@ -87,12 +87,8 @@ def main(arguments: Sequence[str]) -> None:
     with claiming(True):
         out = Path(str(own["out"] or new_folder("outputs/study"))).expanduser()
     study = Study(out, own, others)
-    try:
-        with held(out):
-            study.run()
-    except Ended as error:
-        error.out, error.standing = out, f"{', '.join(study.done) or 'no method'} is translated"
-        raise
+    with stands(out, lambda: f"{', '.join(study.done) or 'no method'} is translated"), held(out):
+        study.run()
 
 
 class Study:

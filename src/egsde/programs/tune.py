@@ -21,7 +21,7 @@ from typing import Any
 
 from egsde.disk import refuse_taken
 from egsde.programs.callbacks.progress import minutes_bar
-from egsde.programs.ended import Ended
+from egsde.programs.ended import stands
 from egsde.programs.folders import claiming, new_folder, to_give_back
 from egsde.programs.lock import held
 from egsde.programs.records import claim
@@ -47,13 +47,9 @@ def main(arguments: Sequence[str]) -> None:
     own, overrides = parsed(arguments, KNOWN, "sample.py")
     with claiming(True):
         out = Path(str(own["out"] or new_folder("outputs/tune"))).expanduser()
-    try:
-        with held(out):
-            tune(overrides, out, float(own["minutes"]), int(own["limit"]), float(own["balance"]))
-    except Ended as error:
-        done = len(list(out.glob("trials/*/metrics.json")))
-        error.out, error.standing = out, f"{done} trials are done"
-        raise
+    trials = "trials/*/metrics.json"
+    with stands(out, lambda: f"{len(list(out.glob(trials)))} trials are done"), held(out):
+        tune(overrides, out, float(own["minutes"]), int(own["limit"]), float(own["balance"]))
 
 
 def tune(
